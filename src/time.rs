@@ -1,0 +1,47 @@
+//! Time as the engine sees it: a point on a clock that the caller reads and passes in.
+//!
+//! The engine never reads a clock. An [`Instant`] is the time since an origin that the caller picks, the same
+//! origin for all instants given to one connection; a test passes whatever it likes.
+
+use core::ops::{Add, Sub};
+use core::time::Duration;
+
+/// A point in time: the time that passed since an origin of the caller's choice.
+///
+/// With `std`, take `std::time::Instant::now()` once as the origin and pass `origin.elapsed().into()`.
+///
+/// ```
+/// use core::time::Duration;
+/// use sockeye::Instant;
+///
+/// let start = Instant::from(Duration::from_secs(5));
+/// let later = start + Duration::from_secs(2);
+/// assert_eq!(later - start, Duration::from_secs(2));
+/// assert_eq!(start - later, Duration::ZERO);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(Duration);
+
+impl From<Duration> for Instant {
+    fn from(since_origin: Duration) -> Self {
+        Self(since_origin)
+    }
+}
+
+impl Add<Duration> for Instant {
+    type Output = Self;
+
+    /// A later instant; one too far away to be represented is the last there is.
+    fn add(self, rhs: Duration) -> Self {
+        Self(self.0.saturating_add(rhs))
+    }
+}
+
+impl Sub for Instant {
+    type Output = Duration;
+
+    /// The time from `rhs` to `self`, zero if `rhs` is the later one.
+    fn sub(self, rhs: Self) -> Duration {
+        self.0.saturating_sub(rhs.0)
+    }
+}
