@@ -3,6 +3,7 @@
 //! The engine never reads a clock. An [`Instant`] is the time since an origin that the caller picks, the same
 //! origin for all instants given to one connection; a test passes whatever it likes.
 
+use core::fmt;
 use core::ops::{Add, Sub};
 use core::time::Duration;
 
@@ -43,5 +44,36 @@ impl Sub for Instant {
     /// The time from `rhs` to `self`, zero if `rhs` is the later one.
     fn sub(self, rhs: Self) -> Duration {
         self.0.saturating_sub(rhs.0)
+    }
+}
+
+/// A deadline that passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Timeout {
+    /// The opening handshake took too long.
+    Handshake,
+    /// A ping was sent and nothing came back: [`Config::pong_timeout`](crate::Config::pong_timeout).
+    Pong,
+    /// Nothing was received for too long: [`Config::idle_timeout`](crate::Config::idle_timeout).
+    Idle,
+    /// A message took too long to arrive: [`Config::message_timeout`](crate::Config::message_timeout).
+    Message,
+    /// The connection reached its age: [`Config::lifetime`](crate::Config::lifetime).
+    Lifetime,
+    /// The closing handshake took too long: [`Config::close_timeout`](crate::Config::close_timeout).
+    Close,
+}
+
+impl fmt::Display for Timeout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Handshake => "opening handshake timed out",
+            Self::Pong => "no sign of life after a ping",
+            Self::Idle => "nothing received for too long",
+            Self::Message => "message took too long to arrive",
+            Self::Lifetime => "connection reached its longest lifetime",
+            Self::Close => "closing handshake timed out",
+        })
     }
 }

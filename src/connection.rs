@@ -1,0 +1,533 @@
+//! The connection: a receiving half, a sending half, and what ties them together.
+//!
+//! The glue is thin: it answers pings and Closes, turns violations into the Close that tells the peer, drives the
+//! deadlines, and remembers what ended the connection. Who wants the halves in different threads splits it and passes
+//! the replies from one to the other.
+
+mod config;
+mod counters;
+mod event;
+mod keepalive;
+mod receiver;
+mod sender;
+mod state;
+
+use alloc::boxed::Box;
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+pub use self::config::{Config, MaskingPolicy, Role};
+pub use self::counters::Counters;
+pub use self::event::{Event, Received, Reply};
+pub use self::receiver::Receiver;
+pub use self::sender::{MaskingKeys, Sender};
+pub use self::state::{EndCause, Receiving, State, Teardown};
+
+use self::keepalive::{Due, Facts, Keepalive};
+use crate::assembler::{Assembler, Assembly};
+use crate::close::{Close, CloseCode};
+use crate::control::ControlPayload;
+use crate::error::{ProtocolError, SendError};
+use crate::extension::{Encoder, Fin};
+use crate::frame::{FrameHead, Rsv};
+use crate::message::{MessageKind, MessageRef};
+use crate::prepared::PreparedMessage;
+use crate::time::{Instant, Timeout};
+
+/// One WebSocket connection after its opening handshake, as a machine that turns bytes into events and messages into
+/// bytes.
+///
+/// The caller owns both buffers. [`Self::receive`] decodes in place what was read and lends it; everything that sends
+/// appends to `output`, which the caller writes to the transport whenever it likes and then clears. Replies to pings
+/// and Closes are appended by themselves. See the [crate's documentation](crate) for the loop.
+///
+/// ```
+/// use sockeye::{Assembler, Config, Connection, MessageRef, Received};
+///
+/// let (mut client, mut server) = (Connection::client(Config::default()), Connection::server(Config::default()));
+/// let (mut up, mut down) = (Vec::new(), Vec::new());   // what is on its way to the server, and to the client
+/// client.send_text("hello", &mut up)?;
+///
+/// let mut assembler = Assembler::new(Config::default());
+/// let mut input = &mut up[..];
+/// while let Some(received) = server.receive_message(&mut input, &mut assembler, &mut down)? {
+///     if let Received::Message(message) = received {
+///         assert_eq!(message, MessageRef::Text("hello"));
+///         server.send(message, &mut down)?;
+///     }
+/// }
+/// assert_eq!(down, b"\x81\x05hello");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Connection {
+    receiver: Receiver,
+    sender: Sender,
+    role: Role,
+    is_transport_ended: bool,
+    /// Whether the closing handshake has taken as long as it may.
+    is_overdue: bool,
+    /// The pong for the newest ping, while the output has no room for it.
+    owed_pong: Option<Box<ControlPayload>>,
+    cause: Option<EndCause>,
+    peer_close: Option<Close>,
+    keepalive: Keepalive,
+    config: Arc<Config>,
+}
+
+impl Connection {
+    /// Creates the server's end of a connection whose opening handshake is done.
+    #[must_use]
+    pub fn server(config: impl Into<Arc<Config>>) -> Self {
+        Self::new(Role::Server, None, config.into())
+    }
+
+    /// Creates the client's end of a connection whose opening handshake is done, with masking keys from `rand`'s
+    /// thread-local CSPRNG.
+    #[cfg(feature = "std")]
+    #[must_use]
+    pub fn client(config: impl Into<Arc<Config>>) -> Self {
+        Self::client_with_keys(config, rand::random::<[u8; 4]>)
+    }
+
+    /// Creates the client's end of a connection with masking keys from a source of the caller's: for `no_std`, and for
+    /// tests.
+    #[must_use]
+    pub fn client_with_keys(config: impl Into<Arc<Config>>, keys: impl MaskingKeys + 'static) -> Self {
+        Self::new(Role::Client, Some(Box::new(keys)), config.into())
+    }
+
+    fn new(role: Role, keys: Option<Box<dyn MaskingKeys>>, config: Arc<Config>) -> Self {
+        Self {
+            receiver: Receiver::new(role, config.clone()),
+            sender: Sender::new(keys, config.clone()),
+            role,
+            is_transport_ended: false,
+            is_overdue: false,
+            owed_pong: None,
+            cause: None,
+            peer_close: None,
+            keepalive: Keepalive::default(),
+            config,
+        }
+    }
+
+    /// Lets a negotiated extension encode what is sent and own reserved bits of what is received (RFC 6455 §9).
+    ///
+    /// The other direction belongs to the assembler: [`Assembler::extend`].
+    pub fn extend(&mut self, rsv: Rsv, encoder: Box<dyn Encoder>) {
+        self.receiver.allow(rsv);
+        self.sender.extend(rsv, encoder);
+    }
+
+    /// Receives the next event from the front of `input` and advances `input` over what it took.
+    ///
+    /// Call it until it gives `None`: then every byte was taken, and more are needed. Events borrow the input and not
+    /// the connection, so an answer can be sent from inside the loop. Payloads are unmasked in place. What we owe for
+    /// an event is appended to `output` before it is reported. After the peer's Close, input is taken and ignored.
+    ///
+    /// # Errors
+    ///
+    /// What the peer did wrong; everything before it was reported. The Close that tells the peer is in `output`, the
+    /// connection is closed, and every later call says the same again. Write the output, then see [`Self::teardown`].
+    #[inline]
+    pub fn receive<'b>(
+        &mut self,
+        input: &mut &'b mut [u8],
+        output: &mut Vec<u8>,
+    ) -> Result<Option<Event<'b>>, ProtocolError> {
+        if self.owed_pong.is_none() {
+            match self.receiver.receive_short(input) {
+                Ok(Some(chunk)) => return Ok(Some(Event::Data(chunk))),
+                Ok(None) => {}
+                Err(error) => return Err(self.fail(error, output)),
+            }
+        }
+        self.receive_any(input, output)
+    }
+
+    /// Receives the next whole message, ping, pong or Close, as [`Self::receive`] does.
+    ///
+    /// A message that lies whole in the input is lent from there, another one from the assembler.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::receive`], and what the assembler refuses.
+    #[inline]
+    pub fn receive_message<'m, 'b: 'm>(
+        &mut self,
+        input: &mut &'b mut [u8],
+        assembler: &'m mut Assembler,
+        output: &mut Vec<u8>,
+    ) -> Result<Option<Received<'m>>, ProtocolError> {
+        loop {
+            let chunk = match self.receive(input, output)? {
+                Some(Event::Data(chunk)) => chunk,
+                Some(Event::Ping(payload)) => return Ok(Some(Received::Ping(payload))),
+                Some(Event::Pong(payload)) => return Ok(Some(Received::Pong(payload))),
+                Some(Event::Close(close)) => return Ok(Some(Received::Close(close))),
+                None => return Ok(None),
+            };
+            match assembler.push(chunk) {
+                Ok(Assembly::Whole(message)) => return Ok(Some(Received::Message(message))),
+                Ok(Assembly::Complete) => break,
+                Ok(Assembly::Partial) => {}
+                Err(error) => return Err(self.fail(error, output)),
+            }
+        }
+        Ok(Some(Received::Message(assembler.message())))
+    }
+
+    /// Takes note that the transport's input ended, or that the transport failed.
+    ///
+    /// Without a closing handshake the connection is lost: [`CloseCode::ABNORMAL`] is reported, never sent.
+    pub fn receive_eof(&mut self) {
+        self.is_transport_ended = true;
+        if self.receiver.state() == Receiving::Open {
+            self.receiver.receive_eof();
+            self.sender.shut();
+            self.cause.get_or_insert(EndCause::TransportLost);
+        }
+    }
+
+    /// Fails the connection for what the caller found wrong in the peer's data (RFC 6455 §7.1.7); gives the error back.
+    pub fn fail(&mut self, error: ProtocolError, output: &mut Vec<u8>) -> ProtocolError {
+        if self.receiver.state() != Receiving::Closed {
+            self.receiver.fail(error.clone());
+            self.sender.reply(Reply::from(&error), output);
+            self.owed_pong = None;
+            self.cause.get_or_insert_with(|| EndCause::Violation(error.clone()));
+        }
+        error
+    }
+
+    /// Appends a whole message: a `&str` is text, a `&[u8]` is binary. One longer than [`Config::fragment_size`] goes
+    /// out in fragments.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`] once our Close was sent, [`SendError::MessageOpen`] inside a fragmented message, or what
+    /// an extension says.
+    #[inline]
+    pub fn send<'m>(&mut self, message: impl Into<MessageRef<'m>>, output: &mut Vec<u8>) -> Result<(), SendError> {
+        self.sender.send(message, output)
+    }
+
+    /// Appends a text message.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::send`].
+    pub fn send_text(&mut self, text: &str, output: &mut Vec<u8>) -> Result<(), SendError> {
+        self.sender.send_text(text, output)
+    }
+
+    /// Appends a binary message.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::send`].
+    pub fn send_binary(&mut self, bytes: &[u8], output: &mut Vec<u8>) -> Result<(), SendError> {
+        self.sender.send_binary(bytes, output)
+    }
+
+    /// Appends the next fragment of a message, of which the first one opens it and [`Fin::Last`] ends it
+    /// (RFC 6455 §5.4). Control frames may go in between.
+    ///
+    /// ```
+    /// use sockeye::{Config, Connection, Fin};
+    ///
+    /// let (mut server, mut output) = (Connection::server(Config::default()), Vec::new());
+    /// server.send_fragment("Hel", Fin::More, &mut output)?;
+    /// server.send_ping(b"", &mut output)?;
+    /// server.send_fragment("lo", Fin::Last, &mut output)?;
+    /// assert_eq!(output, b"\x01\x03Hel\x89\x00\x80\x02lo");
+    /// # Ok::<(), sockeye::SendError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`]; [`SendError::FragmentKind`] for a fragment of the other kind than the open message; what
+    /// an extension says.
+    pub fn send_fragment<'m>(
+        &mut self,
+        fragment: impl Into<MessageRef<'m>>,
+        fin: Fin,
+        output: &mut Vec<u8>,
+    ) -> Result<(), SendError> {
+        self.sender.send_fragment(fragment, fin, output)
+    }
+
+    /// Returns the header for a whole message, for a vectored write: see [`Sender::head`].
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`], [`SendError::MessageOpen`].
+    pub fn head(&mut self, kind: MessageKind, payload: &mut [u8]) -> Result<FrameHead, SendError> {
+        self.sender.head(kind, payload)
+    }
+
+    /// Returns the header for a whole message whose payload is shared: see [`Sender::shared_head`].
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::MaskRequired`] on a client; [`SendError::Closed`], [`SendError::MessageOpen`].
+    pub fn shared_head(&mut self, kind: MessageKind, payload: &[u8]) -> Result<FrameHead, SendError> {
+        self.sender.shared_head(kind, payload)
+    }
+
+    /// Returns the two parts of a prepared message's frame: see [`Sender::prepared`].
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::MaskRequired`] on a client; [`SendError::Closed`], [`SendError::MessageOpen`].
+    pub fn prepared<'p>(&mut self, message: &'p PreparedMessage) -> Result<[&'p [u8]; 2], SendError> {
+        self.sender.prepared(message)
+    }
+
+    /// Appends a prepared message.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`], [`SendError::MessageOpen`].
+    pub fn send_prepared(&mut self, message: &PreparedMessage, output: &mut Vec<u8>) -> Result<(), SendError> {
+        self.sender.send_prepared(message, output)
+    }
+
+    /// Appends a ping whose round trip is measured: [`Self::round_trip`] tells it once the pong is here.
+    ///
+    /// [`Config::pong_timeout`] applies to it.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`].
+    pub fn ping(&mut self, output: &mut Vec<u8>) -> Result<(), SendError> {
+        if self.sender.is_closed() {
+            return Err(SendError::Closed);
+        }
+        let number = self.keepalive.next_ping();
+        self.sender.send_ping(&number.to_be_bytes(), output)
+    }
+
+    /// Appends a ping with a payload of the caller's; nothing is measured and no deadline waits for its pong.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`], [`SendError::ControlTooLong`].
+    pub fn send_ping(&mut self, payload: &[u8], output: &mut Vec<u8>) -> Result<(), SendError> {
+        self.sender.send_ping(payload, output)
+    }
+
+    /// Appends a pong that answers no ping (RFC 6455 §5.5.3).
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`], [`SendError::ControlTooLong`].
+    pub fn send_pong(&mut self, payload: &[u8], output: &mut Vec<u8>) -> Result<(), SendError> {
+        self.sender.send_pong(payload, output)
+    }
+
+    /// Begins the closing handshake (RFC 6455 §7.1.2): appends our Close, after everything that was sent before.
+    ///
+    /// Go on receiving until the state is [`State::Closed`].
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`] if we, or both, closed before.
+    pub fn close(&mut self, close: Close, output: &mut Vec<u8>) -> Result<(), SendError> {
+        self.sender.close(close, output)?;
+        self.cause.get_or_insert(EndCause::Local);
+        Ok(())
+    }
+
+    /// Takes note of the time and does what is due: sends a keepalive ping, or ends the connection and says which
+    /// deadline did.
+    ///
+    /// Call it once at the start, after each batch of received input, and when [`Self::poll_timeout`] says; a call that
+    /// is early does nothing. What happened since the last call counts as of now. An empty `output` is taken as the
+    /// sign that everything sent so far was written.
+    ///
+    /// After [`Timeout::Idle`], [`Timeout::Message`] and [`Timeout::Lifetime`] our Close is in `output` and the closing
+    /// handshake has begun. After [`Timeout::Pong`] and [`Timeout::Close`] the connection is closed: [`Self::teardown`].
+    pub fn handle_timeout(&mut self, now: Instant, output: &mut Vec<u8>) -> Option<Timeout> {
+        self.pay_owed_pong(output);
+        if self.is_overdue || (self.is_transport_ended && self.state() == State::Closed) {
+            return None;
+        }
+        let received = self.receiver.received();
+        let facts = Facts {
+            received_bytes: received.wire_bytes,
+            received_messages: received.messages,
+            is_mid_message: self.receiver.is_mid_message(),
+            is_open: self.state() == State::Open,
+            is_output_empty: output.is_empty(),
+        };
+        let timeout = match self.keepalive.handle(now, facts, &self.config)? {
+            Due::Ping(number) => {
+                // The connection is open, and eight bytes fit.
+                let _ = self.sender.send_ping(&number.to_be_bytes(), output);
+                return None;
+            }
+            Due::Expired(timeout) => timeout,
+        };
+        self.cause.get_or_insert(EndCause::Timeout(timeout));
+        let code = match timeout {
+            Timeout::Close => {
+                self.is_overdue = true;
+                self.abandon();
+                return Some(timeout);
+            }
+            Timeout::Pong | Timeout::Handshake => CloseCode::INTERNAL_ERROR,
+            Timeout::Idle | Timeout::Lifetime => CloseCode::GOING_AWAY,
+            Timeout::Message => CloseCode::POLICY_VIOLATION,
+        };
+        self.sender.reply(Reply::Close(Close::explaining(code, &timeout.to_string())), output);
+        if timeout == Timeout::Pong {
+            self.is_overdue = true;
+            self.abandon();
+        }
+        Some(timeout)
+    }
+
+    /// Splits the connection into halves for two owners, such as two threads.
+    ///
+    /// Deadlines and the round-trip time stay behind: they need both. What is owed goes from the receiver to the sender
+    /// by [`Event::reply`] and `Reply::from(&error)`.
+    #[must_use]
+    pub fn split(self) -> (Receiver, Sender) {
+        (self.receiver, self.sender)
+    }
+
+    /// Returns the next time at which [`Self::handle_timeout`] has something to do; `None` before its first call, and
+    /// where no deadline is set.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.is_overdue || (self.is_transport_ended && self.state() == State::Closed) {
+            return None;
+        }
+        self.keepalive.poll(self.state() == State::Open, &self.config)
+    }
+
+    /// Returns where the connection stands.
+    #[must_use]
+    pub fn state(&self) -> State {
+        State::of(self.sender.is_closed(), self.receiver.state())
+    }
+
+    /// Returns what is to be done with the transport.
+    #[must_use]
+    pub fn teardown(&self) -> Teardown {
+        if self.is_overdue || (self.is_transport_ended && self.state() == State::Closed) {
+            return Teardown::Close;
+        }
+        match (self.state(), self.receiver.state(), self.role) {
+            (State::Open | State::Closing, _, _) => Teardown::Keep,
+            (State::Closed, Receiving::Failed, _) => Teardown::Linger,
+            // §7.1.1: the server closes the TCP connection first.
+            (State::Closed, Receiving::Closed, Role::Client) => Teardown::AwaitPeer,
+            (State::Closed, Receiving::Closed, Role::Server) => Teardown::Close,
+            (State::Closed, Receiving::Open | Receiving::Lost, _) => Teardown::Close,
+        }
+    }
+
+    /// Returns what ended the connection, or is ending it; `None` while it is open.
+    #[must_use]
+    pub fn end_cause(&self) -> Option<&EndCause> {
+        self.cause.as_ref()
+    }
+
+    /// Returns the Close that the peer sent.
+    #[must_use]
+    pub fn peer_close(&self) -> Option<&Close> {
+        self.peer_close.as_ref()
+    }
+
+    /// Returns the close code of the connection as RFC 6455 §7.1.5 has it, once it is closed: that of the peer's Close, or
+    /// [`CloseCode::ABNORMAL`] where none came.
+    #[must_use]
+    pub fn close_code(&self) -> Option<CloseCode> {
+        match (&self.peer_close, self.state()) {
+            (Some(close), _) => Some(close.code()),
+            (None, State::Closed) => Some(CloseCode::ABNORMAL),
+            (None, State::Open | State::Closing) => None,
+        }
+    }
+
+    /// Returns which end of the connection this is.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Returns whether the next event is a whole message that lies in `input`: see [`Receiver::has_whole_message`].
+    #[must_use]
+    pub fn has_whole_message(&self, input: &[u8]) -> bool {
+        self.receiver.has_whole_message(input)
+    }
+
+    /// Returns the time between the last answered ping of [`Self::ping`] or of the keepalive and its pong, to the
+    /// accuracy of the times given to [`Self::handle_timeout`].
+    #[must_use]
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.keepalive.round_trip()
+    }
+
+    /// Returns what was received so far.
+    #[must_use]
+    pub fn received(&self) -> Counters {
+        self.receiver.received()
+    }
+
+    /// Returns what was sent so far.
+    #[must_use]
+    pub fn sent(&self) -> Counters {
+        self.sender.sent()
+    }
+
+    /// The long path of [`Self::receive`].
+    fn receive_any<'b>(
+        &mut self,
+        input: &mut &'b mut [u8],
+        output: &mut Vec<u8>,
+    ) -> Result<Option<Event<'b>>, ProtocolError> {
+        self.pay_owed_pong(output);
+        let event = match self.receiver.receive_any(input) {
+            Ok(event) => event,
+            Err(error) => return Err(self.fail(error, output)),
+        };
+        match &event {
+            Some(Event::Ping(payload)) if output.len() < self.config.max_pending_pongs => {
+                self.sender.reply(Reply::Pong(*payload), output);
+            }
+            Some(Event::Ping(payload)) => self.owed_pong = Some(Box::new(*payload)),
+            Some(Event::Pong(payload)) => self.keepalive.pong(payload),
+            Some(Event::Close(close)) => {
+                self.cause.get_or_insert(EndCause::Remote);
+                self.peer_close = Some(close.clone());
+                self.owed_pong = None;
+                if let Some(reply) = event.as_ref().and_then(Event::reply) {
+                    self.sender.reply(reply, output);
+                }
+            }
+            Some(Event::Data(_)) | None => {}
+        }
+        Ok(event)
+    }
+
+    /// Appends the pong for the newest ping, if there is one and room for it (RFC 6455 §5.5.3).
+    fn pay_owed_pong(&mut self, output: &mut Vec<u8>) {
+        if self.owed_pong.is_some() && output.len() < self.config.max_pending_pongs {
+            if let Some(payload) = self.owed_pong.take() {
+                self.sender.reply(Reply::Pong(*payload), output);
+            }
+        }
+    }
+
+    /// Gives up waiting for the peer.
+    fn abandon(&mut self) {
+        self.receiver.receive_eof();
+        self.sender.shut();
+    }
+}

@@ -1,0 +1,93 @@
+//! What may be set of a connection: limits, deadlines and the size of outgoing fragments.
+
+use core::time::Duration;
+
+/// Limits, deadlines and habits of a connection. The defaults are safe; change what you must.
+///
+/// Hand over an `Arc<Config>` where many connections share one: then it costs each of them a pointer.
+///
+/// ```
+/// use core::time::Duration;
+/// use sockeye::{Config, Connection};
+///
+/// let mut config = Config::default();
+/// config.max_message_size = 64 * 1024;
+/// config.ping_interval = Some(Duration::from_secs(30));
+/// let connection = Connection::server(config);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Config {
+    /// The longest frame payload that is accepted, in bytes. Default 16 MiB. Costs nothing by itself: a frame is never
+    /// gathered as such. A longer one fails the connection with 1009 when its header has arrived.
+    pub max_frame_size: u64,
+    /// The longest message that an [`Assembler`](crate::Assembler) puts together, after any extension, in bytes.
+    /// Default 16 MiB. The memory that one connection can be made to hold is this and no more. Chunks that are
+    /// streamed instead are not counted.
+    pub max_message_size: usize,
+    /// The most frames that one message may come in. Default 131,072. Guards against a message of empty fragments
+    /// that never ends; fragments hold no memory beyond their bytes.
+    pub max_fragments: u32,
+    /// The most bytes of output that pongs are added to. Default 16 KiB. Where more is waiting to be written, a pong is
+    /// held back, and only the one for the newest ping is sent when there is room (RFC 6455 §5.5.3).
+    pub max_pending_pongs: usize,
+    /// The longest frame payload that is sent: a longer message goes out in fragments of this size, so that a control
+    /// frame can be sent between them. Default 128 KiB.
+    pub fragment_size: usize,
+    /// Which frames are accepted as regards masking. Default [`MaskingPolicy::ByRole`].
+    pub masking: MaskingPolicy,
+    /// Sends a ping when nothing was received for so long. Default `None`: off. A ping costs the two sides a few bytes
+    /// and keeps address translators on the way from forgetting the connection.
+    pub ping_interval: Option<Duration>,
+    /// Ends the connection when a keepalive ping was sent and nothing at all was received for so long after. Any byte is
+    /// proof of life, not only the pong. Default 20 seconds; without `ping_interval` it has no effect.
+    pub pong_timeout: Option<Duration>,
+    /// Closes the connection (1001) when nothing was received for so long. Default `None`: off.
+    pub idle_timeout: Option<Duration>,
+    /// Closes the connection (1008) when a message that has begun is not complete after so long. Default `None`: off.
+    pub message_timeout: Option<Duration>,
+    /// Closes the connection (1001) when it is so old. Default `None`: off.
+    pub lifetime: Option<Duration>,
+    /// Ends the connection when a closing handshake that has begun is not complete after so long, whatever else is
+    /// received meanwhile (RFC 6455 §7.1.1). Default 10 seconds.
+    pub close_timeout: Option<Duration>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            max_frame_size: 16 * 1024 * 1024,
+            max_message_size: 16 * 1024 * 1024,
+            max_fragments: 128 * 1024,
+            max_pending_pongs: 16 * 1024,
+            fragment_size: 128 * 1024,
+            masking: MaskingPolicy::ByRole,
+            ping_interval: None,
+            pong_timeout: Some(Duration::from_secs(20)),
+            idle_timeout: None,
+            message_timeout: None,
+            lifetime: None,
+            close_timeout: Some(Duration::from_secs(10)),
+        }
+    }
+}
+
+/// Which frames are accepted as regards masking (RFC 6455 §5.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum MaskingPolicy {
+    /// As RFC 6455 demands: a server refuses frames that are not masked, a client those that are.
+    #[default]
+    ByRole,
+    /// Masked or not, both are accepted: for frames that come through a trusted party which has already unmasked
+    /// them. On a connection from a browser this would break RFC 6455 §5.1.
+    Either,
+}
+
+/// Which end of the connection this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Sent the opening handshake; masks what it sends.
+    Client,
+    /// Answered the opening handshake; closes the transport first.
+    Server,
+}

@@ -1,0 +1,212 @@
+//! Deadlines as pure logic: what is due at which time, given what the connection has seen.
+//!
+//! Receiving and sending never look at a clock and never touch this file. What happened between two calls of
+//! [`Keepalive::handle`] is noticed at the second one, by comparing counters, and counts as of then: so a timer is
+//! never re-armed for a message, and a deadline can come late by the time between two calls but never early.
+
+use core::time::Duration;
+
+use crate::connection::Config;
+use crate::time::{Instant, Timeout};
+
+/// The times that deadlines run from.
+#[derive(Debug, Default)]
+pub(crate) struct Keepalive {
+    /// When the clock was first seen.
+    started: Option<Instant>,
+    /// When bytes were last noticed, and how many had been received in all by then.
+    last_received: Instant,
+    seen_bytes: u64,
+    /// When a ping of the keepalive was last sent.
+    last_ping: Instant,
+    ping: Option<Ping>,
+    /// Number of the newest ping, also its payload.
+    pings: u64,
+    round_trip: Option<Duration>,
+    /// Since when a message is incomplete, and its number.
+    message: Option<(Instant, u64)>,
+    closing_since: Option<Instant>,
+}
+
+/// The newest ping.
+#[derive(Clone, Copy, Debug)]
+struct Ping {
+    stage: PingStage,
+    pong_received: bool,
+    /// Bytes received before it was flushed; any beyond these prove that the peer lives.
+    seen_bytes: u64,
+}
+
+/// How far a ping has come.
+#[derive(Clone, Copy, Debug)]
+enum PingStage {
+    /// Appended to the output at an unknown time.
+    Appended,
+    /// Noticed in the output at this time.
+    Queued(Instant),
+    /// Flushed by this time, so that the peer can answer.
+    Flushed(Instant),
+}
+
+/// What the connection has seen, in so far as deadlines depend on it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Facts {
+    pub(crate) received_bytes: u64,
+    pub(crate) received_messages: u64,
+    pub(crate) is_mid_message: bool,
+    pub(crate) is_open: bool,
+    pub(crate) is_output_empty: bool,
+}
+
+/// What is to be done now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// Send the ping with this number.
+    Ping(u64),
+    /// This deadline passed.
+    Expired(Timeout),
+}
+
+impl Keepalive {
+    /// Takes note of the time and of what happened since; says what is due.
+    pub(crate) fn handle(&mut self, now: Instant, facts: Facts, config: &Config) -> Option<Due> {
+        let started = *self.started.get_or_insert_with(|| {
+            self.last_received = now;
+            self.last_ping = now;
+            now
+        });
+        if facts.received_bytes != self.seen_bytes {
+            self.seen_bytes = facts.received_bytes;
+            self.last_received = now;
+        }
+        self.note_message(now, facts);
+        self.note_ping(now, facts, config);
+
+        if !facts.is_open {
+            let since = *self.closing_since.get_or_insert(now);
+            return passed(now, since, config.close_timeout).then_some(Due::Expired(Timeout::Close));
+        }
+        let expired = [
+            (self.pong_since(), config.pong_timeout, Timeout::Pong),
+            (self.message.map(|(since, _)| since), config.message_timeout, Timeout::Message),
+            (Some(self.last_received), config.idle_timeout, Timeout::Idle),
+            (Some(started), config.lifetime, Timeout::Lifetime),
+        ]
+        .into_iter()
+        .find(|&(since, limit, _)| since.is_some_and(|since| passed(now, since, limit)));
+        if let Some((_, _, timeout)) = expired {
+            self.closing_since = Some(now);
+            return Some(Due::Expired(timeout));
+        }
+        if self.ping_from().is_some_and(|from| passed(now, from, config.ping_interval)) {
+            self.last_ping = now;
+            return Some(Due::Ping(self.next_ping()));
+        }
+        None
+    }
+
+    /// The next time at which something is due; `None` before the first call of [`Self::handle`].
+    pub(crate) fn poll(&self, is_open: bool, config: &Config) -> Option<Instant> {
+        let started = self.started?;
+        if !is_open {
+            // A close that was not noticed yet is due for being noticed: from then on its time runs.
+            return match self.closing_since {
+                Some(since) => config.close_timeout.map(|limit| since + limit),
+                None => config.close_timeout.map(|_| self.last_seen(started)),
+            };
+        }
+        [
+            (self.pong_since(), config.pong_timeout),
+            (self.message.map(|(since, _)| since), config.message_timeout),
+            (Some(self.last_received), config.idle_timeout),
+            (Some(started), config.lifetime),
+            (self.ping_from(), config.ping_interval),
+        ]
+        .into_iter()
+        .filter_map(|(since, limit)| Some(since? + limit?))
+        .min()
+    }
+
+    /// Begins a new ping; its number.
+    pub(crate) fn next_ping(&mut self) -> u64 {
+        self.pings += 1;
+        self.ping = Some(Ping { stage: PingStage::Appended, pong_received: false, seen_bytes: self.seen_bytes });
+        self.pings
+    }
+
+    /// A pong arrived.
+    pub(crate) fn pong(&mut self, payload: &[u8]) {
+        if let Some(ping) = &mut self.ping {
+            ping.pong_received |= payload == self.pings.to_be_bytes();
+        }
+    }
+
+    /// The round-trip time of the last ping that was answered.
+    pub(crate) fn round_trip(&self) -> Option<Duration> {
+        self.round_trip
+    }
+
+    /// Notices whether a message is incomplete, and since when that one is.
+    fn note_message(&mut self, now: Instant, facts: Facts) {
+        self.message = match self.message {
+            _ if !facts.is_mid_message => None,
+            Some((since, number)) if number == facts.received_messages => Some((since, number)),
+            _ => Some((now, facts.received_messages)),
+        };
+    }
+
+    /// Moves the newest ping on: noticed, flushed, answered. The peer's time runs once the ping was flushed.
+    fn note_ping(&mut self, now: Instant, facts: Facts, config: &Config) {
+        let Some(ping) = &mut self.ping else { return };
+        if ping.pong_received {
+            let (PingStage::Queued(sent) | PingStage::Flushed(sent)) = ping.stage else {
+                self.round_trip = Some(Duration::ZERO);
+                self.ping = None;
+                return;
+            };
+            self.round_trip = Some(now - sent);
+            self.ping = None;
+            return;
+        }
+        ping.stage = match ping.stage {
+            PingStage::Flushed(at) => PingStage::Flushed(at),
+            _ if facts.is_output_empty => {
+                ping.seen_bytes = ping.seen_bytes.max(self.seen_bytes);
+                PingStage::Flushed(now)
+            }
+            // Not flushed yet: look again when its time would be over, for the peer's has not begun.
+            PingStage::Queued(at) if !passed(now, at, config.pong_timeout) => PingStage::Queued(at),
+            PingStage::Queued(_) | PingStage::Appended => PingStage::Queued(now),
+        };
+    }
+
+    /// Since when the peer owes a sign of life.
+    fn pong_since(&self) -> Option<Instant> {
+        let ping = self.ping?;
+        if self.seen_bytes > ping.seen_bytes {
+            return None;
+        }
+        match ping.stage {
+            PingStage::Appended => None,
+            PingStage::Queued(at) | PingStage::Flushed(at) => Some(at),
+        }
+    }
+
+    /// From when the time to the next ping runs; `None` while one is waiting for a sign of life.
+    fn ping_from(&self) -> Option<Instant> {
+        match self.pong_since() {
+            Some(_) => None,
+            None => Some(self.last_received.max(self.last_ping)),
+        }
+    }
+
+    /// The latest time that is known of.
+    fn last_seen(&self, started: Instant) -> Instant {
+        self.last_received.max(self.last_ping).max(started)
+    }
+}
+
+/// Whether `limit`, if there is one, has passed since `since`.
+fn passed(now: Instant, since: Instant, limit: Option<Duration>) -> bool {
+    limit.is_some_and(|limit| now >= since + limit)
+}

@@ -1,0 +1,433 @@
+//! The receiving half: bytes in, events out (RFC 6455 §5, §6.2).
+//!
+//! Input is decoded where it lies. What is kept between two calls is a header that broke off (at most 13 bytes), the
+//! payload of a control frame that did (at most 125), the key and rest of a frame that goes on, and up to three bytes
+//! of a character; so one read buffer can serve any number of connections.
+//!
+//! [`Receiver::receive_short`] is the path that nearly every message of an interactive protocol takes: a whole
+//! message in one frame of at most 125 bytes that lies in the input, with nothing else going on. All else goes
+//! through [`Receiver::step`].
+
+use alloc::sync::Arc;
+use core::mem;
+
+use crate::close::Close;
+use crate::connection::config::{Config, MaskingPolicy, Role};
+use crate::connection::counters::Counters;
+use crate::connection::event::Event;
+use crate::connection::state::Receiving;
+use crate::control::ControlPayload;
+use crate::error::ProtocolError;
+use crate::frame::{FrameHeader, OpCode, Rsv};
+use crate::mask::{mask, turn};
+use crate::message::{Chunk, MessageKind, Payload};
+use crate::utf8::Utf8Tail;
+
+/// The receiving half of a connection.
+///
+/// [`Connection::split`](crate::Connection::split) gives one. It owes the peer what [`Event::reply`] says for each
+/// event, and a Close for an error (`Reply::from(&error)`); its owner passes these to the [`Sender`](crate::Sender).
+#[derive(Debug)]
+pub struct Receiver {
+    /// Whether the short path may be taken: nothing is held, no message is open, masking goes by role.
+    is_quiet: bool,
+    role: Role,
+    short_max: u8,
+    rsv: Rsv,
+    tail: Utf8Tail,
+    counters: Counters,
+    stage: Stage,
+    message: Option<OpenMessage>,
+    /// A header that broke off, or the payload of a control frame so far.
+    held: ControlPayload,
+    config: Arc<Config>,
+}
+
+/// What the next byte of input belongs to.
+#[derive(Debug)]
+enum Stage {
+    Header,
+    Data(Frame),
+    Control(Frame),
+    Closed,
+    Failed(ProtocolError),
+    Lost,
+}
+
+/// The frame whose payload is coming in.
+#[derive(Clone, Copy, Debug)]
+struct Frame {
+    opcode: OpCode,
+    fin: bool,
+    /// The masking key, turned to fit the next byte.
+    masking_key: Option<[u8; 4]>,
+    /// Payload bytes still to come.
+    remaining: u64,
+    /// Whether a chunk has told of the frame.
+    is_announced: bool,
+}
+
+/// The message that is not complete.
+#[derive(Clone, Copy, Debug)]
+struct OpenMessage {
+    kind: MessageKind,
+    /// Whether an extension has to decode it.
+    is_encoded: bool,
+    /// Frames so far.
+    fragments: u32,
+    /// Whether a chunk has told of the message.
+    is_announced: bool,
+}
+
+impl Receiver {
+    pub(crate) fn new(role: Role, config: Arc<Config>) -> Self {
+        Self {
+            is_quiet: config.masking == MaskingPolicy::ByRole,
+            role,
+            short_max: u8::try_from(config.max_frame_size.min(125)).unwrap_or(125),
+            rsv: Rsv::NONE,
+            tail: Utf8Tail::default(),
+            counters: Counters::default(),
+            stage: Stage::Header,
+            message: None,
+            held: ControlPayload::EMPTY,
+            config,
+        }
+    }
+
+    /// Lets reserved bits pass that an extension owns.
+    pub(crate) fn allow(&mut self, rsv: Rsv) {
+        self.rsv = self.rsv | rsv;
+    }
+
+    /// Receives the next event from the front of `input` and advances `input` over what it took.
+    ///
+    /// `None` means that every byte was taken and more are needed. Payloads are unmasked in place.
+    ///
+    /// # Errors
+    ///
+    /// What the peer did wrong. The receiver stays failed and says the same again.
+    #[inline]
+    pub fn receive<'b>(&mut self, input: &mut &'b mut [u8]) -> Result<Option<Event<'b>>, ProtocolError> {
+        match self.receive_short(input)? {
+            Some(chunk) => Ok(Some(Event::Data(chunk))),
+            None => self.receive_any(input),
+        }
+    }
+
+    /// Takes note that the input ended: without a Close, the connection is lost (RFC 6455 §7.1.5).
+    pub fn receive_eof(&mut self) {
+        if let Stage::Header | Stage::Data(_) | Stage::Control(_) = self.stage {
+            self.stage = Stage::Lost;
+            self.is_quiet = false;
+        }
+    }
+
+    /// Fails the receiver for what its owner found wrong, such as a message beyond a limit.
+    pub fn fail(&mut self, error: ProtocolError) {
+        if let Stage::Header | Stage::Data(_) | Stage::Control(_) | Stage::Lost = self.stage {
+            self.stage = Stage::Failed(error);
+            self.is_quiet = false;
+        }
+    }
+
+    /// Returns where the receiving direction stands.
+    #[must_use]
+    pub fn state(&self) -> Receiving {
+        match self.stage {
+            Stage::Header | Stage::Data(_) | Stage::Control(_) => Receiving::Open,
+            Stage::Closed => Receiving::Closed,
+            Stage::Failed(_) => Receiving::Failed,
+            Stage::Lost => Receiving::Lost,
+        }
+    }
+
+    /// Returns whether the next event is a whole message that lies in `input`, so that it would be lent from there.
+    ///
+    /// For adapters that lend messages out of a buffer of their own: loop until this holds, then receive and lend.
+    #[must_use]
+    pub fn has_whole_message(&self, input: &[u8]) -> bool {
+        let between_messages = matches!(self.stage, Stage::Header) && self.held.is_empty() && self.message.is_none();
+        match FrameHeader::parse(input) {
+            Ok(Some((header, head_len))) if between_messages => {
+                header.fin
+                    && !header.opcode.is_control()
+                    && header.opcode != OpCode::Continuation
+                    && header.rsv.is_empty()
+                    && header.payload_len <= (input.len() - head_len) as u64
+            }
+            _ => false,
+        }
+    }
+
+    /// Returns whether a frame or a fragmented message has begun and not ended.
+    #[must_use]
+    pub fn is_mid_message(&self) -> bool {
+        match self.stage {
+            Stage::Header => self.message.is_some() || !self.held.is_empty(),
+            Stage::Data(_) | Stage::Control(_) => true,
+            Stage::Closed | Stage::Failed(_) | Stage::Lost => false,
+        }
+    }
+
+    /// Returns what was received so far.
+    #[must_use]
+    pub fn received(&self) -> Counters {
+        self.counters
+    }
+
+    /// The short path: see the top of the file. `None`, with nothing touched, where the message does not qualify.
+    #[inline]
+    pub(crate) fn receive_short<'b>(&mut self, input: &mut &'b mut [u8]) -> Result<Option<Chunk<'b>>, ProtocolError> {
+        let head_len = match self.role {
+            Role::Server => 6,
+            Role::Client => 2,
+        };
+        let Some((head, rest)) = input.split_at_checked(head_len) else { return Ok(None) };
+        let is_text = match head[0] {
+            0x81 => true,
+            0x82 => false,
+            _ => return Ok(None),
+        };
+        // Where the mask bit is not as the role demands, the length comes out as one that does not qualify.
+        let (len, key) = match (self.role, head) {
+            (Role::Server, &[_, len, a, b, c, d]) => (len ^ 0x80, [a, b, c, d]),
+            (_, head) => (head[1], [0; 4]),
+        };
+        if !self.is_quiet || len > self.short_max || rest.len() < usize::from(len) {
+            return Ok(None);
+        }
+
+        let (frame, after) = mem::take(input).split_at_mut(head_len + usize::from(len));
+        let payload = &mut frame[head_len..];
+        if self.role == Role::Server {
+            mask(payload, key);
+        }
+        *input = after;
+        let payload = if is_text {
+            match core::str::from_utf8(payload) {
+                Ok(text) => Payload::Text { completed: None, text },
+                Err(_) => return Err(self.refuse(ProtocolError::InvalidUtf8, input)),
+            }
+        } else {
+            Payload::Binary(payload)
+        };
+        self.counters.frames += 1;
+        self.counters.messages += 1;
+        self.counters.payload_bytes += u64::from(len);
+        self.counters.wire_bytes += (head_len + usize::from(len)) as u64;
+        Ok(Some(Chunk { payload, is_first: true, is_last: true, frame_remaining: 0 }))
+    }
+
+    /// The long path, for everything.
+    pub(crate) fn receive_any<'b>(&mut self, input: &mut &'b mut [u8]) -> Result<Option<Event<'b>>, ProtocolError> {
+        let before = input.len();
+        let result = self.step(input);
+        self.counters.wire_bytes += (before - input.len()) as u64;
+        self.is_quiet = matches!(self.stage, Stage::Header)
+            && self.message.is_none()
+            && self.held.is_empty()
+            && self.config.masking == MaskingPolicy::ByRole;
+        result.map_err(|error| self.refuse(error, input))
+    }
+
+    /// Fails, and drops the input that is left: it means nothing any more (RFC 6455 §7.1.7).
+    #[cold]
+    fn refuse(&mut self, error: ProtocolError, input: &mut &mut [u8]) -> ProtocolError {
+        *input = &mut [];
+        self.fail(error.clone());
+        error
+    }
+
+    /// Goes on with whatever the next byte belongs to, until there is an event or no more input.
+    fn step<'b>(&mut self, input: &mut &'b mut [u8]) -> Result<Option<Event<'b>>, ProtocolError> {
+        loop {
+            match &self.stage {
+                Stage::Header => {
+                    let Some(header) = self.header(input)? else { return Ok(None) };
+                    self.begin(header)?;
+                }
+                Stage::Data(frame) => return self.data(*frame, input),
+                Stage::Control(frame) => return self.control(*frame, input),
+                // §5.5.1: what follows a Close is ignored.
+                Stage::Closed | Stage::Lost => {
+                    *input = &mut [];
+                    return Ok(None);
+                }
+                Stage::Failed(error) => return Err(error.clone()),
+            }
+        }
+    }
+
+    /// Takes a header from the input, or holds what there is of one.
+    fn header(&mut self, input: &mut &mut [u8]) -> Result<Option<FrameHeader>, ProtocolError> {
+        if self.held.is_empty() {
+            if let Some((header, len)) = self.parse(input)? {
+                advance(input, len);
+                return Ok(Some(header));
+            }
+        }
+        while !input.is_empty() {
+            self.held.fill(&input[..1]);
+            advance(input, 1);
+            if let Some((header, _)) = self.parse(&self.held)? {
+                self.held.clear();
+                return Ok(Some(header));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Parses a header and checks it against the state of the connection, byte by byte so that what is refused does not
+    /// depend on how many bytes are there.
+    fn parse(&self, bytes: &[u8]) -> Result<Option<(FrameHeader, usize)>, ProtocolError> {
+        let Some(&first) = bytes.first() else { return Ok(None) };
+        FrameHeader::parse(&bytes[..1])?;
+        self.check_first(first)?;
+        if let Some(&second) = bytes.get(1) {
+            FrameHeader::parse(&bytes[..2])?;
+            self.check_second(second)?;
+        }
+        FrameHeader::parse(bytes)
+    }
+
+    /// Checks FIN, reserved bits and opcode.
+    fn check_first(&self, first: u8) -> Result<(), ProtocolError> {
+        let opcode = first & 0x0f;
+        let is_data = opcode == OpCode::Text as u8 || opcode == OpCode::Binary as u8;
+        // §5.2: reserved bits MUST be 0 unless an extension gives them a meaning; RFC 7692 §6.1: not on a
+        // continuation or control frame.
+        let owned = if is_data { self.rsv } else { Rsv::NONE };
+        if !owned.contains(Rsv::from_bits(first)) {
+            return Err(ProtocolError::ReservedBits);
+        }
+        // §5.4: fragments of one message MUST NOT be interleaved with those of another.
+        match self.message {
+            Some(_) if is_data => Err(ProtocolError::ExpectedContinuation),
+            None if opcode == OpCode::Continuation as u8 => Err(ProtocolError::UnexpectedContinuation),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Checks the mask bit.
+    fn check_second(&self, second: u8) -> Result<(), ProtocolError> {
+        // §5.1: a server MUST close upon a frame that is not masked, a client upon one that is.
+        match (self.config.masking, self.role, second & 0x80 != 0) {
+            (MaskingPolicy::ByRole, Role::Server, false) => Err(ProtocolError::Unmasked),
+            (MaskingPolicy::ByRole, Role::Client, true) => Err(ProtocolError::Masked),
+            (MaskingPolicy::ByRole, Role::Server, true)
+            | (MaskingPolicy::ByRole, Role::Client, false)
+            | (MaskingPolicy::Either, _, _) => Ok(()),
+        }
+    }
+
+    /// Begins the frame of this header.
+    fn begin(&mut self, header: FrameHeader) -> Result<(), ProtocolError> {
+        let FrameHeader { fin, rsv, opcode, masking_key, payload_len } = header;
+        if payload_len > self.config.max_frame_size && !opcode.is_control() {
+            return Err(ProtocolError::FrameTooBig { len: payload_len, max: self.config.max_frame_size });
+        }
+        self.counters.frames += 1;
+        let frame = Frame { opcode, fin, masking_key, remaining: payload_len, is_announced: false };
+        let kind = match opcode {
+            OpCode::Text => MessageKind::Text,
+            OpCode::Binary => MessageKind::Binary,
+            OpCode::Continuation => {
+                let max = self.config.max_fragments;
+                if let Some(message) = &mut self.message {
+                    if message.fragments >= max {
+                        return Err(ProtocolError::TooManyFragments { max });
+                    }
+                    message.fragments += 1;
+                }
+                self.stage = Stage::Data(frame);
+                return Ok(());
+            }
+            OpCode::Close | OpCode::Ping | OpCode::Pong => {
+                self.stage = Stage::Control(frame);
+                return Ok(());
+            }
+        };
+        self.message = Some(OpenMessage { kind, is_encoded: !rsv.is_empty(), fragments: 1, is_announced: false });
+        self.stage = Stage::Data(frame);
+        Ok(())
+    }
+
+    /// Takes what the input holds of a data frame's payload.
+    ///
+    /// A frame is told of as soon as its header is there, if need be by an empty chunk, so that a message too big is
+    /// refused before it is sent.
+    fn data<'b>(&mut self, mut frame: Frame, input: &mut &'b mut [u8]) -> Result<Option<Event<'b>>, ProtocolError> {
+        // A data frame without an open message does not get past `check_first`.
+        let Some(message) = &mut self.message else { return Err(ProtocolError::UnexpectedContinuation) };
+        let available = usize::try_from(frame.remaining).map_or(input.len(), |remaining| remaining.min(input.len()));
+        if available == 0 && frame.remaining > 0 && frame.is_announced {
+            return Ok(None);
+        }
+        let (piece, after) = mem::take(input).split_at_mut(available);
+        *input = after;
+        if let Some(key) = frame.masking_key {
+            mask(piece, key);
+            frame.masking_key = Some(turn(key, available));
+        }
+        frame.remaining -= available as u64;
+        frame.is_announced = true;
+
+        let is_first = !message.is_announced;
+        let is_last = frame.fin && frame.remaining == 0;
+        message.is_announced = true;
+        let payload = match (message.kind, message.is_encoded) {
+            (kind, true) => Payload::Encoded { kind, bytes: piece },
+            (MessageKind::Binary, false) => Payload::Binary(piece),
+            (MessageKind::Text, false) => {
+                let (completed, text) = self.tail.check(piece)?;
+                if is_last && !self.tail.is_boundary() {
+                    return Err(ProtocolError::InvalidUtf8);
+                }
+                Payload::Text { completed, text }
+            }
+        };
+
+        self.counters.payload_bytes += available as u64;
+        if is_last {
+            self.counters.messages += 1;
+            self.message = None;
+        }
+        self.stage = if frame.remaining == 0 { Stage::Header } else { Stage::Data(frame) };
+        Ok(Some(Event::Data(Chunk { payload, is_first, is_last, frame_remaining: frame.remaining })))
+    }
+
+    /// Takes what the input holds of a control frame's payload; the event, once it is whole.
+    fn control<'b>(&mut self, mut frame: Frame, input: &mut &'b mut [u8]) -> Result<Option<Event<'b>>, ProtocolError> {
+        let available = usize::try_from(frame.remaining).map_or(input.len(), |remaining| remaining.min(input.len()));
+        let taken = self.held.fill(&input[..available]);
+        advance(input, taken);
+        frame.remaining -= taken as u64;
+        if frame.remaining > 0 {
+            self.stage = Stage::Control(frame);
+            return Ok(None);
+        }
+
+        let mut payload = self.held;
+        self.held.clear();
+        self.stage = Stage::Header;
+        if let Some(key) = frame.masking_key {
+            mask(payload.as_mut(), key);
+        }
+        Ok(Some(match frame.opcode {
+            OpCode::Ping => Event::Ping(payload),
+            OpCode::Pong => Event::Pong(payload),
+            OpCode::Close | OpCode::Continuation | OpCode::Text | OpCode::Binary => {
+                let close = Close::parse(&payload)?;
+                self.stage = Stage::Closed;
+                Event::Close(close)
+            }
+        }))
+    }
+}
+
+/// Drops the first `len` bytes of the input.
+fn advance(input: &mut &mut [u8], len: usize) {
+    let (_, after) = mem::take(input).split_at_mut(len);
+    *input = after;
+}

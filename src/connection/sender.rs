@@ -1,0 +1,371 @@
+//! The sending half: messages in, bytes out (RFC 6455 §5, §6.1).
+//!
+//! Frames are appended to a buffer of the caller's, so that many small ones go out in one write. Who writes vectored
+//! takes the header alone and leaves the payload where it is. Every frame of a client is masked with a fresh key.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::close::Close;
+use crate::connection::config::Config;
+use crate::connection::counters::Counters;
+use crate::connection::event::Reply;
+use crate::control::ControlPayload;
+use crate::error::SendError;
+use crate::extension::{Encoder, Fin};
+use crate::frame::{FrameHead, FrameHeader, OpCode, Rsv};
+use crate::mask::mask;
+use crate::message::{MessageKind, MessageRef};
+use crate::prepared::PreparedMessage;
+
+/// A source of masking keys (RFC 6455 §5.3). A closure is one.
+///
+/// Keys must be unpredictable, or a hostile page could choose what goes over the wire (§10.3): take a CSPRNG. With the
+/// feature `std` the default is `rand`'s thread-local generator.
+pub trait MaskingKeys: Send {
+    /// Returns the key for the next frame.
+    fn next_key(&mut self) -> [u8; 4];
+}
+
+impl<F: FnMut() -> [u8; 4] + Send> MaskingKeys for F {
+    fn next_key(&mut self) -> [u8; 4] {
+        self()
+    }
+}
+
+impl fmt::Debug for dyn MaskingKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MaskingKeys")
+    }
+}
+
+/// The sending half of a connection.
+///
+/// [`Connection::split`](crate::Connection::split) gives one.
+#[derive(Debug)]
+pub struct Sender {
+    /// Where a client's keys come from; a server has none.
+    keys: Option<Box<dyn MaskingKeys>>,
+    extension: Option<(Rsv, Box<dyn Encoder>)>,
+    open: Option<OpenMessage>,
+    is_closed: bool,
+    counters: Counters,
+    config: Arc<Config>,
+}
+
+/// The fragmented message that is being sent.
+#[derive(Clone, Copy, Debug)]
+struct OpenMessage {
+    kind: MessageKind,
+    is_encoded: bool,
+    is_first: bool,
+}
+
+impl Sender {
+    pub(crate) fn new(keys: Option<Box<dyn MaskingKeys>>, config: Arc<Config>) -> Self {
+        Self { keys, extension: None, open: None, is_closed: false, counters: Counters::default(), config }
+    }
+
+    /// Lets an extension encode messages and mark them.
+    pub(crate) fn extend(&mut self, rsv: Rsv, encoder: Box<dyn Encoder>) {
+        self.extension = Some((rsv, encoder));
+    }
+
+    /// Appends a whole message, in fragments where it is longer than [`Config::fragment_size`].
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`], [`SendError::MessageOpen`], or what an extension says.
+    #[inline]
+    pub fn send<'m>(&mut self, message: impl Into<MessageRef<'m>>, output: &mut Vec<u8>) -> Result<(), SendError> {
+        let message = message.into();
+        self.check_between_messages()?;
+        let payload = message.payload();
+        if self.extension.is_none() && payload.len() <= self.config.fragment_size {
+            self.frame(true, Rsv::NONE, opcode(message.kind()), payload, output);
+            self.count(Fin::Last, payload.len());
+            return Ok(());
+        }
+        let open = self.begin(message.kind(), Some(payload.len()));
+        self.fragment(open, payload, Fin::Last, output)
+    }
+
+    /// Appends a text message.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::send`].
+    pub fn send_text(&mut self, text: &str, output: &mut Vec<u8>) -> Result<(), SendError> {
+        self.send(MessageRef::Text(text), output)
+    }
+
+    /// Appends a binary message.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::send`].
+    pub fn send_binary(&mut self, bytes: &[u8], output: &mut Vec<u8>) -> Result<(), SendError> {
+        self.send(MessageRef::Binary(bytes), output)
+    }
+
+    /// Appends the next fragment of a message, of which the first one opens it and [`Fin::Last`] ends it
+    /// (RFC 6455 §5.4). Control frames may go in between.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`], [`SendError::FragmentKind`], or what an extension says.
+    pub fn send_fragment<'m>(
+        &mut self,
+        fragment: impl Into<MessageRef<'m>>,
+        fin: Fin,
+        output: &mut Vec<u8>,
+    ) -> Result<(), SendError> {
+        let fragment = fragment.into();
+        self.check_open()?;
+        let open = match self.open {
+            Some(open) if open.kind != fragment.kind() => return Err(SendError::FragmentKind),
+            Some(open) => open,
+            None => self.begin(fragment.kind(), (fin == Fin::Last).then_some(fragment.payload().len())),
+        };
+        self.fragment(open, fragment.payload(), fin, output)
+    }
+
+    /// Returns the header for a whole message, for a vectored write: the caller writes it, then the payload.
+    ///
+    /// A client's payload is masked in place. The message is one frame, however long, and no extension sees it.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`], [`SendError::MessageOpen`].
+    pub fn head(&mut self, kind: MessageKind, payload: &mut [u8]) -> Result<FrameHead, SendError> {
+        let masking_key = self.keys.as_mut().map(|keys| keys.next_key());
+        let head = self.whole_head(kind, payload.len(), masking_key)?;
+        if let Some(key) = masking_key {
+            mask(payload, key);
+        }
+        Ok(head)
+    }
+
+    /// Returns the header for a whole message whose payload is shared and cannot be masked: for servers.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::MaskRequired`] on a client; [`SendError::Closed`], [`SendError::MessageOpen`].
+    pub fn shared_head(&mut self, kind: MessageKind, payload: &[u8]) -> Result<FrameHead, SendError> {
+        if self.keys.is_some() {
+            return Err(SendError::MaskRequired);
+        }
+        self.whole_head(kind, payload.len(), None)
+    }
+
+    /// Returns the two parts of a prepared message's frame, to be written one after the other: for servers.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::MaskRequired`] on a client, which takes [`Self::send_prepared`]; [`SendError::Closed`],
+    /// [`SendError::MessageOpen`].
+    pub fn prepared<'p>(&mut self, message: &'p PreparedMessage) -> Result<[&'p [u8]; 2], SendError> {
+        self.shared_head(message.kind, &message.payload)?;
+        Ok([&message.head, &message.payload])
+    }
+
+    /// Appends a prepared message; a client masks its copy.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`], [`SendError::MessageOpen`].
+    pub fn send_prepared(&mut self, message: &PreparedMessage, output: &mut Vec<u8>) -> Result<(), SendError> {
+        self.check_between_messages()?;
+        self.frame(true, Rsv::NONE, opcode(message.kind), &message.payload, output);
+        self.count(Fin::Last, message.payload.len());
+        Ok(())
+    }
+
+    /// Appends a ping.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`], [`SendError::ControlTooLong`].
+    pub fn send_ping(&mut self, payload: &[u8], output: &mut Vec<u8>) -> Result<(), SendError> {
+        self.control(OpCode::Ping, payload, output)
+    }
+
+    /// Appends a pong that answers no ping (RFC 6455 §5.5.3).
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`], [`SendError::ControlTooLong`].
+    pub fn send_pong(&mut self, payload: &[u8], output: &mut Vec<u8>) -> Result<(), SendError> {
+        self.control(OpCode::Pong, payload, output)
+    }
+
+    /// Appends our Close; nothing can be sent after it (RFC 6455 §5.5.1).
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`] if it was sent before.
+    pub fn close(&mut self, close: Close, output: &mut Vec<u8>) -> Result<(), SendError> {
+        let mut body = ControlPayload::EMPTY;
+        if close.code().may_be_sent() {
+            body.fill(&u16::from(close.code()).to_be_bytes());
+            body.fill(close.reason().as_bytes());
+        }
+        self.control(OpCode::Close, &body, output)?;
+        self.is_closed = true;
+        Ok(())
+    }
+
+    /// Appends what we owe the peer; nothing once our Close was sent, for then nothing may follow.
+    pub fn reply(&mut self, reply: Reply, output: &mut Vec<u8>) {
+        // Both fail only where our Close was sent: the payload of a reply always fits.
+        let _ = match reply {
+            Reply::Pong(payload) => self.control(OpCode::Pong, &payload, output),
+            Reply::Close(close) => self.close(close, output),
+        };
+    }
+
+    /// Returns whether our Close was sent.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
+    /// Returns what was sent so far.
+    #[must_use]
+    pub fn sent(&self) -> Counters {
+        self.counters
+    }
+
+    /// Refuses everything from now on: the connection ended without our Close.
+    pub(crate) fn shut(&mut self) {
+        self.is_closed = true;
+    }
+
+    /// Opens a message that goes out in fragments, or through an extension; `len` is its length where known.
+    fn begin(&mut self, kind: MessageKind, len: Option<usize>) -> OpenMessage {
+        let is_encoded = self.extension.as_mut().is_some_and(|(_, encoder)| encoder.wants(kind, len));
+        OpenMessage { kind, is_encoded, is_first: true }
+    }
+
+    /// Appends the next fragment of the open message, encoded if an extension wants it, in frames that are not too long.
+    fn fragment(
+        &mut self,
+        mut open: OpenMessage,
+        payload: &[u8],
+        fin: Fin,
+        output: &mut Vec<u8>,
+    ) -> Result<(), SendError> {
+        let mut encoded = Vec::new();
+        let mut rsv = Rsv::NONE;
+        let mut rest = match &mut self.extension {
+            Some((owned, encoder)) if open.is_encoded => {
+                encoder.encode(payload, fin, &mut encoded)?;
+                rsv = *owned;
+                &encoded[..]
+            }
+            _ => payload,
+        };
+        self.count(fin, rest.len());
+        loop {
+            let (piece, after) = rest.split_at(rest.len().min(self.config.fragment_size.max(1)));
+            let is_final = fin == Fin::Last && after.is_empty();
+            // §5.4: the first frame tells the kind of the message, the others continue it; RFC 7692 §6: only the first
+            // one has the reserved bit.
+            if open.is_first {
+                self.frame(is_final, rsv, opcode(open.kind), piece, output);
+            } else {
+                self.frame(is_final, Rsv::NONE, OpCode::Continuation, piece, output);
+            }
+            open.is_first = false;
+            rest = after;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        self.open = (fin == Fin::More).then_some(open);
+        Ok(())
+    }
+
+    /// Appends a control frame.
+    fn control(&mut self, opcode: OpCode, payload: &[u8], output: &mut Vec<u8>) -> Result<(), SendError> {
+        self.check_open()?;
+        // §5.5: control frames MUST have a payload of 125 bytes or less.
+        if payload.len() > ControlPayload::MAX {
+            return Err(SendError::ControlTooLong { len: payload.len() });
+        }
+        self.frame(true, Rsv::NONE, opcode, payload, output);
+        Ok(())
+    }
+
+    /// Appends a frame.
+    #[inline]
+    fn frame(&mut self, fin: bool, rsv: Rsv, opcode: OpCode, payload: &[u8], output: &mut Vec<u8>) {
+        let masking_key = self.keys.as_mut().map(|keys| keys.next_key());
+        let head = FrameHeader { fin, rsv, opcode, masking_key, payload_len: payload.len() as u64 }.encode();
+        output.reserve(head.len() + payload.len());
+        output.extend_from_slice(&head);
+        match masking_key {
+            None => output.extend_from_slice(payload),
+            Some(key) => copy_masked(payload, key, output),
+        }
+        self.counters.frames += 1;
+        self.counters.wire_bytes += (head.len() + payload.len()) as u64;
+    }
+
+    /// The header of a whole message in one frame whose payload the caller writes.
+    fn whole_head(
+        &mut self,
+        kind: MessageKind,
+        len: usize,
+        masking_key: Option<[u8; 4]>,
+    ) -> Result<FrameHead, SendError> {
+        self.check_between_messages()?;
+        let opcode = opcode(kind);
+        let head = FrameHeader { fin: true, rsv: Rsv::NONE, opcode, masking_key, payload_len: len as u64 }.encode();
+        self.count(Fin::Last, len);
+        self.counters.frames += 1;
+        self.counters.wire_bytes += (head.len() + len) as u64;
+        Ok(head)
+    }
+
+    /// Counts the payload of a fragment, and its message if that ends.
+    fn count(&mut self, fin: Fin, len: usize) {
+        self.counters.messages += u64::from(fin == Fin::Last);
+        self.counters.payload_bytes += len as u64;
+    }
+
+    /// §5.5.1: nothing may be sent after our Close.
+    #[inline]
+    fn check_open(&self) -> Result<(), SendError> {
+        if self.is_closed { Err(SendError::Closed) } else { Ok(()) }
+    }
+
+    /// §5.4: a new message may begin only where no other is open.
+    #[inline]
+    fn check_between_messages(&self) -> Result<(), SendError> {
+        self.check_open()?;
+        if self.open.is_some() { Err(SendError::MessageOpen) } else { Ok(()) }
+    }
+}
+
+/// The opcode that begins a message of this kind.
+fn opcode(kind: MessageKind) -> OpCode {
+    match kind {
+        MessageKind::Text => OpCode::Text,
+        MessageKind::Binary => OpCode::Binary,
+    }
+}
+
+/// Appends a payload, masked while it is in the cache from being copied.
+fn copy_masked(payload: &[u8], masking_key: [u8; 4], output: &mut Vec<u8>) {
+    for piece in payload.chunks(COPY) {
+        let start = output.len();
+        output.extend_from_slice(piece);
+        mask(&mut output[start..], masking_key);
+    }
+}
+
+/// Bytes that are copied before they are masked; a multiple of the key's four.
+const COPY: usize = 4096;
