@@ -94,8 +94,9 @@ impl Assembler {
     #[inline]
     pub fn push<'b>(&mut self, chunk: Chunk<'b>) -> Result<Assembly<'b>, ProtocolError> {
         match chunk.whole() {
-            Some(message) if message.payload().len() <= self.max => Ok(Assembly::Whole(message)),
-            _ => self.gather(chunk),
+            Some(message) if self.has_room_for(message) => Ok(Assembly::Whole(message)),
+            Some(message) => Err(self.too_big(message)),
+            None => self.gather(chunk),
         }
     }
 
@@ -133,6 +134,18 @@ impl Assembler {
         if self.is_complete {
             self.gathered = Gathered::Binary(Vec::new());
         }
+    }
+
+    /// Whether a whole message is within the limit.
+    #[inline]
+    pub(crate) fn has_room_for(&self, message: MessageRef<'_>) -> bool {
+        message.payload().len() <= self.max
+    }
+
+    /// What is wrong with a message that is not.
+    #[cold]
+    pub(crate) fn too_big(&self, message: MessageRef<'_>) -> ProtocolError {
+        ProtocolError::MessageTooBig { len: message.payload().len() as u64, max: self.max as u64 }
     }
 
     /// Adds a chunk to the message under assembly.

@@ -32,7 +32,7 @@ use crate::control::ControlPayload;
 use crate::error::{ProtocolError, SendError};
 use crate::extension::{Encoder, Fin};
 use crate::frame::{FrameHead, Rsv};
-use crate::message::{MessageKind, MessageRef};
+use crate::message::{Chunk, MessageKind, MessageRef};
 use crate::prepared::PreparedMessage;
 use crate::time::{Instant, Timeout};
 
@@ -139,8 +139,8 @@ impl Connection {
         output: &mut Vec<u8>,
     ) -> Result<Option<Event<'b>>, ProtocolError> {
         if self.owed_pong.is_none() {
-            match self.receiver.receive_short(input) {
-                Ok(Some(chunk)) => return Ok(Some(Event::Data(chunk))),
+            match self.receiver.receive_whole(input) {
+                Ok(Some(message)) => return Ok(Some(Event::Data(Chunk::from(message)))),
                 Ok(None) => {}
                 Err(error) => return Err(self.fail(error, output)),
             }
@@ -162,22 +162,15 @@ impl Connection {
         assembler: &'m mut Assembler,
         output: &mut Vec<u8>,
     ) -> Result<Option<Received<'m>>, ProtocolError> {
-        loop {
-            let chunk = match self.receive(input, output)? {
-                Some(Event::Data(chunk)) => chunk,
-                Some(Event::Ping(payload)) => return Ok(Some(Received::Ping(payload))),
-                Some(Event::Pong(payload)) => return Ok(Some(Received::Pong(payload))),
-                Some(Event::Close(close)) => return Ok(Some(Received::Close(close))),
-                None => return Ok(None),
-            };
-            match assembler.push(chunk) {
-                Ok(Assembly::Whole(message)) => return Ok(Some(Received::Message(message))),
-                Ok(Assembly::Complete) => break,
-                Ok(Assembly::Partial) => {}
+        if self.owed_pong.is_none() {
+            match self.receiver.receive_whole(input) {
+                Ok(Some(message)) if assembler.has_room_for(message) => return Ok(Some(Received::Message(message))),
+                Ok(Some(message)) => return Err(self.fail(assembler.too_big(message), output)),
+                Ok(None) => {}
                 Err(error) => return Err(self.fail(error, output)),
             }
         }
-        Ok(Some(Received::Message(assembler.message())))
+        self.receive_gathered(input, assembler, output)
     }
 
     /// Takes note that the transport's input ended, or that the transport failed.
@@ -514,6 +507,31 @@ impl Connection {
             Some(Event::Data(_)) | None => {}
         }
         Ok(event)
+    }
+
+    /// The long path of [`Self::receive_message`].
+    fn receive_gathered<'m, 'b: 'm>(
+        &mut self,
+        input: &mut &'b mut [u8],
+        assembler: &'m mut Assembler,
+        output: &mut Vec<u8>,
+    ) -> Result<Option<Received<'m>>, ProtocolError> {
+        loop {
+            let chunk = match self.receive(input, output)? {
+                Some(Event::Data(chunk)) => chunk,
+                Some(Event::Ping(payload)) => return Ok(Some(Received::Ping(payload))),
+                Some(Event::Pong(payload)) => return Ok(Some(Received::Pong(payload))),
+                Some(Event::Close(close)) => return Ok(Some(Received::Close(close))),
+                None => return Ok(None),
+            };
+            match assembler.push(chunk) {
+                Ok(Assembly::Whole(message)) => return Ok(Some(Received::Message(message))),
+                Ok(Assembly::Complete) => break,
+                Ok(Assembly::Partial) => {}
+                Err(error) => return Err(self.fail(error, output)),
+            }
+        }
+        Ok(Some(Received::Message(assembler.message())))
     }
 
     /// Appends the pong for the newest ping, if there is one and room for it (RFC 6455 §5.5.3).

@@ -261,6 +261,18 @@ impl<'b> Chunk<'b> {
     }
 }
 
+impl<'b> From<MessageRef<'b>> for Chunk<'b> {
+    /// The chunk that is the whole of a message.
+    #[inline]
+    fn from(message: MessageRef<'b>) -> Self {
+        let payload = match message {
+            MessageRef::Text(text) => Payload::Text { completed: None, text },
+            MessageRef::Binary(bytes) => Payload::Binary(bytes),
+        };
+        Self { payload, is_first: true, is_last: true, frame_remaining: 0 }
+    }
+}
+
 /// What a [`Chunk`] carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Payload<'b> {

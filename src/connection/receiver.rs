@@ -4,9 +4,9 @@
 //! payload of a control frame that did (at most 125), the key and rest of a frame that goes on, and up to three bytes
 //! of a character; so one read buffer can serve any number of connections.
 //!
-//! [`Receiver::receive_short`] is the path that nearly every message of an interactive protocol takes: a whole
-//! message in one frame of at most 125 bytes that lies in the input, with nothing else going on. All else goes
-//! through [`Receiver::step`].
+//! [`Receiver::receive_whole`] is the path that nearly every message of an interactive protocol takes: a whole
+//! message in one frame of less than 64 KiB that lies in the input, with nothing else going on. All else goes through
+//! [`Receiver::step`].
 
 use alloc::sync::Arc;
 use core::mem;
@@ -20,7 +20,7 @@ use crate::control::ControlPayload;
 use crate::error::ProtocolError;
 use crate::frame::{FrameHeader, OpCode, Rsv};
 use crate::mask::{mask, turn};
-use crate::message::{Chunk, MessageKind, Payload};
+use crate::message::{Chunk, MessageKind, MessageRef, Payload};
 use crate::utf8::Utf8Tail;
 
 /// The receiving half of a connection.
@@ -32,7 +32,7 @@ pub struct Receiver {
     /// Whether the short path may be taken: nothing is held, no message is open, masking goes by role.
     is_quiet: bool,
     role: Role,
-    short_max: u8,
+    whole_max: usize,
     rsv: Rsv,
     tail: Utf8Tail,
     counters: Counters,
@@ -84,7 +84,7 @@ impl Receiver {
         Self {
             is_quiet: config.masking == MaskingPolicy::ByRole,
             role,
-            short_max: u8::try_from(config.max_frame_size.min(125)).unwrap_or(125),
+            whole_max: usize::try_from(config.max_frame_size).unwrap_or(usize::MAX),
             rsv: Rsv::NONE,
             tail: Utf8Tail::default(),
             counters: Counters::default(),
@@ -109,8 +109,8 @@ impl Receiver {
     /// What the peer did wrong. The receiver stays failed and says the same again.
     #[inline]
     pub fn receive<'b>(&mut self, input: &mut &'b mut [u8]) -> Result<Option<Event<'b>>, ProtocolError> {
-        match self.receive_short(input)? {
-            Some(chunk) => Ok(Some(Event::Data(chunk))),
+        match self.receive_whole(input)? {
+            Some(message) => Ok(Some(Event::Data(Chunk::from(message)))),
             None => self.receive_any(input),
         }
     }
@@ -178,45 +178,50 @@ impl Receiver {
 
     /// The short path: see the top of the file. `None`, with nothing touched, where the message does not qualify.
     #[inline]
-    pub(crate) fn receive_short<'b>(&mut self, input: &mut &'b mut [u8]) -> Result<Option<Chunk<'b>>, ProtocolError> {
-        let head_len = match self.role {
-            Role::Server => 6,
-            Role::Client => 2,
-        };
-        let Some((head, rest)) = input.split_at_checked(head_len) else { return Ok(None) };
-        let is_text = match head[0] {
+    pub(crate) fn receive_whole<'b>(
+        &mut self,
+        input: &mut &'b mut [u8],
+    ) -> Result<Option<MessageRef<'b>>, ProtocolError> {
+        let &[first, second, ref rest @ ..] = &**input else { return Ok(None) };
+        let is_text = match first {
             0x81 => true,
             0x82 => false,
             _ => return Ok(None),
         };
         // Where the mask bit is not as the role demands, the length comes out as one that does not qualify.
-        let (len, key) = match (self.role, head) {
-            (Role::Server, &[_, len, a, b, c, d]) => (len ^ 0x80, [a, b, c, d]),
-            (_, head) => (head[1], [0; 4]),
+        let (short, key_len) = match self.role {
+            Role::Server => (second ^ 0x80, 4),
+            Role::Client => (second, 0),
         };
-        if !self.is_quiet || len > self.short_max || rest.len() < usize::from(len) {
+        let (len, key_at) = match (short, rest) {
+            (0..=125, _) => (usize::from(short), 2),
+            (126, &[high, low, ..]) if high > 0 || low >= 126 => (usize::from(u16::from_be_bytes([high, low])), 4),
+            _ => return Ok(None),
+        };
+        let head_len = key_at + key_len;
+        if !self.is_quiet || len > self.whole_max || input.len() < head_len + len {
             return Ok(None);
         }
 
-        let (frame, after) = mem::take(input).split_at_mut(head_len + usize::from(len));
-        let payload = &mut frame[head_len..];
-        if self.role == Role::Server {
-            mask(payload, key);
-        }
+        let (frame, after) = mem::take(input).split_at_mut(head_len + len);
         *input = after;
-        let payload = if is_text {
+        let (head, payload) = frame.split_at_mut(head_len);
+        if let Some((_, key)) = head[2..].split_last_chunk::<4>().filter(|_| self.role == Role::Server) {
+            mask(payload, *key);
+        }
+        let message = if is_text {
             match core::str::from_utf8(payload) {
-                Ok(text) => Payload::Text { completed: None, text },
+                Ok(text) => MessageRef::Text(text),
                 Err(_) => return Err(self.refuse(ProtocolError::InvalidUtf8, input)),
             }
         } else {
-            Payload::Binary(payload)
+            MessageRef::Binary(payload)
         };
         self.counters.frames += 1;
         self.counters.messages += 1;
-        self.counters.payload_bytes += u64::from(len);
-        self.counters.wire_bytes += (head_len + usize::from(len)) as u64;
-        Ok(Some(Chunk { payload, is_first: true, is_last: true, frame_remaining: 0 }))
+        self.counters.payload_bytes += len as u64;
+        self.counters.wire_bytes += (head_len + len) as u64;
+        Ok(Some(message))
     }
 
     /// The long path, for everything.
