@@ -1,0 +1,163 @@
+//! A server's opening handshake under construction (§4.2.2).
+
+use super::error::BuildError;
+use super::extension::{Extension, ExtensionRef, Extensions};
+use super::headers::Headers;
+use super::key::AcceptKey;
+use super::request::Request;
+use super::{
+    CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
+    SEC_WEBSOCKET_PREFIX, SEC_WEBSOCKET_PROTOCOL, TRANSFER_ENCODING, UPGRADE, is_one_of,
+    starts_with_ignore_case,
+};
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// The consent to a request: choose subprotocol, extensions and header fields, then [`respond`](Self::respond).
+///
+/// Made by [`Request::upgrade`]. Without any choice the response names no subprotocol and no extension.
+#[derive(Clone, Debug)]
+pub struct Acceptance<'r> {
+    request: &'r Request,
+    accept: AcceptKey,
+    subprotocol: Option<&'r str>,
+    /// The extensions as they will stand in the header field.
+    extensions: String,
+    headers: Headers,
+}
+
+impl<'r> Acceptance<'r> {
+    pub(super) fn new(request: &'r Request, accept: AcceptKey) -> Self {
+        Self {
+            request,
+            accept,
+            subprotocol: None,
+            extensions: String::new(),
+            headers: Headers::new(),
+        }
+    }
+
+    /// Chooses the subprotocol; the last choice counts.
+    ///
+    /// # Errors
+    /// One that the client does not offer: §4.2.2 allows none but those. Names are compared exactly.
+    pub fn subprotocol(mut self, subprotocol: &str) -> Result<Self, BuildError> {
+        let offered = self
+            .request
+            .subprotocols()
+            .find(|offered| *offered == subprotocol);
+        let offered = offered.ok_or_else(|| BuildError::SubprotocolNotOffered {
+            subprotocol: subprotocol.to_owned(),
+        })?;
+        self.subprotocol = Some(offered);
+        Ok(self)
+    }
+
+    /// Uses an extension, with the parameters that were negotiated, after those that are used already (§9.1).
+    ///
+    /// # Errors
+    /// One that the client does not offer, or that is used already.
+    pub fn extension(mut self, extension: &Extension) -> Result<Self, BuildError> {
+        let name = extension.name();
+        let mut offers = self.request.extensions().flatten();
+        if !offers.any(|offer| offer.name() == name) {
+            return Err(BuildError::ExtensionNotOffered {
+                name: name.to_owned(),
+            });
+        }
+        if self.uses(name) {
+            return Err(BuildError::DuplicateExtension {
+                name: name.to_owned(),
+            });
+        }
+        if !self.extensions.is_empty() {
+            self.extensions.push_str(", ");
+        }
+        self.extensions.push_str(extension.as_str());
+        Ok(self)
+    }
+
+    /// Adds a header field, `Set-Cookie` say.
+    ///
+    /// # Errors
+    /// One that the handshake writes itself, or that could break the head apart.
+    pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Result<Self, BuildError> {
+        let reserved = is_one_of(
+            name,
+            &[UPGRADE, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING],
+        ) || starts_with_ignore_case(name, SEC_WEBSOCKET_PREFIX);
+        if reserved {
+            return Err(BuildError::ReservedHeader {
+                name: name.to_owned(),
+            });
+        }
+        self.headers.append(name, value)?;
+        Ok(self)
+    }
+
+    /// Returns the request that is accepted.
+    pub fn request(&self) -> &'r Request {
+        self.request
+    }
+
+    /// Finishes the response; write it, and the connection is open.
+    pub fn respond(self) -> Response {
+        let mut headers = Headers::with_capacity(5 + self.headers.len(), 256);
+        headers.push(UPGRADE, b"websocket");
+        headers.push(CONNECTION, b"Upgrade");
+        headers.push(SEC_WEBSOCKET_ACCEPT, self.accept.as_str().as_bytes());
+        if let Some(subprotocol) = self.subprotocol {
+            headers.push(SEC_WEBSOCKET_PROTOCOL, subprotocol.as_bytes());
+        }
+        // §11.3.2: in a response the header field stands once, whatever the number of extensions.
+        if !self.extensions.is_empty() {
+            headers.push(SEC_WEBSOCKET_EXTENSIONS, self.extensions.as_bytes());
+        }
+        headers.extend(&self.headers);
+        Response::new(headers)
+    }
+
+    fn uses(&self, name: &str) -> bool {
+        Extensions::of_text(&self.extensions)
+            .flatten()
+            .any(|extension| extension.name() == name)
+    }
+}
+
+/// A server's answer that opens the connection: status 101 and the header fields.
+///
+/// A server makes it with [`Acceptance::respond`]; a client gets it from
+/// [`ClientHandshake::receive`](super::ClientHandshake::receive), checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    headers: Headers,
+}
+
+impl Response {
+    pub(super) fn new(headers: Headers) -> Self {
+        Self { headers }
+    }
+
+    /// Appends the response to `output` as HTTP/1.1.
+    pub fn write(&self, output: &mut Vec<u8>) {
+        output.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
+        self.headers.write(output);
+        output.extend_from_slice(b"\r\n");
+    }
+
+    /// Returns the header fields.
+    pub fn headers(&self) -> &Headers {
+        &self.headers
+    }
+
+    /// Returns the subprotocol that both sides will speak, if they agreed on one.
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.headers.get(SEC_WEBSOCKET_PROTOCOL)
+    }
+
+    /// Iterates over the extensions in use, in the order in which they transform the data (§9.1).
+    pub fn extensions(&self) -> impl Iterator<Item = ExtensionRef<'_>> {
+        Extensions::new(&self.headers).flatten()
+    }
+}

@@ -1,0 +1,239 @@
+//! Header fields as an ordered list.
+//!
+//! A handshake has some dozen fields, is read once and then dropped: a list beats a map. All the text stands in one
+//! buffer in the form in which it is written, an index beside it: two allocations for any number of fields.
+
+use super::error::InvalidHeader;
+use super::token;
+use alloc::borrow::ToOwned;
+use alloc::vec::Vec;
+use core::fmt;
+
+/// An ordered list of HTTP header fields, names compared without regard to case.
+///
+/// Nothing that could end a line gets in, so what is written out cannot carry more fields than were appended.
+///
+/// ```
+/// use sockeye::handshake::Headers;
+///
+/// let mut headers = Headers::new();
+/// headers.append("Set-Cookie", "a=1")?;
+/// headers.append("Set-Cookie", "b=2")?;
+/// assert_eq!(headers.get("set-cookie"), Some("a=1"));
+/// assert_eq!(headers.get_all("SET-COOKIE").count(), 2);
+/// assert!(headers.append("X-User", "eve\r\nX-Admin: yes").is_err());
+/// # Ok::<(), sockeye::handshake::InvalidHeader>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct Headers {
+    /// `name: value\r\n`, field after field.
+    text: Vec<u8>,
+    fields: Vec<Field>,
+}
+
+/// Where a field stands in the text.
+#[derive(Clone, Copy)]
+struct Field {
+    start: usize,
+    name_end: usize,
+    value_start: usize,
+    value_end: usize,
+}
+
+impl Headers {
+    /// Creates an empty list, without allocating.
+    pub const fn new() -> Self {
+        Self {
+            text: Vec::new(),
+            fields: Vec::new(),
+        }
+    }
+
+    /// Creates an empty list with room for so many fields and so many bytes of text.
+    pub(super) fn with_capacity(fields: usize, bytes: usize) -> Self {
+        Self {
+            text: Vec::with_capacity(bytes),
+            fields: Vec::with_capacity(fields),
+        }
+    }
+
+    /// Adds a field at the end; fields of the same name that are there already stay.
+    ///
+    /// Spaces and tabs around the value are dropped, as a reader would drop them.
+    ///
+    /// # Errors
+    /// A name that is not a token, or a value with a control character in it (CR, LF and NUL among them).
+    pub fn append(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<(), InvalidHeader> {
+        let value = value.as_ref();
+        if !token::is_token(name.as_bytes()) {
+            return Err(InvalidHeader::Name {
+                name: name.to_owned(),
+            });
+        }
+        if !value.iter().all(|&byte| token::is_value_byte(byte)) {
+            return Err(InvalidHeader::Value {
+                name: name.to_owned(),
+            });
+        }
+        self.push(name, value);
+        Ok(())
+    }
+
+    /// Adds a field whose parts are known to be sound.
+    pub(super) fn push(&mut self, name: &str, value: &[u8]) {
+        let start = self.text.len();
+        self.text.extend_from_slice(name.as_bytes());
+        let name_end = self.text.len();
+        self.text.extend_from_slice(b": ");
+        let value_start = self.text.len();
+        self.text.extend_from_slice(token::trim(value));
+        let value_end = self.text.len();
+        self.text.extend_from_slice(b"\r\n");
+        self.fields.push(Field {
+            start,
+            name_end,
+            value_start,
+            value_end,
+        });
+    }
+
+    /// Adds all the fields of another list at the end.
+    pub(super) fn extend(&mut self, other: &Self) {
+        let base = self.text.len();
+        self.text.extend_from_slice(&other.text);
+        self.fields.extend(other.fields.iter().map(|field| Field {
+            start: base + field.start,
+            name_end: base + field.name_end,
+            value_start: base + field.value_start,
+            value_end: base + field.value_end,
+        }));
+    }
+
+    /// Appends the fields to `output` as HTTP/1.1 writes them, each line ended by CR LF, no empty line after the last.
+    pub fn write(&self, output: &mut Vec<u8>) {
+        output.extend_from_slice(&self.text);
+    }
+
+    /// Returns the first value of that name, if there is one and it is UTF-8.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.get_bytes(name)
+            .and_then(|value| core::str::from_utf8(value).ok())
+    }
+
+    /// Returns the first value of that name as bytes; a peer may send bytes that are no UTF-8.
+    pub fn get_bytes(&self, name: &str) -> Option<&[u8]> {
+        self.fields
+            .iter()
+            .find(|field| self.name_is(field, name))
+            .map(|field| self.value(field))
+    }
+
+    /// Iterates over all the values of that name, in order.
+    pub fn get_all<'a>(&'a self, name: &'a str) -> Values<'a> {
+        Values {
+            headers: self,
+            name,
+            fields: self.fields.iter(),
+        }
+    }
+
+    /// Iterates over the names and values, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.fields.iter().map(|field| {
+            let name = self
+                .text
+                .get(field.start..field.name_end)
+                .unwrap_or_default();
+            (
+                core::str::from_utf8(name).unwrap_or_default(),
+                self.value(field),
+            )
+        })
+    }
+
+    /// Says whether a field of that name is there.
+    pub fn contains(&self, name: &str) -> bool {
+        self.get_bytes(name).is_some()
+    }
+
+    /// Counts the fields.
+    pub fn len(&self) -> usize {
+        self.fields.len()
+    }
+
+    /// Says whether there are no fields.
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
+    /// Says whether the comma-separated lists of that name hold an element, compared without regard to case.
+    pub(super) fn list_contains(&self, name: &str, element: &str) -> bool {
+        self.get_all(name)
+            .flat_map(token::elements)
+            .any(|found| found.eq_ignore_ascii_case(element.as_bytes()))
+    }
+
+    fn value(&self, field: &Field) -> &[u8] {
+        self.text
+            .get(field.value_start..field.value_end)
+            .unwrap_or_default()
+    }
+
+    fn name_is(&self, field: &Field, name: &str) -> bool {
+        field.name_end - field.start == name.len()
+            && self
+                .text
+                .get(field.start..field.name_end)
+                .is_some_and(|own| own.eq_ignore_ascii_case(name.as_bytes()))
+    }
+}
+
+impl PartialEq for Headers {
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len()
+            && self
+                .iter()
+                .zip(other.iter())
+                .all(|(a, b)| a.0.eq_ignore_ascii_case(b.0) && a.1 == b.1)
+    }
+}
+
+impl Eq for Headers {}
+
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map()
+            .entries(
+                self.iter()
+                    .map(|(name, value)| (name, value.escape_ascii())),
+            )
+            .finish()
+    }
+}
+
+/// An iterator over the values of one header field name; see [`Headers::get_all`].
+#[derive(Clone)]
+pub struct Values<'a> {
+    headers: &'a Headers,
+    name: &'a str,
+    fields: core::slice::Iter<'a, Field>,
+}
+
+impl<'a> Iterator for Values<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let field = self
+            .fields
+            .find(|field| self.headers.name_is(field, self.name))?;
+        Some(self.headers.value(field))
+    }
+}
+
+impl fmt::Debug for Values<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list()
+            .entries(self.clone().map(<[u8]>::escape_ascii))
+            .finish()
+    }
+}

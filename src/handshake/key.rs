@@ -1,0 +1,131 @@
+//! The nonce of the client and the server's proof of having read it (§1.3, §4.1, §4.2.2).
+
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
+use core::fmt;
+use sha1::{Digest as _, Sha1};
+
+/// Computes the `Sec-WebSocket-Accept` value that answers a `Sec-WebSocket-Key` (§4.2.2).
+///
+/// The key is taken as it stood in the header field, still base64-encoded, without surrounding whitespace.
+///
+/// ```
+/// use sockeye::handshake::accept_key;
+///
+/// assert_eq!(accept_key("dGhlIHNhbXBsZSBub25jZQ==").as_str(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+/// ```
+pub fn accept_key(key: &str) -> AcceptKey {
+    let mut sha1 = Sha1::new();
+    sha1.update(key.as_bytes());
+    sha1.update(GUID);
+    let mut text = [0; 28];
+    encode(&sha1.finalize(), &mut text);
+    AcceptKey(text)
+}
+
+/// A `Sec-WebSocket-Accept` value: 28 characters of base64.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct AcceptKey([u8; 28]);
+
+impl AcceptKey {
+    /// Returns the value as it stands in the header field.
+    pub fn as_str(&self) -> &str {
+        core::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for AcceptKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for AcceptKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AcceptKey({self})")
+    }
+}
+
+/// A `Sec-WebSocket-Key` value: 16 bytes as 24 characters of base64.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Key([u8; 24]);
+
+impl Key {
+    pub(super) fn new(nonce: [u8; 16]) -> Self {
+        let mut text = [0; 24];
+        encode(&nonce, &mut text);
+        Self(text)
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        core::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// Reads a key off the wire; `None` if it does not decode to 16 bytes (§4.2.1, item 5).
+    pub(super) fn parse(value: &[u8]) -> Option<Self> {
+        let text: [u8; 24] = value.try_into().ok()?;
+        // Two bytes more than needed: the decoder asks for room by the length of the text, padding included.
+        let mut nonce = [0; 18];
+        let len = BASE64.decode_slice(text, &mut nonce).ok()?;
+        (len == 16).then_some(Self(text))
+    }
+}
+
+/// Encodes into a buffer that has the very length of the result.
+fn encode(bytes: &[u8], text: &mut [u8]) {
+    let written = BASE64.encode_slice(bytes, text);
+    debug_assert!(written.is_ok(), "the buffer is as long as the text");
+}
+
+/// Padded base64 that takes a last character with unused bits set: §4.1 itself prints such a key,
+/// `AQIDBAUGBwgJCgsMDQ4PEC==`.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+);
+
+/// The identifier that no endpoint ignorant of the protocol is likely to use (§1.3).
+const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_accept_key_of_section_1_3_is_reproduced() {
+        assert_eq!(
+            accept_key("dGhlIHNhbXBsZSBub25jZQ==").as_str(),
+            "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+        );
+    }
+
+    #[test]
+    fn the_key_printed_in_section_4_1_is_accepted_although_its_last_bits_are_not_zero() {
+        assert!(Key::parse(b"AQIDBAUGBwgJCgsMDQ4PEC==").is_some());
+    }
+
+    #[test]
+    fn a_nonce_is_written_as_24_characters() {
+        assert_eq!(
+            Key::new(*b"the sample nonce").as_str(),
+            "dGhlIHNhbXBsZSBub25jZQ=="
+        );
+    }
+
+    #[test]
+    fn a_key_that_does_not_decode_to_16_bytes_is_none() {
+        let wrong: [&[u8]; 7] = [
+            b"",
+            b"dGhlIHNhbXBsZSBub25jZQ",
+            b"dGhlIHNhbXBsZSBub25jZQ=",
+            b"dGhlIHNhbXBsZSBub25jZWE=",
+            b"dGhlIHNhbXBsZSBub25jZWFi",
+            b"dGhlIHNhbXBsZSBub25j!Q==",
+            b"dGhlIHNhbXBsZSBub25jZQ===",
+        ];
+        for key in wrong {
+            assert_eq!(Key::parse(key), None, "{}", key.escape_ascii());
+        }
+    }
+}
