@@ -2,6 +2,8 @@
 #![cfg_attr(not(feature = "std"), no_std)]
 extern crate alloc;
 
+#[cfg(feature = "std")]
+pub mod blocking;
 pub mod handshake;
 
 mod assembler;
@@ -15,12 +17,14 @@ mod mask;
 mod message;
 mod prepared;
 mod time;
+#[cfg(feature = "std")]
+mod uri;
 mod utf8;
 
 pub use crate::assembler::{Assembler, Assembly};
 pub use crate::close::{Close, CloseCode, CloseCodeClass};
 pub use crate::connection::{
-    Config, Connection, Counters, EndCause, Event, MaskingKeys, MaskingPolicy, Received, Receiver, Receiving, Reply,
+    Config, Connection, Counters, EndCause, Event, MaskingKeys, MaskingPolicy, Next, Received, Receiver, Receiving, Reply,
     Role, Sender, State, Teardown,
 };
 pub use crate::control::ControlPayload;
@@ -31,3 +35,5 @@ pub use crate::mask::mask;
 pub use crate::message::{Chunk, Message, MessageKind, MessageRef, Payload};
 pub use crate::prepared::PreparedMessage;
 pub use crate::time::{Instant, Timeout};
+#[cfg(feature = "std")]
+pub use crate::uri::{UriError, WsUri};
