@@ -1,5 +1,7 @@
 //! WebSocket (RFC 6455) as a sans-IO engine with thin adapters.
 #![cfg_attr(not(feature = "std"), no_std)]
+#![warn(clippy::std_instead_of_core, clippy::std_instead_of_alloc, clippy::alloc_instead_of_core)]
+
 extern crate alloc;
 
 #[cfg(feature = "std")]
