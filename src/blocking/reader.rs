@@ -11,7 +11,7 @@ use super::error::Error;
 use super::inbox::{Engine, Inbox, Mode, Ready};
 use super::timer::ReadTimer;
 use super::transport::Transport;
-use crate::connection::{EndCause, Teardown};
+use crate::connection::{EndCause, State, Teardown};
 use crate::time::Instant;
 
 /// The way from the receiving loop to the engine and to the sending side.
@@ -105,10 +105,12 @@ impl<S: Transport> Reader<S> {
                     Err(Error::Io(ErrorKind::WouldBlock.into()))
                 }
             }
-            _ => {
-                link.with(|engine| engine.connection.receive_eof());
-                Err(Error::Io(error))
-            }
+            // After the closing handshake it does not matter how the stream ends.
+            _ => link.with(|engine| {
+                let is_over = engine.connection.state() == State::Closed;
+                engine.connection.receive_eof();
+                if is_over { Ok(()) } else { Err(Error::Io(error)) }
+            }),
         }
     }
 
