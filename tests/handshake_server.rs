@@ -404,6 +404,19 @@ fn section_4_2_2_a_subprotocol_is_chosen_by_the_application_among_those_offered(
 }
 
 #[test]
+fn section_4_2_2_the_client_likes_best_what_it_offers_first() {
+    let request = with(&[("Sec-WebSocket-Protocol", "chat, superchat, mqtt")]);
+    let acceptance = request.upgrade(&ServerConfig::default()).unwrap();
+    let select = |supported: &[&str]| {
+        let response = acceptance.clone().select_subprotocol(supported).respond();
+        response.subprotocol().map(str::to_owned)
+    };
+    assert_eq!(select(&["mqtt", "superchat"]).as_deref(), Some("superchat"));
+    assert_eq!(select(&["soap"]), None);
+    assert_eq!(select(&[]), None);
+}
+
+#[test]
 fn section_9_1_an_extension_is_used_only_if_offered_and_only_once() {
     let request = with(&[
         ("Sec-WebSocket-Extensions", "foo, bar; baz=2"),
@@ -821,6 +834,14 @@ fn the_end_of_the_stream_after_a_request_is_none_of_the_handshakes_business() {
             .is_some()
     );
     assert_eq!(handshake.receive_eof(), Ok(()));
+}
+
+#[test]
+fn the_defaults_are_those_documented() {
+    let config = ServerConfig::default();
+    assert_eq!((config.max_head_size, config.max_headers), (16 * 1024, 100));
+    assert_eq!(config.timeout, Some(core::time::Duration::from_secs(10)));
+    assert_eq!(config.origins, OriginPolicy::SameHost);
 }
 
 #[test]

@@ -114,6 +114,11 @@ impl Headers {
         output.extend_from_slice(&self.text);
     }
 
+    /// Counts the bytes that [`write`](Self::write) appends.
+    pub(super) fn written_len(&self) -> usize {
+        self.text.len()
+    }
+
     /// Returns the first value of that name, if there is one and it is UTF-8.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.get_bytes(name)
