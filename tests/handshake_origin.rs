@@ -127,7 +127,7 @@ fn an_allow_list_matches_exact_origins_and_subdomains() {
         "https://a.example.org:8443",
         "https://evilexample.org",
         "https://a.example.org.evil.example",
-        "https://.example.org.evil",
+        "https://.example.org",
         "https://app.example.com",
         "https://localhost:3000",
         "https://other.example",

@@ -63,10 +63,11 @@ impl ClientRequest {
 
     /// Creates a request with a given key, for tests and where there is no `std`.
     ///
-    /// The key must be chosen at random for each connection (§4.1): it proves that the answer is not an old one.
+    /// `authority` and `target` are as with `new`, which is there with `std`: a host with an optional port, and a path with
+    /// an optional query. The key must be chosen at random for each connection (§4.1): it proves that the answer is not an old one.
     ///
     /// # Errors
-    /// Those of [`new`](Self::new).
+    /// [`BuildError::Authority`] or [`BuildError::Target`], as with `new`.
     pub fn with_key(authority: &str, target: &str, key: [u8; 16]) -> Result<Self, BuildError> {
         let authority = if authority.parse::<Ipv6Addr>().is_ok() {
             format!("[{authority}]")
