@@ -54,7 +54,8 @@ impl<'r> Acceptance<'r> {
         Ok(self)
     }
 
-    /// Chooses the subprotocol that the client likes best among those that are `supported`; none if it offers none of them.
+    /// Chooses the subprotocol that the client likes best among those that are `supported`; none if it offers none
+    /// of them.
     #[must_use]
     pub fn select_subprotocol(mut self, supported: &[&str]) -> Self {
         let mut offered = self.request.subprotocols();

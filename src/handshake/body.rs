@@ -1,7 +1,7 @@
 //! A bounded piece of the body of a response that refuses a handshake (RFC 9112 §6, §7.1).
 //!
-//! It is there to be shown to whoever wonders why the connection was refused, so a body whose framing is broken is cut
-//! off where it breaks and is no error of its own: the status says more.
+//! It is there to be shown to whoever wonders why the connection was refused, so a body whose framing is broken is
+//! cut off where it breaks and is no error of its own: the status says more.
 
 use super::headers::Headers;
 use super::{CONTENT_LENGTH, TRANSFER_ENCODING, token};

@@ -50,9 +50,9 @@ pub struct ClientRequest {
 impl ClientRequest {
     /// Creates a request with a random key.
     ///
-    /// `authority` is the host, with `:port` behind it unless that is the scheme's own (80, or 443 over TLS). An IPv6
-    /// address with a port stands in brackets; one alone may stand without and is given them. `target` is a path with an
-    /// optional query; it starts with `/`.
+    /// `authority` is the host, with `:port` behind it unless that is the scheme's own (80, or 443 over TLS). An
+    /// IPv6 address with a port stands in brackets; one alone may stand without and is given them. `target` is a
+    /// path with an optional query; it starts with `/`.
     ///
     /// # Errors
     /// [`BuildError::Authority`] or [`BuildError::Target`] if one of them is not what is described here.
@@ -63,8 +63,9 @@ impl ClientRequest {
 
     /// Creates a request with a given key, for tests and where there is no `std`.
     ///
-    /// `authority` and `target` are as with `new`, which is there with `std`: a host with an optional port, and a path with
-    /// an optional query. The key must be chosen at random for each connection (§4.1): it proves that the answer is not an old one.
+    /// `authority` and `target` are as with `new`, which is there with `std`: a host with an optional port, and a
+    /// path with an optional query. The key must be chosen at random for each connection (§4.1): it proves that
+    /// the answer is not an old one.
     ///
     /// # Errors
     /// [`BuildError::Authority`] or [`BuildError::Target`], as with `new`.

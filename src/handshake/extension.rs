@@ -133,7 +133,8 @@ impl<'a> ExtensionRef<'a> {
     }
 }
 
-/// An iterator over the extensions in the `Sec-WebSocket-Extensions` header fields of a request or response, in order.
+/// An iterator over the extensions in the `Sec-WebSocket-Extensions` header fields of a request or response, in
+/// order.
 ///
 /// It ends after the first error.
 #[derive(Clone, Debug)]

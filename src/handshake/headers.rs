@@ -109,7 +109,8 @@ impl Headers {
         }));
     }
 
-    /// Appends the fields to `output` as HTTP/1.1 writes them, each line ended by CR LF, no empty line after the last.
+    /// Appends the fields to `output` as HTTP/1.1 writes them, each line ended by CR LF, no empty line after the
+    /// last.
     pub fn write(&self, output: &mut Vec<u8>) {
         output.extend_from_slice(&self.text);
     }
