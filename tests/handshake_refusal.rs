@@ -119,10 +119,25 @@ fn the_body_of_a_refusal_is_bounded() {
         let response = refused(receive(request(), &endless(head)).unwrap_err());
         assert_eq!((response.body.len(), response.truncated), (4096, true));
     }
+}
+
+#[test]
+fn with_a_limit_of_zero_no_body_is_waited_for() {
     let mut config = ClientConfig::default();
     config.max_refusal_body = 0;
-    let received = ClientHandshake::new(request(), &config).receive(&mut &endless("")[..]);
-    assert_eq!(refused(received.unwrap_err()).body, b"");
+    for head in [
+        "",
+        "Content-Length: 5\r\n",
+        "Transfer-Encoding: chunked\r\n",
+    ] {
+        let head = format!("HTTP/1.1 500 x\r\n{head}\r\n");
+        let received = ClientHandshake::new(request(), &config).receive(&mut head.as_bytes());
+        let response = refused(received.unwrap_err());
+        assert_eq!(
+            (response.body.as_slice(), response.truncated),
+            (&b""[..], true)
+        );
+    }
 }
 
 #[test]

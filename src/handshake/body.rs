@@ -58,6 +58,8 @@ impl BodyReader {
             match &mut self.framing {
                 Framing::Length { left: 0 } => return Progress::Over,
                 Framing::Broken => return Progress::CutOff,
+                // Nobody wants the body, so not even a chunk's size is waited for.
+                _ if self.max == 0 => return Progress::CutOff,
                 Framing::Length { .. } | Framing::ChunkData { left: 1.. } | Framing::UntilEof
                     if room == 0 =>
                 {
