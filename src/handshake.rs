@@ -1,7 +1,7 @@
 //! The opening handshake (RFC 6455 §4): an HTTP request that asks for a WebSocket connection, and its answer.
 //!
-//! There are two levels. [`ServerHandshake`] and [`ClientHandshake`] take the bytes of HTTP/1.1 heads, in pieces of any
-//! size, and hand back what follows them:
+//! There are two levels. [`ServerHandshake`] and [`ClientHandshake`] take the bytes of HTTP/1.1 heads, in pieces
+//! of any size, and hand back what follows them:
 //!
 //! ```text
 //!  client                                                                       server
@@ -11,8 +11,8 @@
 //!  Response ◀── ClientHandshake ◀── HTTP/1.1 101 ... ◀── write ── Response ◀── respond ──┘
 //! ```
 //!
-//! The level below knows header fields only: a framework that has parsed the request itself makes a [`Request`] of it, and
-//! takes the header fields of the [`Response`]; a client has [`ClientRequest::verify`].
+//! The level below knows header fields only: a framework that has parsed the request itself makes a [`Request`] of
+//! it, and takes the header fields of the [`Response`]; a client has [`ClientRequest::verify`].
 //!
 //! Whatever a peer sends is checked to the letter. What the application supplies cannot break the head apart: CR, LF
 //! and NUL are refused everywhere, by a [`BuildError`].

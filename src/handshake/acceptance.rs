@@ -54,6 +54,15 @@ impl<'r> Acceptance<'r> {
         Ok(self)
     }
 
+    /// Chooses the subprotocol that the client likes best among those that are `supported`; none if it offers none
+    /// of them.
+    #[must_use]
+    pub fn select_subprotocol(mut self, supported: &[&str]) -> Self {
+        let mut offered = self.request.subprotocols();
+        self.subprotocol = offered.find(|offered| supported.contains(offered));
+        self
+    }
+
     /// Uses an extension, with the parameters that were negotiated, after those that are used already (§9.1).
     ///
     /// # Errors
@@ -141,7 +150,8 @@ impl Response {
 
     /// Appends the response to `output` as HTTP/1.1.
     pub fn write(&self, output: &mut Vec<u8>) {
-        output.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
+        output.reserve(STATUS_LINE.len() + self.headers.written_len() + 2);
+        output.extend_from_slice(STATUS_LINE);
         self.headers.write(output);
         output.extend_from_slice(b"\r\n");
     }
@@ -161,3 +171,5 @@ impl Response {
         Extensions::new(&self.headers).flatten()
     }
 }
+
+const STATUS_LINE: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\n";

@@ -1,7 +1,7 @@
 //! A bounded piece of the body of a response that refuses a handshake (RFC 9112 §6, §7.1).
 //!
-//! It is there to be shown to whoever wonders why the connection was refused, so a body whose framing is broken is cut
-//! off where it breaks and is no error of its own: the status says more.
+//! It is there to be shown to whoever wonders why the connection was refused, so a body whose framing is broken is
+//! cut off where it breaks and is no error of its own: the status says more.
 
 use super::headers::Headers;
 use super::{CONTENT_LENGTH, TRANSFER_ENCODING, token};
@@ -58,6 +58,8 @@ impl BodyReader {
             match &mut self.framing {
                 Framing::Length { left: 0 } => return Progress::Over,
                 Framing::Broken => return Progress::CutOff,
+                // Nobody wants the body, so not even a chunk's size is waited for.
+                _ if self.max == 0 => return Progress::CutOff,
                 Framing::Length { .. } | Framing::ChunkData { left: 1.. } | Framing::UntilEof
                     if room == 0 =>
                 {

@@ -95,12 +95,12 @@ impl ClientHandshake {
 
     /// Takes bytes off the front of `input` until the answer is whole; `None` means that all were taken, read more.
     ///
-    /// What is left in `input` afterwards belongs to the connection. Interim responses (100, 103) are passed over. After
-    /// the answer nothing is taken any more.
+    /// What is left in `input` afterwards belongs to the connection. Interim responses (100, 103) are passed over.
+    /// After the answer nothing is taken any more.
     ///
     /// # Errors
-    /// The connection is to be closed: the server refused ([`ResponseError::Refused`], once the body is whole or its limit
-    /// reached), or its answer is wrong, or exceeds a limit.
+    /// The connection is to be closed: the server refused ([`ResponseError::Refused`], once the body is whole or
+    /// its limit reached), or its answer is wrong, or exceeds a limit.
     pub fn receive(&mut self, input: &mut &[u8]) -> Result<Option<Response>, ResponseError> {
         loop {
             match &mut self.state {
@@ -133,8 +133,8 @@ impl ClientHandshake {
     /// Takes note that the server has ended its stream.
     ///
     /// # Errors
-    /// [`ResponseError::Refused`] if a body was being read, [`HeadError::UnexpectedEof`] if a head; none once the answer
-    /// was whole.
+    /// [`ResponseError::Refused`] if a body was being read, [`HeadError::UnexpectedEof`] if a head; none once the
+    /// answer was whole.
     pub fn receive_eof(&mut self) -> Result<(), ResponseError> {
         match &self.state {
             State::Reading(_) => Err(self.fail(HeadError::UnexpectedEof.into())),
@@ -147,8 +147,8 @@ impl ClientHandshake {
         }
     }
 
-    /// Returns when [`handle_timeout`](Self::handle_timeout) wants to be called: `None` before its first call, after the
-    /// answer, and where no timeout is configured.
+    /// Returns when [`handle_timeout`](Self::handle_timeout) wants to be called: `None` before its first call,
+    /// after the answer, and where no timeout is configured.
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
             State::Reading(_) | State::Refused(_) => self.deadline.poll(),
@@ -159,8 +159,8 @@ impl ClientHandshake {
     /// Tells the time. The first call starts the clock; one before the deadline changes nothing.
     ///
     /// # Errors
-    /// [`HeadError::TimedOut`] if the time is over and no answer is there, [`ResponseError::Refused`] if only the rest of
-    /// its body is missing.
+    /// [`HeadError::TimedOut`] if the time is over and no answer is there, [`ResponseError::Refused`] if only the
+    /// rest of its body is missing.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), ResponseError> {
         match &self.state {
             State::Reading(_) => self

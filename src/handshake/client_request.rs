@@ -50,9 +50,9 @@ pub struct ClientRequest {
 impl ClientRequest {
     /// Creates a request with a random key.
     ///
-    /// `authority` is the host, with `:port` behind it unless that is the scheme's own (80, or 443 over TLS). An IPv6
-    /// address with a port stands in brackets; one alone may stand without and is given them. `target` is a path with an
-    /// optional query; it starts with `/`.
+    /// `authority` is the host, with `:port` behind it unless that is the scheme's own (80, or 443 over TLS). An
+    /// IPv6 address with a port stands in brackets; one alone may stand without and is given them. `target` is a
+    /// path with an optional query; it starts with `/`.
     ///
     /// # Errors
     /// [`BuildError::Authority`] or [`BuildError::Target`] if one of them is not what is described here.
@@ -63,10 +63,12 @@ impl ClientRequest {
 
     /// Creates a request with a given key, for tests and where there is no `std`.
     ///
-    /// The key must be chosen at random for each connection (§4.1): it proves that the answer is not an old one.
+    /// `authority` and `target` are as with `new`, which is there with `std`: a host with an optional port, and a
+    /// path with an optional query. The key must be chosen at random for each connection (§4.1): it proves that
+    /// the answer is not an old one.
     ///
     /// # Errors
-    /// Those of [`new`](Self::new).
+    /// [`BuildError::Authority`] or [`BuildError::Target`], as with `new`.
     pub fn with_key(authority: &str, target: &str, key: [u8; 16]) -> Result<Self, BuildError> {
         let authority = if authority.parse::<Ipv6Addr>().is_ok() {
             format!("[{authority}]")

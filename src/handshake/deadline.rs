@@ -33,5 +33,6 @@ impl Deadline {
     }
 }
 
-/// The default of both sides: long enough for a slow link, short enough to shed those who hold a socket and say nothing.
+/// The default of both sides: long enough for a slow link, short enough to shed those who hold a socket and say
+/// nothing.
 pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);

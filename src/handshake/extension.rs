@@ -71,14 +71,14 @@ impl Extension {
     }
 
     /// Returns a view of the extension as a reader has it.
-    pub fn as_ref(&self) -> ExtensionRef<'_> {
+    pub fn view(&self) -> ExtensionRef<'_> {
         let (name, parameters) = self.text.split_at(self.name_len);
         ExtensionRef { name, parameters }
     }
 
     /// Returns the name.
     pub fn name(&self) -> &str {
-        self.as_ref().name
+        self.view().name
     }
 
     /// Returns the extension as it stands in the header field.
@@ -108,7 +108,7 @@ impl<'a> ExtensionRef<'a> {
     }
 
     /// Iterates over the parameters, in order: name, and the value if there is one, without quotes.
-    pub fn parameters(&self) -> impl Iterator<Item = (&'a str, Option<Cow<'a, str>>)> {
+    pub fn parameters(&self) -> impl Iterator<Item = (&'a str, Option<Cow<'a, str>>)> + use<'a> {
         let mut reader = Reader {
             rest: self.parameters,
         };
@@ -133,7 +133,8 @@ impl<'a> ExtensionRef<'a> {
     }
 }
 
-/// An iterator over the extensions in the `Sec-WebSocket-Extensions` header fields of a request or response, in order.
+/// An iterator over the extensions in the `Sec-WebSocket-Extensions` header fields of a request or response, in
+/// order.
 ///
 /// It ends after the first error.
 #[derive(Clone, Debug)]
@@ -198,6 +199,9 @@ impl<'a> Iterator for Extensions<'a> {
     }
 }
 
+/// A name, and the value if there is one.
+type Parameter<'a> = (&'a str, Option<Cow<'a, str>>);
+
 /// Reads the grammar from left to right.
 struct Reader<'a> {
     rest: &'a str,
@@ -220,7 +224,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a semicolon and the parameter after it; `None` if there is no semicolon.
-    fn parameter(&mut self) -> Result<Option<(&'a str, Option<Cow<'a, str>>)>, InvalidExtensions> {
+    fn parameter(&mut self) -> Result<Option<Parameter<'a>>, InvalidExtensions> {
         self.skip_whitespace();
         if !self.skip(b';') {
             return Ok(None);

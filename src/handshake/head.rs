@@ -277,8 +277,8 @@ fn has_wrong_byte(previous: u8, fresh: &[u8]) -> bool {
 
 /// Says whether a head cannot have `byte` after `before`: control characters, and a CR or LF that stands alone.
 ///
-/// A lone LF ends a line for lenient readers (RFC 9112 §2.2) and not for others, which is what smuggling a request past
-/// a proxy lives on.
+/// A lone LF ends a line for lenient readers (RFC 9112 §2.2) and not for others, which is what smuggling a request
+/// past a proxy lives on.
 const fn is_wrong(before: u8, byte: u8) -> bool {
     let control =
         (byte < b' ') & (byte != b'\t') & (byte != b'\r') & (byte != b'\n') | (byte == 0x7f);

@@ -109,9 +109,15 @@ impl Headers {
         }));
     }
 
-    /// Appends the fields to `output` as HTTP/1.1 writes them, each line ended by CR LF, no empty line after the last.
+    /// Appends the fields to `output` as HTTP/1.1 writes them, each line ended by CR LF, no empty line after the
+    /// last.
     pub fn write(&self, output: &mut Vec<u8>) {
         output.extend_from_slice(&self.text);
+    }
+
+    /// Counts the bytes that [`write`](Self::write) appends.
+    pub(super) fn written_len(&self) -> usize {
+        self.text.len()
     }
 
     /// Returns the first value of that name, if there is one and it is UTF-8.

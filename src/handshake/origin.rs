@@ -1,8 +1,8 @@
 //! Which web pages may open a connection (§10.2).
 //!
-//! A browser sends cookies along with a handshake whatever page asks for it, so a server that looks only at cookies is
-//! open to every page that its users visit. The `Origin` header field says where the page comes from; the default
-//! refuses those of other hosts. Programs that are no browsers send no `Origin` and pass.
+//! A browser sends cookies along with a handshake whatever page asks for it, so a server that looks only at
+//! cookies is open to every page that its users visit. The `Origin` header field says where the page comes from;
+//! the default refuses those of other hosts. Programs that are no browsers send no `Origin` and pass.
 
 use super::authority::Authority;
 use super::error::InvalidOriginPattern;

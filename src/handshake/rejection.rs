@@ -163,11 +163,7 @@ impl fmt::Display for Rejection {
     }
 }
 
-impl core::error::Error for Rejection {
-    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        None
-    }
-}
+impl core::error::Error for Rejection {}
 
 fn status_of(cause: &RequestError) -> u16 {
     match cause {

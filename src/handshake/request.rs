@@ -63,7 +63,8 @@ impl Request {
         }
     }
 
-    /// Checks that the request is a WebSocket handshake (§4.2.1) from an allowed origin (§10.2), ready to be accepted.
+    /// Checks that the request is a WebSocket handshake (§4.2.1) from an allowed origin (§10.2), ready to be
+    /// accepted.
     ///
     /// Choose a subprotocol, extensions and header fields on the [`Acceptance`], then write its response.
     ///
@@ -80,7 +81,8 @@ impl Request {
         &self.method
     }
 
-    /// Returns the request target as it stands in the request line: a path with an optional query, or an absolute URI.
+    /// Returns the request target as it stands in the request line: a path with an optional query, or an absolute
+    /// URI.
     pub fn target(&self) -> &str {
         &self.target
     }
