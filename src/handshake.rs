@@ -38,8 +38,8 @@ pub use self::acceptance::{Acceptance, Response};
 pub use self::client::{ClientConfig, ClientHandshake, RefusedResponse};
 pub use self::client_request::ClientRequest;
 pub use self::error::{
-    BuildError, HeadError, HeadPart, InvalidExtensions, InvalidHeader, InvalidOriginPattern,
-    RequestError, ResponseError,
+    BuildError, HeadError, HeadPart, InvalidExtensions, InvalidHeader, InvalidOriginPattern, RequestError,
+    ResponseError,
 };
 pub use self::extension::{Extension, ExtensionRef, Extensions};
 pub use self::headers::{Headers, Values};
@@ -55,8 +55,7 @@ fn is_one_of(name: &str, names: &[&str]) -> bool {
 }
 
 fn starts_with_ignore_case(name: &str, prefix: &str) -> bool {
-    name.get(..prefix.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
 const CONNECTION: &str = "Connection";

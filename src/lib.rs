@@ -26,8 +26,8 @@ mod utf8;
 pub use crate::assembler::{Assembler, Assembly};
 pub use crate::close::{Close, CloseCode, CloseCodeClass};
 pub use crate::connection::{
-    Config, Connection, Counters, EndCause, Event, MaskingKeys, MaskingPolicy, Next, Received, Receiver, Receiving, Reply,
-    Role, Sender, State, Teardown,
+    Config, Connection, Counters, EndCause, Event, MaskingKeys, MaskingPolicy, Next, Received, Receiver, Receiving,
+    Reply, Role, Sender, State, Teardown,
 };
 pub use crate::control::ControlPayload;
 pub use crate::error::{ProtocolError, SendError};

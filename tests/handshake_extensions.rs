@@ -6,14 +6,9 @@ use sockeye::handshake::{BuildError, Extension, Headers, InvalidExtensions, Requ
 /// All the extensions in header fields with these values, as they are written, up to the first error.
 fn read(values: &[&str]) -> Result<Vec<String>, InvalidExtensions> {
     let mut headers = Headers::new();
-    values
-        .iter()
-        .for_each(|value| headers.append("Sec-WebSocket-Extensions", value).unwrap());
+    values.iter().for_each(|value| headers.append("Sec-WebSocket-Extensions", value).unwrap());
     let request = Request::new("GET", "/", headers);
-    request
-        .extensions()
-        .map(|extension| Ok(extension?.to_extension().to_string()))
-        .collect()
+    request.extensions().map(|extension| Ok(extension?.to_extension().to_string())).collect()
 }
 
 #[test]
@@ -39,15 +34,9 @@ fn a_quoted_value_is_the_token_within() {
 
 #[test]
 fn what_is_quoted_must_be_a_token_all_the_same() {
-    for value in [
-        r#"a; b="""#,
-        r#"a; b="c d""#,
-        r#"a; b="c,d""#,
-        r#"a; b="c\"d""#,
-        r#"a; b="c"#,
-        r#"a; b="c\"#,
-        "a; b=\"é\"",
-    ] {
+    for value in
+        [r#"a; b="""#, r#"a; b="c d""#, r#"a; b="c,d""#, r#"a; b="c\"d""#, r#"a; b="c"#, r#"a; b="c\"#, "a; b=\"é\""]
+    {
         assert_eq!(read(&[value]), Err(InvalidExtensions::default()), "{value}");
     }
 }
@@ -60,27 +49,16 @@ fn whitespace_and_empty_elements_are_passed_over() {
 
 #[test]
 fn what_is_not_the_grammar_is_an_error_and_the_end() {
-    let wrong = [
-        "", " ", ",,", ";", "a;", "a;;b", "a; b=", "a; =b", "a=b", "a b", "a/b", "a; b=c d",
-        "a; b c", "\"a\"", "é",
-    ];
+    let wrong =
+        ["", " ", ",,", ";", "a;", "a;;b", "a; b=", "a; =b", "a=b", "a b", "a/b", "a; b=c d", "a; b c", "\"a\"", "é"];
     for value in wrong {
-        assert_eq!(
-            read(&[value]),
-            Err(InvalidExtensions::default()),
-            "{value:?}"
-        );
+        assert_eq!(read(&[value]), Err(InvalidExtensions::default()), "{value:?}");
     }
     let mut headers = Headers::new();
-    headers
-        .append("Sec-WebSocket-Extensions", "a, b=c, d")
-        .unwrap();
+    headers.append("Sec-WebSocket-Extensions", "a, b=c, d").unwrap();
     headers.append("Sec-WebSocket-Extensions", "e").unwrap();
     let request = Request::new("GET", "/", headers);
-    let read: Vec<_> = request
-        .extensions()
-        .map(|extension| extension.map(|extension| extension.name()))
-        .collect();
+    let read: Vec<_> = request.extensions().map(|extension| extension.map(|extension| extension.name())).collect();
     assert_eq!(read, [Ok("a"), Err(InvalidExtensions::default())]);
 }
 
@@ -90,38 +68,19 @@ fn only_tokens_can_be_written() {
         let error = BuildError::Extension { text: text.into() };
         assert_eq!(Extension::new(text).unwrap_err(), error);
         assert_eq!(Extension::new("a").unwrap().flag(text).unwrap_err(), error);
-        assert_eq!(
-            Extension::new("a")
-                .unwrap()
-                .parameter(text, "b")
-                .unwrap_err(),
-            error
-        );
-        assert_eq!(
-            Extension::new("a")
-                .unwrap()
-                .parameter("b", text)
-                .unwrap_err(),
-            error
-        );
+        assert_eq!(Extension::new("a").unwrap().parameter(text, "b").unwrap_err(), error);
+        assert_eq!(Extension::new("a").unwrap().parameter("b", text).unwrap_err(), error);
     }
 }
 
 fn extension() -> impl Strategy<Value = Extension> {
     let token = "[!#$%&'*+.^_`|~0-9A-Za-z-]{1,8}";
-    (
-        token,
-        prop::collection::vec((token, prop::option::of(token)), 0..4),
-    )
-        .prop_map(|(name, parameters)| {
-            parameters.into_iter().fold(
-                Extension::new(&name).unwrap(),
-                |extension, (name, value)| match value {
-                    Some(value) => extension.parameter(&name, &value).unwrap(),
-                    None => extension.flag(&name).unwrap(),
-                },
-            )
+    (token, prop::collection::vec((token, prop::option::of(token)), 0..4)).prop_map(|(name, parameters)| {
+        parameters.into_iter().fold(Extension::new(&name).unwrap(), |extension, (name, value)| match value {
+            Some(value) => extension.parameter(&name, &value).unwrap(),
+            None => extension.flag(&name).unwrap(),
         })
+    })
 }
 
 proptest! {

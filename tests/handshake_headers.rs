@@ -5,38 +5,24 @@ use sockeye::handshake::{Headers, InvalidHeader, ServerConfig, ServerHandshake};
 
 fn headers(fields: &[(&str, &str)]) -> Headers {
     let mut headers = Headers::new();
-    fields
-        .iter()
-        .for_each(|(name, value)| headers.append(name, value).unwrap());
+    fields.iter().for_each(|(name, value)| headers.append(name, value).unwrap());
     headers
 }
 
 #[test]
 fn names_are_found_without_regard_to_case_and_values_in_order() {
     let headers = headers(&[("A", "1"), ("b", "2"), ("a", "3")]);
-    assert_eq!(
-        (headers.get("a"), headers.get("B"), headers.get("c")),
-        (Some("1"), Some("2"), None)
-    );
+    assert_eq!((headers.get("a"), headers.get("B"), headers.get("c")), (Some("1"), Some("2"), None));
     assert_eq!(headers.get_all("A").collect::<Vec<_>>(), [b"1", b"3"]);
-    assert_eq!(
-        headers.iter().map(|(name, _)| name).collect::<Vec<_>>(),
-        ["A", "b", "a"]
-    );
-    assert_eq!(
-        (headers.len(), headers.is_empty(), headers.contains("B")),
-        (3, false, true)
-    );
+    assert_eq!(headers.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["A", "b", "a"]);
+    assert_eq!((headers.len(), headers.is_empty(), headers.contains("B")), (3, false, true));
 }
 
 #[test]
 fn lists_are_equal_whatever_the_case_of_their_names() {
     assert_eq!(headers(&[("A", "x")]), headers(&[("a", "x")]));
     assert_ne!(headers(&[("A", "x")]), headers(&[("A", "X")]));
-    assert_ne!(
-        headers(&[("A", "x"), ("B", "y")]),
-        headers(&[("B", "y"), ("A", "x")])
-    );
+    assert_ne!(headers(&[("A", "x"), ("B", "y")]), headers(&[("B", "y"), ("A", "x")]));
     assert_ne!(headers(&[("A", "x")]), headers(&[("A", "x"), ("A", "x")]));
 }
 
@@ -50,10 +36,7 @@ fn whitespace_around_a_value_is_dropped() {
 fn a_value_that_is_no_utf_8_is_there_as_bytes() {
     let mut headers = Headers::new();
     headers.append("A", b"\xff").unwrap();
-    assert_eq!(
-        (headers.get("A"), headers.get_bytes("A")),
-        (None, Some(&b"\xff"[..]))
-    );
+    assert_eq!((headers.get("A"), headers.get_bytes("A")), (None, Some(&b"\xff"[..])));
 }
 
 #[test]
@@ -64,10 +47,7 @@ fn a_refused_field_leaves_the_list_as_it_was() {
         assert_eq!(headers.append("B", [b'x', byte, b'y']), error, "{byte:#x}");
     }
     for name in ["", "a b", "a:", "a\r\n", "ä", "a\0"] {
-        assert_eq!(
-            headers.append(name, "x"),
-            Err(InvalidHeader::Name { name: name.into() })
-        );
+        assert_eq!(headers.append(name, "x"), Err(InvalidHeader::Name { name: name.into() }));
     }
     assert_eq!(headers.len(), 1);
 }

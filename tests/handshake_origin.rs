@@ -9,13 +9,9 @@ fn request(host: &str, origins: &[&str]) -> Request {
     headers.append("Host", host).unwrap();
     headers.append("Upgrade", "websocket").unwrap();
     headers.append("Connection", "Upgrade").unwrap();
-    headers
-        .append("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
-        .unwrap();
+    headers.append("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==").unwrap();
     headers.append("Sec-WebSocket-Version", "13").unwrap();
-    origins
-        .iter()
-        .for_each(|origin| headers.append("Origin", origin).unwrap());
+    origins.iter().for_each(|origin| headers.append("Origin", origin).unwrap());
     Request::new("GET", "/", headers)
 }
 
@@ -38,25 +34,13 @@ fn a_request_without_origin_passes_under_every_policy() {
 
 #[test]
 fn a_page_of_another_host_gets_a_403_that_names_the_setting() {
-    let rejection = request("a.example", &["https://evil.example"])
-        .upgrade(&ServerConfig::default())
-        .unwrap_err();
+    let rejection = request("a.example", &["https://evil.example"]).upgrade(&ServerConfig::default()).unwrap_err();
     assert_eq!(rejection.status(), 403);
-    assert_eq!(
-        rejection.cause(),
-        Some(&RequestError::OriginRefused {
-            origin: "https://evil.example".into()
-        })
-    );
+    assert_eq!(rejection.cause(), Some(&RequestError::OriginRefused { origin: "https://evil.example".into() }));
     let mut output = Vec::new();
     rejection.write(&mut output);
     let text = String::from_utf8(output).unwrap();
-    assert!(
-        text.contains("ServerConfig::origins")
-            && text.contains("AllowList")
-            && text.contains("Any"),
-        "{text}"
-    );
+    assert!(text.contains("ServerConfig::origins") && text.contains("AllowList") && text.contains("Any"), "{text}");
 }
 
 #[test]
@@ -71,10 +55,7 @@ fn by_default_a_page_of_the_same_host_and_port_passes() {
         ("[::1]:9001", "http://[::1]:9001"),
     ];
     for (host, origin) in same {
-        assert!(
-            OriginPolicy::SameHost.allows(origin, host),
-            "{host} {origin}"
-        );
+        assert!(OriginPolicy::SameHost.allows(origin, host), "{host} {origin}");
     }
     let other = [
         ("a.example", "https://b.example"),
@@ -93,21 +74,13 @@ fn by_default_a_page_of_the_same_host_and_port_passes() {
         ("a.example", "file://"),
     ];
     for (host, origin) in other {
-        assert!(
-            !OriginPolicy::SameHost.allows(origin, host),
-            "{host} {origin}"
-        );
+        assert!(!OriginPolicy::SameHost.allows(origin, host), "{host} {origin}");
     }
 }
 
 #[test]
 fn an_allow_list_matches_exact_origins_and_subdomains() {
-    let policy = listed(&[
-        "https://*.example.org",
-        "https://app.example.com:8443",
-        "http://localhost:*",
-        "null",
-    ]);
+    let policy = listed(&["https://*.example.org", "https://app.example.com:8443", "http://localhost:*", "null"]);
     let allowed = [
         "https://a.example.org",
         "https://a.b.Example.ORG",
@@ -147,26 +120,15 @@ fn the_opaque_origin_is_refused_unless_listed() {
 
 #[test]
 fn any_origin_passes_under_the_policy_of_that_name() {
-    assert!(
-        request("a.example", &["https://evil.example"])
-            .upgrade(&under(OriginPolicy::Any))
-            .is_ok()
-    );
+    assert!(request("a.example", &["https://evil.example"]).upgrade(&under(OriginPolicy::Any)).is_ok());
 }
 
 #[test]
 fn more_than_one_origin_is_refused_under_every_policy() {
-    for policy in [
-        OriginPolicy::SameHost,
-        listed(&["http://a.example"]),
-        OriginPolicy::Any,
-    ] {
+    for policy in [OriginPolicy::SameHost, listed(&["http://a.example"]), OriginPolicy::Any] {
         let request = request("a.example", &["http://a.example", "http://a.example"]);
         let rejection = request.upgrade(&under(policy)).unwrap_err();
-        assert_eq!(
-            (rejection.status(), rejection.cause()),
-            (400, Some(&RequestError::Duplicate { header: "Origin" }))
-        );
+        assert_eq!((rejection.status(), rejection.cause()), (400, Some(&RequestError::Duplicate { header: "Origin" })));
     }
 }
 
@@ -189,8 +151,7 @@ fn what_is_no_pattern_is_refused() {
         "Null",
     ];
     for pattern in wrong {
-        let InvalidOriginPattern { pattern: given, .. } =
-            pattern.parse::<OriginPattern>().unwrap_err();
+        let InvalidOriginPattern { pattern: given, .. } = pattern.parse::<OriginPattern>().unwrap_err();
         assert_eq!(given, pattern);
         assert!(OriginPolicy::allow_list(["https://a", pattern]).is_err());
     }

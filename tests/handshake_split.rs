@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use sockeye::handshake::{
-    ClientConfig, ClientHandshake, ClientRequest, Rejection, Request, Response, ResponseError,
-    ServerConfig, ServerHandshake,
+    ClientConfig, ClientHandshake, ClientRequest, Rejection, Request, Response, ResponseError, ServerConfig,
+    ServerHandshake,
 };
 
 /// What a server makes of pieces, and what is left of them behind the request.
@@ -28,10 +28,7 @@ fn serve(pieces: &[&[u8]]) -> (Result<Option<Request>, Rejection>, Vec<u8>) {
 
 /// The same for a client.
 fn connect(pieces: &[&[u8]]) -> (Result<Option<Response>, ResponseError>, Vec<u8>) {
-    let request = ClientRequest::with_key("a", "/", *b"the sample nonce")
-        .unwrap()
-        .subprotocol("chat")
-        .unwrap();
+    let request = ClientRequest::with_key("a", "/", *b"the sample nonce").unwrap().subprotocol("chat").unwrap();
     let mut config = ClientConfig::default();
     config.max_head_size = 300;
     config.max_headers = 8;
@@ -56,15 +53,9 @@ fn connect(pieces: &[&[u8]]) -> (Result<Option<Response>, ResponseError>, Vec<u8
 
 /// Cuts bytes at these places.
 fn pieces<'a>(bytes: &'a [u8], cuts: &[prop::sample::Index]) -> Vec<&'a [u8]> {
-    let mut cuts: Vec<_> = cuts
-        .iter()
-        .map(|cut| cut.index(bytes.len() + 1))
-        .chain([0, bytes.len()])
-        .collect();
+    let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).chain([0, bytes.len()]).collect();
     cuts.sort_unstable();
-    cuts.windows(2)
-        .map(|pair| &bytes[pair[0]..pair[1]])
-        .collect()
+    cuts.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect()
 }
 
 const REQUESTS: [&str; 8] = [
@@ -99,17 +90,9 @@ fn every_split_of_a_request_in_two_and_into_bytes_gives_the_same() {
         let bytes = request.as_bytes();
         let whole = serve(&[bytes]);
         for cut in 0..=bytes.len() {
-            assert_eq!(
-                serve(&[&bytes[..cut], &bytes[cut..]]),
-                whole,
-                "{request:?} at {cut}"
-            );
+            assert_eq!(serve(&[&bytes[..cut], &bytes[cut..]]), whole, "{request:?} at {cut}");
         }
-        assert_eq!(
-            serve(&bytes.chunks(1).collect::<Vec<_>>()),
-            whole,
-            "{request:?}"
-        );
+        assert_eq!(serve(&bytes.chunks(1).collect::<Vec<_>>()), whole, "{request:?}");
     }
 }
 
@@ -119,40 +102,21 @@ fn every_split_of_a_response_in_two_and_into_bytes_gives_the_same() {
         let bytes = response.as_bytes();
         let whole = connect(&[bytes]);
         for cut in 0..=bytes.len() {
-            assert_eq!(
-                connect(&[&bytes[..cut], &bytes[cut..]]),
-                whole,
-                "{response:?} at {cut}"
-            );
+            assert_eq!(connect(&[&bytes[..cut], &bytes[cut..]]), whole, "{response:?} at {cut}");
         }
-        assert_eq!(
-            connect(&bytes.chunks(1).collect::<Vec<_>>()),
-            whole,
-            "{response:?}"
-        );
+        assert_eq!(connect(&bytes.chunks(1).collect::<Vec<_>>()), whole, "{response:?}");
     }
 }
 
 /// A sound message with some bytes changed, so that every kind of damage is met.
 fn damaged(messages: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
-    let byte = prop_oneof![
-        Just(b'\r'),
-        Just(b'\n'),
-        Just(b' '),
-        Just(b':'),
-        Just(0),
-        any::<u8>()
-    ];
+    let byte = prop_oneof![Just(b'\r'), Just(b'\n'), Just(b' '), Just(b':'), Just(0), any::<u8>()];
     let edits = prop::collection::vec((any::<prop::sample::Index>(), byte, any::<bool>()), 0..4);
     (prop::sample::select(messages), edits).prop_map(|(message, edits)| {
         let mut bytes = message.as_bytes().to_vec();
         for (at, byte, insert) in edits {
             let at = at.index(bytes.len());
-            if insert {
-                bytes.insert(at, byte)
-            } else {
-                bytes[at] = byte
-            }
+            if insert { bytes.insert(at, byte) } else { bytes[at] = byte }
         }
         bytes
     })

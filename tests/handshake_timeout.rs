@@ -3,13 +3,10 @@
 use core::time::Duration;
 use sockeye::Instant;
 use sockeye::handshake::{
-    ClientConfig, ClientHandshake, ClientRequest, HeadError, RequestError, ResponseError,
-    ServerConfig, ServerHandshake,
+    ClientConfig, ClientHandshake, ClientRequest, HeadError, RequestError, ResponseError, ServerConfig, ServerHandshake,
 };
 
-const TIMED_OUT: HeadError = HeadError::TimedOut {
-    timeout: Duration::from_secs(10),
-};
+const TIMED_OUT: HeadError = HeadError::TimedOut { timeout: Duration::from_secs(10) };
 
 fn at(seconds: u64) -> Instant {
     Duration::from_secs(seconds).into()
@@ -38,14 +35,8 @@ fn a_request_that_is_too_slow_is_answered_with_408_whatever_trickles_in() {
         assert_eq!(server.receive(&mut &b"G"[..]), Ok(None));
     }
     let rejection = server.handle_timeout(at(10)).unwrap_err();
-    assert_eq!(
-        (rejection.status(), rejection.cause()),
-        (408, Some(&RequestError::Head(TIMED_OUT)))
-    );
-    assert_eq!(
-        server.receive(&mut &b"ET / HTTP/1.1\r\n\r\n"[..]),
-        Err(rejection.clone())
-    );
+    assert_eq!((rejection.status(), rejection.cause()), (408, Some(&RequestError::Head(TIMED_OUT))));
+    assert_eq!(server.receive(&mut &b"ET / HTTP/1.1\r\n\r\n"[..]), Err(rejection.clone()));
     assert_eq!(server.handle_timeout(at(0)), Err(rejection));
     assert_eq!(server.poll_timeout(), None);
 }
@@ -76,21 +67,10 @@ fn an_answer_that_is_too_slow_is_an_error_that_stays() {
 fn a_refusal_whose_body_is_too_slow_is_a_refusal_all_the_same() {
     let mut client = client();
     client.handle_timeout(at(0)).unwrap();
-    client
-        .receive(&mut &b"HTTP/1.1 503 x\r\nContent-Length: 9\r\n\r\nback "[..])
-        .unwrap();
+    client.receive(&mut &b"HTTP/1.1 503 x\r\nContent-Length: 9\r\n\r\nback "[..]).unwrap();
     assert_eq!(client.poll_timeout(), Some(at(10)));
-    let Err(ResponseError::Refused(response)) = client.handle_timeout(at(10)) else {
-        panic!("not a refusal")
-    };
-    assert_eq!(
-        (
-            response.status,
-            response.body.as_slice(),
-            response.truncated
-        ),
-        (503, &b"back "[..], true)
-    );
+    let Err(ResponseError::Refused(response)) = client.handle_timeout(at(10)) else { panic!("not a refusal") };
+    assert_eq!((response.status, response.body.as_slice(), response.truncated), (503, &b"back "[..], true));
 }
 
 #[test]

@@ -106,8 +106,7 @@ impl ClientHandshake {
             match &mut self.state {
                 State::Reading(reader) => {
                     let received = match reader.receive(input) {
-                        Ok(Some(head)) => parse_response(head, self.max_headers)
-                            .map(|parsed| (parsed, head.len())),
+                        Ok(Some(head)) => parse_response(head, self.max_headers).map(|parsed| (parsed, head.len())),
                         Ok(None) => return Ok(None),
                         Err(error) => Err(error),
                     };
@@ -138,9 +137,7 @@ impl ClientHandshake {
     pub fn receive_eof(&mut self) -> Result<(), ResponseError> {
         match &self.state {
             State::Reading(_) => Err(self.fail(HeadError::UnexpectedEof.into())),
-            State::Refused(refused) if refused.1.ends_with_stream() => {
-                Err(self.fail_refused(BodyIs::AsItCame))
-            }
+            State::Refused(refused) if refused.1.ends_with_stream() => Err(self.fail_refused(BodyIs::AsItCame)),
             State::Refused(_) => Err(self.fail_refused(BodyIs::Truncated)),
             State::Done => Ok(()),
             State::Failed(error) => Err(error.clone()),
@@ -163,14 +160,8 @@ impl ClientHandshake {
     /// rest of its body is missing.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), ResponseError> {
         match &self.state {
-            State::Reading(_) => self
-                .deadline
-                .check(now)
-                .map_err(|error| self.fail(error.into())),
-            State::Refused(_) => self
-                .deadline
-                .check(now)
-                .map_err(|_| self.fail_refused(BodyIs::Truncated)),
+            State::Reading(_) => self.deadline.check(now).map_err(|error| self.fail(error.into())),
+            State::Refused(_) => self.deadline.check(now).map_err(|_| self.fail_refused(BodyIs::Truncated)),
             State::Done => Ok(()),
             State::Failed(error) => Err(error.clone()),
         }
@@ -182,25 +173,13 @@ impl ClientHandshake {
     }
 
     /// Acts on a response head that was `len` bytes long.
-    fn receive_head(
-        &mut self,
-        head: ResponseHead,
-        len: usize,
-    ) -> Result<Option<Response>, ResponseError> {
+    fn receive_head(&mut self, head: ResponseHead, len: usize) -> Result<Option<Response>, ResponseError> {
         match head.status {
-            0..=99 => Err(self.fail(
-                HeadError::Malformed {
-                    part: HeadPart::StartLine,
-                }
-                .into(),
-            )),
+            0..=99 => Err(self.fail(HeadError::Malformed { part: HeadPart::StartLine }.into())),
             // §4.1 asks for HTTP/1.1, and only that knows what 101 means.
             101 if head.version != 1 => Err(self.fail(HeadError::HttpVersion.into())),
             101 => {
-                let response = self
-                    .request
-                    .verify(head.status, head.headers)
-                    .map_err(|error| self.fail(error))?;
+                let response = self.request.verify(head.status, head.headers).map_err(|error| self.fail(error))?;
                 self.state = State::Done;
                 Ok(Some(response))
             }
@@ -232,9 +211,7 @@ impl ClientHandshake {
                 response.truncated = matches!(body, BodyIs::Truncated);
                 self.fail(ResponseError::Refused(Box::new(response)))
             }
-            State::Reading(_) | State::Done | State::Failed(_) => {
-                self.fail(HeadError::UnexpectedEof.into())
-            }
+            State::Reading(_) | State::Done | State::Failed(_) => self.fail(HeadError::UnexpectedEof.into()),
         }
     }
 }
@@ -262,12 +239,6 @@ pub struct RefusedResponse {
 
 impl RefusedResponse {
     pub(super) fn new(status: u16, reason: String, headers: Headers) -> Self {
-        Self {
-            status,
-            reason,
-            headers,
-            body: Vec::new(),
-            truncated: false,
-        }
+        Self { status, reason, headers, body: Vec::new(), truncated: false }
     }
 }

@@ -25,11 +25,7 @@ impl Deadline {
         let Some(timeout) = self.timeout else {
             return Ok(());
         };
-        if now >= *self.at.get_or_insert(now + timeout) {
-            Err(HeadError::TimedOut { timeout })
-        } else {
-            Ok(())
-        }
+        if now >= *self.at.get_or_insert(now + timeout) { Err(HeadError::TimedOut { timeout }) } else { Ok(()) }
     }
 }
 

@@ -13,7 +13,12 @@ use sockeye::handshake::{ServerConfig, ServerHandshake};
 use sockeye::{Assembler, Close, CloseCode, Config, Connection, Instant, Received, Teardown, Timeout};
 
 /// Serves until `stop` becomes readable and the connections are closed.
-pub(crate) fn serve(listener: TcpListener, config: Arc<Config>, handshake: ServerConfig, stop: UnixStream) -> io::Result<()> {
+pub(crate) fn serve(
+    listener: TcpListener,
+    config: Arc<Config>,
+    handshake: ServerConfig,
+    stop: UnixStream,
+) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     stop.set_nonblocking(true)?;
     let mut server = Server {
