@@ -1,5 +1,6 @@
 //! WebSocket (RFC 6455) as a sans-IO engine with thin adapters.
 #![cfg_attr(not(feature = "std"), no_std)]
+#![forbid(unsafe_code)]
 extern crate alloc;
 
 pub mod handshake;
