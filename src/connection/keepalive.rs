@@ -115,6 +115,10 @@ impl Keepalive {
                 None => config.close_timeout.map(|_| self.last_seen(started)),
             };
         }
+        // So is a ping that was just sent: only when it is noticed as written does the peer's time begin.
+        if let Some(Ping { stage: PingStage::Appended, .. }) = self.ping {
+            return Some(self.last_seen(started));
+        }
         [
             (self.pong_since(), config.pong_timeout),
             (self.message.map(|(since, _)| since), config.message_timeout),
