@@ -163,12 +163,10 @@ impl Keepalive {
     fn note_ping(&mut self, now: Instant, facts: Facts, config: &Config) {
         let Some(ping) = &mut self.ping else { return };
         if ping.pong_received {
-            let (PingStage::Queued(sent) | PingStage::Flushed(sent)) = ping.stage else {
-                self.round_trip = Some(Duration::ZERO);
-                self.ping = None;
-                return;
-            };
-            self.round_trip = Some(now - sent);
+            // Nobody knows when one was sent that was not noticed before its pong.
+            if let PingStage::Queued(sent) | PingStage::Flushed(sent) = ping.stage {
+                self.round_trip = Some(now - sent);
+            }
             self.ping = None;
             return;
         }
