@@ -432,6 +432,19 @@ fn the_round_trip_of_a_ping_of_the_keepalive_is_measured() {
 }
 
 #[test]
+fn a_round_trip_whose_beginning_nobody_noticed_is_not_claimed() {
+    for role in ROLES {
+        let mut side = Side::of(role);
+        side.tick(at(0));
+        side.connection.ping(&mut side.output).unwrap();
+        side.receive(&to(role, FIN | PONG, &numbered(1)));
+        tick_flushed(&mut side, 7);
+        assert_eq!(side.connection.round_trip(), None);
+        assert_eq!(side.connection.poll_timeout(), None, "but it was answered");
+    }
+}
+
+#[test]
 fn only_the_pong_of_the_newest_ping_gives_a_round_trip() {
     let mut side = Side::server();
     side.tick(at(0));

@@ -7,6 +7,7 @@
 use core::time::Duration;
 
 use crate::connection::Config;
+use crate::connection::receiver::Incomplete;
 use crate::time::{Instant, Timeout};
 
 /// The times that deadlines run from.
@@ -23,8 +24,8 @@ pub(crate) struct Keepalive {
     /// Number of the newest ping, also its payload.
     pings: u64,
     round_trip: Option<Duration>,
-    /// Since when a message is incomplete, and its number.
-    message: Option<(Instant, u64)>,
+    /// Since when a message is incomplete, and which one.
+    message: Option<(Instant, Incomplete)>,
     closing_since: Option<Instant>,
 }
 
@@ -52,8 +53,7 @@ enum PingStage {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Facts {
     pub(crate) received_bytes: u64,
-    pub(crate) received_messages: u64,
-    pub(crate) is_mid_message: bool,
+    pub(crate) incomplete: Option<Incomplete>,
     pub(crate) is_open: bool,
     pub(crate) is_output_empty: bool,
 }
@@ -152,11 +152,10 @@ impl Keepalive {
 
     /// Notices whether a message is incomplete, and since when that one is.
     fn note_message(&mut self, now: Instant, facts: Facts) {
-        self.message = match self.message {
-            _ if !facts.is_mid_message => None,
-            Some((since, number)) if number == facts.received_messages => Some((since, number)),
-            _ => Some((now, facts.received_messages)),
-        };
+        self.message = facts.incomplete.map(|incomplete| match self.message {
+            Some((since, same)) if same == incomplete => (since, same),
+            Some(_) | None => (now, incomplete),
+        });
     }
 
     /// Moves the newest ping on: noticed, flushed, answered. The peer's time runs once the ping was flushed.
