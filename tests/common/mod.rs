@@ -212,6 +212,9 @@ pub(crate) struct Pair {
     pub(crate) server: Side,
     pub(crate) to_client: Vec<u8>,
     pub(crate) to_server: Vec<u8>,
+    /// All that either side ever wrote.
+    pub(crate) client_wrote: Vec<u8>,
+    pub(crate) server_wrote: Vec<u8>,
     now: Instant,
     /// Who closed its transport, in that order.
     pub(crate) hung_up: Vec<Role>,
@@ -228,6 +231,8 @@ impl Pair {
             server: Side::server_with(server),
             to_client: Vec::new(),
             to_server: Vec::new(),
+            client_wrote: Vec::new(),
+            server_wrote: Vec::new(),
             now: at(0),
             hung_up: Vec::new(),
         };
@@ -237,6 +242,8 @@ impl Pair {
 
     /// Writes what both sides want written.
     pub(crate) fn flush(&mut self) {
+        self.client_wrote.extend(&self.client.output);
+        self.server_wrote.extend(&self.server.output);
         self.to_server.append(&mut self.client.output);
         self.to_client.append(&mut self.server.output);
     }
