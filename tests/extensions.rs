@@ -195,7 +195,7 @@ fn control_frames_heads_and_prepared_messages_pass_the_extension_by() {
         side.send_ping(b"ping");
         side.receive(&to(role, FIN | PING, b"pong"));
         side.connection.send_prepared(&PreparedMessage::new("prepared"), &mut side.output).unwrap();
-        let head = side.connection.head(MessageKind::Text, &mut *b"alone".to_vec()).unwrap();
+        let head = side.connection.head(MessageKind::Text, &mut b"alone".to_vec()).unwrap();
         assert_eq!(head[0], FIN | TEXT);
         side.close(CloseCode::NORMAL, "");
         assert!(plain(&side.output).iter().all(|(first, _)| first & 0x70 == 0));

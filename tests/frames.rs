@@ -453,7 +453,7 @@ fn a_whole_message_inside_a_fragmented_one_is_refused_and_nothing_written() {
     assert_eq!(connection.send_binary(b"two", output), Err(SendError::MessageOpen));
     assert_eq!(connection.send_prepared(&prepared, output), Err(SendError::MessageOpen));
     assert_eq!(connection.prepared(&prepared), Err(SendError::MessageOpen));
-    assert_eq!(connection.head(MessageKind::Text, &mut *b"two".to_vec()), Err(SendError::MessageOpen));
+    assert_eq!(connection.head(MessageKind::Text, &mut b"two".to_vec()), Err(SendError::MessageOpen));
     assert_eq!(connection.shared_head(MessageKind::Text, b"two"), Err(SendError::MessageOpen));
     assert_eq!(connection.send_fragment(b"two", Fin::Last, output), Err(SendError::FragmentKind));
     assert_eq!((output.len(), connection.sent().frames), (0, 1));

@@ -1,5 +1,10 @@
 //! The public interface, name by name: what is removed or changes its shape does not compile here.
 
+#![expect(clippy::type_complexity, reason = "signatures are what this file is for")]
+
+extern crate alloc;
+
+use alloc::sync::Arc;
 use core::fmt::Debug;
 use core::time::Duration;
 
@@ -14,7 +19,7 @@ use sockeye::{
 fn is_value<T: Clone + PartialEq + Debug + Send + Sync>() {}
 
 /// What errors must be able to do.
-fn is_error<T: std::error::Error + Clone + PartialEq + Send + Sync + 'static>() {}
+fn is_error<T: core::error::Error + Clone + PartialEq + Send + Sync + 'static>() {}
 
 /// What can move to another thread.
 fn is_send<T: Send + Debug>() {}
@@ -70,7 +75,7 @@ type Input<'a, 'b> = &'a mut &'b mut [u8];
 fn every_method_of_a_connection_has_its_signature() {
     let _: fn(Config) -> Connection = Connection::server;
     let _: fn(Config) -> Connection = Connection::client;
-    let _: fn(std::sync::Arc<Config>, fn() -> [u8; 4]) -> Connection = Connection::client_with_keys;
+    let _: fn(Arc<Config>, fn() -> [u8; 4]) -> Connection = Connection::client_with_keys;
     let _: fn(&mut Connection, Rsv, Box<dyn Encoder>) = Connection::extend;
     let _: for<'b> fn(&mut Connection, Input<'_, 'b>, &mut Vec<u8>) -> Result<Option<Event<'b>>, ProtocolError> =
         Connection::receive;

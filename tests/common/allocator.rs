@@ -4,8 +4,9 @@
 
 #![expect(unsafe_code, reason = "an allocator cannot be had without; it only counts and hands on to the system's")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+use core::alloc::{GlobalAlloc, Layout};
+use core::cell::Cell;
+use std::alloc::System;
 
 /// The system's allocator, watched.
 pub(crate) struct Counting;
