@@ -2,7 +2,7 @@
 //!
 //! The properties, the transcripts and the fuzz targets all compare such outcomes. While it watches, the recorder checks
 //! what must hold at every single step, whatever the bytes.
-#![allow(dead_code, reason = "each test takes what it needs")]
+#![allow(dead_code, unreachable_pub, reason = "each test takes what it needs, and the fuzz targets are another crate")]
 
 use sockeye::{
     Assembler, Close, Config, Connection, ControlPayload, Counters, EndCause, Event, Fin, Message, MessageKind,
@@ -120,14 +120,23 @@ pub fn receive_messages<'i>(
     config: &Config,
     pieces: impl IntoIterator<Item = &'i [u8]>,
 ) -> Outcome {
+    receive_messages_with(connection, &mut Assembler::new(config.clone()), config, pieces)
+}
+
+/// Goes on with an assembler that may hold the beginning of a message.
+pub fn receive_messages_with<'i>(
+    connection: &mut Connection,
+    assembler: &mut Assembler,
+    config: &Config,
+    pieces: impl IntoIterator<Item = &'i [u8]>,
+) -> Outcome {
     let (mut seen, mut output, mut error) = (Vec::new(), Vec::new(), None);
-    let mut assembler = Assembler::new(config.clone());
     for piece in pieces {
         let mut piece = piece.to_vec();
         let mut input = &mut piece[..];
         loop {
             let is_whole = connection.has_whole_message(input);
-            match connection.receive_message(&mut input, &mut assembler, &mut output) {
+            match connection.receive_message(&mut input, assembler, &mut output) {
                 Ok(Some(received)) => {
                     assert!(!is_whole || matches!(received, Received::Message(_)), "a message was foretold");
                     seen.push(match received {
