@@ -154,8 +154,8 @@ impl Assembler {
         ProtocolError::MessageTooBig { len: message.payload().len() as u64, max: self.max as u64 }
     }
 
-    /// Adds a chunk to the message under assembly.
-    fn gather<'b>(&mut self, chunk: Chunk<'b>) -> Result<Assembly<'b>, ProtocolError> {
+    /// Adds a chunk to the message under assembly, also one that is a whole message.
+    pub(crate) fn gather<'b>(&mut self, chunk: Chunk<'b>) -> Result<Assembly<'b>, ProtocolError> {
         if chunk.is_first {
             self.begin(chunk.kind());
         }

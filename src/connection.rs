@@ -21,7 +21,7 @@ use core::time::Duration;
 pub use self::config::{Config, MaskingPolicy, Role};
 pub use self::counters::Counters;
 pub use self::event::{Event, Received, Reply};
-pub use self::receiver::Receiver;
+pub use self::receiver::{Next, Receiver};
 pub use self::sender::{MaskingKeys, Sender};
 pub use self::state::{EndCause, Receiving, State, Teardown};
 
@@ -453,10 +453,28 @@ impl Connection {
         self.role
     }
 
-    /// Returns whether the next event is a whole message that lies in `input`: see [`Receiver::has_whole_message`].
+    /// Returns what a call of [`Self::receive`] with this input will give: see [`Receiver::peek`].
     #[must_use]
-    pub fn has_whole_message(&self, input: &[u8]) -> bool {
-        self.receiver.has_whole_message(input)
+    pub fn peek(&self, input: &[u8]) -> Next {
+        self.receiver.peek(input)
+    }
+
+    /// Returns whether a fragmented message of ours has begun and not ended.
+    #[must_use]
+    pub fn is_sending_message(&self) -> bool {
+        self.sender.is_sending_message()
+    }
+
+    /// The configuration, to be shared with the assembler.
+    #[cfg(feature = "std")]
+    pub(crate) fn shared_config(&self) -> Arc<Config> {
+        self.config.clone()
+    }
+
+    /// Returns the configuration.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
     }
 
     /// Returns the time between the last answered ping of [`Self::ping`] or of the keepalive and its pong, to the
@@ -478,8 +496,8 @@ impl Connection {
         self.sender.sent()
     }
 
-    /// The long path of [`Self::receive`].
-    fn receive_any<'b>(
+    /// The long path of [`Self::receive`], which refuses a message of more than `max_message` bytes by its headers.
+    pub(crate) fn receive_any<'b>(
         &mut self,
         input: &mut &'b mut [u8],
         max_message: u64,

@@ -43,6 +43,17 @@ pub struct Receiver {
     config: Arc<Config>,
 }
 
+/// What [`Receiver::receive`] is about to give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Next {
+    /// A chunk that is a whole message, lent from the input; or an error.
+    Message,
+    /// Another chunk; or an error.
+    Chunk,
+    /// Something else: a control frame, an error, or nothing because bytes are missing.
+    Other,
+}
+
 /// What the next byte of input belongs to.
 #[derive(Debug)]
 enum Stage {
@@ -144,21 +155,22 @@ impl Receiver {
         }
     }
 
-    /// Returns whether the next event is a whole message that lies in `input`, so that it would be lent from there.
+    /// Returns what a call of [`Self::receive`] with this input will give.
     ///
-    /// For adapters that lend messages out of a buffer of their own: loop until this holds, then receive and lend.
+    /// For adapters that lend messages out of a buffer of their own, where a borrow may be taken only in the last
+    /// step: loop until the answer is the wanted one, then receive and lend.
     #[must_use]
-    pub fn has_whole_message(&self, input: &[u8]) -> bool {
-        let between_messages = matches!(self.stage, Stage::Header) && self.held.is_empty() && self.message.is_none();
-        match FrameHeader::parse(input) {
-            Ok(Some((header, head_len))) if between_messages => {
-                header.fin
-                    && !header.opcode.is_control()
-                    && header.opcode != OpCode::Continuation
-                    && header.rsv.is_empty()
-                    && header.payload_len <= (input.len() - head_len) as u64
+    pub fn peek(&self, input: &[u8]) -> Next {
+        match &self.stage {
+            Stage::Data(_) if input.is_empty() => Next::Other,
+            Stage::Data(_) => Next::Chunk,
+            Stage::Header if self.held.is_empty() => self.peek_header(input, input.len()),
+            Stage::Header => {
+                let mut bytes = self.held;
+                let taken = bytes.fill(&input[..input.len().min(FrameHeader::MAX)]);
+                self.peek_header(&bytes, bytes.len() + input.len() - taken)
             }
-            _ => false,
+            Stage::Control(_) | Stage::Closed | Stage::Failed(_) | Stage::Lost => Next::Other,
         }
     }
 
@@ -243,6 +255,21 @@ impl Receiver {
             && self.held.is_empty()
             && self.config.masking == MaskingPolicy::ByRole;
         result.map_err(|error| self.refuse(error, input))
+    }
+
+    /// What the frame that begins with `bytes` will give, where `len` bytes of it and what follows are there.
+    fn peek_header(&self, bytes: &[u8], len: usize) -> Next {
+        match FrameHeader::parse(bytes) {
+            Ok(Some((header, head_len))) if !header.opcode.is_control() => {
+                let is_whole = self.held.is_empty()
+                    && self.message.is_none()
+                    && header.fin
+                    && header.rsv.is_empty()
+                    && header.payload_len <= (len - head_len) as u64;
+                if is_whole { Next::Message } else { Next::Chunk }
+            }
+            Ok(Some(_) | None) | Err(_) => Next::Other,
+        }
     }
 
     /// Fails, and drops the input that is left: it means nothing any more (RFC 6455 §7.1.7).

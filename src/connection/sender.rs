@@ -232,6 +232,12 @@ impl Sender {
         self.is_closed
     }
 
+    /// Returns whether a fragmented message has begun and not ended.
+    #[must_use]
+    pub fn is_sending_message(&self) -> bool {
+        self.open.is_some()
+    }
+
     /// Returns what was sent so far.
     #[must_use]
     pub fn sent(&self) -> Counters {

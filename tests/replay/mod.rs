@@ -6,7 +6,7 @@
 
 use sockeye::{
     Assembler, Close, Config, Connection, ControlPayload, Counters, EndCause, Event, Fin, Message, MessageKind,
-    MessageRef, Payload, PreparedMessage, ProtocolError, Received, Role, SendError, State, Teardown,
+    MessageRef, Next, Payload, PreparedMessage, ProtocolError, Received, Role, SendError, State, Teardown,
 };
 
 /// Something that a connection reported; chunks are put together.
@@ -66,14 +66,23 @@ pub fn receive_chunks<'i>(
     config: &Config,
     pieces: impl IntoIterator<Item = &'i [u8]>,
 ) -> Outcome {
-    let (mut seen, mut output, mut error) = (Vec::new(), Vec::new(), None);
+    let (mut seen, mut output, mut error, mut buffer) = (Vec::new(), Vec::new(), None, Vec::new());
     let mut open: Option<(MessageKind, Vec<u8>)> = None;
     for piece in pieces {
-        let mut piece = piece.to_vec();
-        let mut input = &mut piece[..];
+        buffer.clear();
+        buffer.extend_from_slice(piece);
+        let mut input = &mut buffer[..];
         loop {
-            let before = input.len();
-            let chunk = match connection.receive(&mut input, &mut output) {
+            let (before, next) = (input.len(), connection.peek(input));
+            let received = connection.receive(&mut input, &mut output);
+            if let Ok(event) = &received {
+                match next {
+                    Next::Message => assert!(matches!(event, Some(Event::Data(chunk)) if chunk.whole().is_some())),
+                    Next::Chunk => assert!(matches!(event, Some(Event::Data(_)))),
+                    Next::Other => assert!(!matches!(event, Some(Event::Data(_)))),
+                }
+            }
+            let chunk = match received {
                 Ok(Some(Event::Data(chunk))) => chunk,
                 Ok(Some(Event::Ping(payload))) => {
                     seen.push(Seen::Ping(payload));
@@ -130,15 +139,16 @@ pub fn receive_messages_with<'i>(
     config: &Config,
     pieces: impl IntoIterator<Item = &'i [u8]>,
 ) -> Outcome {
-    let (mut seen, mut output, mut error) = (Vec::new(), Vec::new(), None);
+    let (mut seen, mut output, mut error, mut buffer) = (Vec::new(), Vec::new(), None, Vec::new());
     for piece in pieces {
-        let mut piece = piece.to_vec();
-        let mut input = &mut piece[..];
+        buffer.clear();
+        buffer.extend_from_slice(piece);
+        let mut input = &mut buffer[..];
         loop {
-            let is_whole = connection.has_whole_message(input);
+            let next = connection.peek(input);
             match connection.receive_message(&mut input, assembler, &mut output) {
                 Ok(Some(received)) => {
-                    assert!(!is_whole || matches!(received, Received::Message(_)), "a message was foretold");
+                    assert!(next != Next::Message || matches!(received, Received::Message(_)), "it was foretold");
                     seen.push(match received {
                         Received::Message(message) => Seen::Message(message.to_owned()),
                         Received::Ping(payload) => Seen::Ping(payload),
@@ -146,7 +156,7 @@ pub fn receive_messages_with<'i>(
                         Received::Close(close) => Seen::Close(close),
                     });
                 }
-                Ok(None) => break assert!(input.is_empty() && !is_whole, "bytes were left behind"),
+                Ok(None) => break assert!(input.is_empty() && next != Next::Message, "bytes were left behind"),
                 Err(now) => break note(&mut error, now),
             }
         }

@@ -1,0 +1,369 @@
+//! The blocking adapter: WebSocket connections on anything that reads and writes, without a runtime.
+//!
+//! A server in ten lines, which echoes what it gets:
+//!
+//! ```no_run
+//! use std::{net::TcpListener, thread};
+//!
+//! fn main() -> std::io::Result<()> {
+//!     for stream in TcpListener::bind("127.0.0.1:9001")?.incoming() {
+//!         let stream = stream?;
+//!         thread::spawn(move || -> Result<(), sockeye::blocking::Error> {
+//!             let mut socket = sockeye::blocking::accept(stream)?;
+//!             while let Some(message) = socket.receive()? {
+//!                 socket.send(&message)?;
+//!             }
+//!             Ok(())
+//!         });
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! and a client:
+//!
+//! ```no_run
+//! let mut socket = sockeye::blocking::connect("ws://127.0.0.1:9001/")?;
+//! socket.send("hello")?;
+//! println!("{:?}", socket.receive()?);
+//! socket.close(sockeye::Close::normal())?;
+//! while socket.receive()?.is_some() {}   // what was on its way, until the server has closed, too
+//! # Ok::<(), sockeye::blocking::Error>(())
+//! ```
+//!
+//! # Receiving
+//!
+//! `receive` gives whole messages that own their payload, `receive_ref` lends them without a copy, `receive_chunk` gives
+//! pieces as they arrive, so that a message of any size takes no more memory than the read buffer. Pings are answered,
+//! and everything queued is written, before a receive waits. A clean close is `None`; then
+//! [`WebSocket::close_code`] and [`WebSocket::peer_close`] tell more.
+//!
+//! # Streams that do not block, or have a read timeout
+//!
+//! [`Error::is_would_block`] says that there is nothing for now. Nothing is lost by it: make the same call again. A send
+//! either took the message (`Ok`), and what could not be written goes with the next call, or it did not (`Err`).
+//!
+//! # Deadlines
+//!
+//! Those of the [`Config`](crate::Config) are kept by the read timeout of the stream, if it has one; one that the caller set is kept to,
+//! too. A write that blocks is not interrupted: set a write timeout on the stream.
+
+mod accept;
+mod connect;
+mod error;
+mod handshake;
+mod inbox;
+mod outbox;
+mod reader;
+mod split;
+mod timer;
+mod transport;
+
+use alloc::sync::Arc;
+use core::time::Duration;
+
+pub use self::accept::{Accepting, Acceptor, accept};
+pub use self::connect::{Connecting, Connector, connect};
+pub use self::error::Error;
+pub use self::split::{Receiver, Sender};
+pub use self::transport::{Plain, Transport};
+
+use self::inbox::{Engine, Mode};
+use self::outbox::{is_full, write_out};
+use self::reader::{Link, Reader};
+use crate::close::{Close, CloseCode};
+use crate::connection::{Config, Connection, Counters, EndCause, State};
+use crate::error::SendError;
+use crate::extension::Fin;
+use crate::message::{Chunk, Message, MessageRef};
+use crate::prepared::PreparedMessage;
+
+/// A WebSocket connection on a blocking stream.
+#[derive(Debug)]
+pub struct WebSocket<S> {
+    reader: Reader<S>,
+    direct: Direct,
+    subprotocol: Option<Box<str>>,
+}
+
+/// The engine of a connection that is not split, at hand without a lock.
+#[derive(Debug)]
+struct Direct {
+    engine: Engine,
+}
+
+impl<S: Transport> Link<S> for Direct {
+    fn with<R>(&mut self, f: impl FnOnce(&mut Engine) -> R) -> R {
+        f(&mut self.engine)
+    }
+
+    fn flush(&mut self, stream: &mut S) -> Result<(), Error> {
+        if !self.engine.output.is_empty() {
+            write_out(&mut self.engine.output, stream)?;
+        }
+        Ok(())
+    }
+
+    fn longest_wait(&mut self) -> Option<Duration> {
+        None
+    }
+}
+
+impl<S: Transport> WebSocket<S> {
+    /// Makes a connection of a stream that somebody else has upgraded, as the server.
+    pub fn server(stream: S, config: impl Into<Arc<Config>>) -> Self {
+        Self::open(stream, Connection::server(config), &[], None)
+    }
+
+    /// Makes a connection of a stream that somebody else has upgraded, as the client.
+    pub fn client(stream: S, config: impl Into<Arc<Config>>) -> Self {
+        Self::open(stream, Connection::client(config), &[], None)
+    }
+
+    /// Makes a connection of a stream that somebody else has upgraded; `leftover` is what was read behind the handshake.
+    ///
+    /// ```
+    /// use sockeye::blocking::{Plain, WebSocket};
+    /// use sockeye::{Config, Connection};
+    ///
+    /// let stream = Plain(std::io::Cursor::new(Vec::new()));
+    /// let mut socket = WebSocket::resume(stream, Connection::client(Config::default()), b"\x81\x02hi");
+    /// assert_eq!(socket.receive()?, Some("hi".into()));
+    /// # Ok::<(), sockeye::blocking::Error>(())
+    /// ```
+    pub fn resume(stream: S, connection: Connection, leftover: &[u8]) -> Self {
+        Self::open(stream, connection, leftover, None)
+    }
+
+    /// Receives the next message; `None` after a clean close.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Protocol`] when the peer broke the protocol or a limit, [`Error::Timeout`] when a deadline ended the
+    /// connection, [`Error::Lost`] when it ended without a closing handshake, [`Error::Io`] when the stream failed or
+    /// [has nothing for now](Error::is_would_block). The connection stays ended and says the same again.
+    pub fn receive(&mut self) -> Result<Option<Message>, Error> {
+        match self.reader.next(&mut self.direct, Mode::Messages)? {
+            Some(ready) => Ok(self.reader.inbox.take(ready, &mut self.direct.engine)?),
+            None => Ok(None),
+        }
+    }
+
+    /// Receives the next message and lends it, without a copy if it was read as a whole; `None` after a clean close.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::receive`].
+    pub fn receive_ref(&mut self) -> Result<Option<MessageRef<'_>>, Error> {
+        match self.reader.next(&mut self.direct, Mode::Messages)? {
+            Some(ready) => Ok(self.reader.inbox.lend(ready, &mut self.direct.engine)?),
+            None => Ok(None),
+        }
+    }
+
+    /// Receives the next piece of a message, as it arrived, and lends it; `None` after a clean close.
+    ///
+    /// The message may be of any size, and [`Config::max_frame_size`] is the only limit that holds. Receive a message to
+    /// its end in the way that you began it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::receive`].
+    pub fn receive_chunk(&mut self) -> Result<Option<Chunk<'_>>, Error> {
+        match self.reader.next(&mut self.direct, Mode::Chunks)? {
+            Some(_) => Ok(self.reader.inbox.lend_chunk(&mut self.direct.engine)?),
+            None => Ok(None),
+        }
+    }
+
+    /// Sends a message and writes it, with all that was queued before: a `&str` is text, a `&[u8]` is binary.
+    ///
+    /// A message longer than [`Config::fragment_size`] goes out in fragments, and is never held as a whole.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Send`] if it cannot be sent; [`Error::Io`] if the stream failed, or if it does not block and has no room for what was
+    /// queued before: then the message was not taken.
+    pub fn send<'m>(&mut self, message: impl Into<MessageRef<'m>>) -> Result<(), Error> {
+        let mut rest = message.into();
+        let fragment_size = self.direct.engine.connection.config().fragment_size;
+        if rest.payload().len() <= fragment_size {
+            self.feed(rest)?;
+            return self.write();
+        }
+
+        if self.direct.engine.connection.is_sending_message() {
+            return Err(SendError::MessageOpen.into());
+        }
+        self.make_room(fragment_size)?;
+        while !rest.payload().is_empty() {
+            let (fragment, after) = rest.split_at(fragment_size);
+            let fin = if after.payload().is_empty() { Fin::Last } else { Fin::More };
+            let Engine { connection, output } = &mut self.direct.engine;
+            connection.send_fragment(fragment, fin, output)?;
+            self.write()?;
+            rest = after;
+        }
+        Ok(())
+    }
+
+    /// Queues a message. It is written by the next flush or send, before a receive waits, or when 64 KiB are queued.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::send`].
+    pub fn feed<'m>(&mut self, message: impl Into<MessageRef<'m>>) -> Result<(), Error> {
+        let message = message.into();
+        self.make_room(message.payload().len())?;
+        let Engine { connection, output } = &mut self.direct.engine;
+        Ok(connection.send(message, output)?)
+    }
+
+    /// Writes what is queued.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`]; [`std::io::ErrorKind::WouldBlock`] where the stream does not block, and more is to be written.
+    pub fn flush(&mut self) -> Result<(), Error> {
+        self.direct.flush(&mut self.reader.stream)
+    }
+
+    /// Sends the next fragment of a message, of which the first one opens it and [`Fin::Last`] ends it, and writes it: for
+    /// a message whose length is not known.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::send`].
+    pub fn send_fragment<'m>(&mut self, fragment: impl Into<MessageRef<'m>>, fin: Fin) -> Result<(), Error> {
+        let fragment = fragment.into();
+        self.make_room(fragment.payload().len())?;
+        let Engine { connection, output } = &mut self.direct.engine;
+        connection.send_fragment(fragment, fin, output)?;
+        self.write()
+    }
+
+    /// Sends a prepared message and writes it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::send`].
+    pub fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
+        self.make_room(message.payload().len())?;
+        let Engine { connection, output } = &mut self.direct.engine;
+        connection.send_prepared(message, output)?;
+        self.write()
+    }
+
+    /// Sends a ping and writes it; [`Self::round_trip`] tells how long its pong took, once a receive has seen it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::send`].
+    pub fn ping(&mut self) -> Result<(), Error> {
+        let Engine { connection, output } = &mut self.direct.engine;
+        connection.ping(output)?;
+        self.write()?;
+        // The ping is out: its time runs from now.
+        self.reader.tell_time(&mut self.direct);
+        Ok(())
+    }
+
+    /// Begins the closing handshake and writes it. Go on receiving until `None`: then the peer has closed, too.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`] if we have closed before; [`Error::Io`] as for [`Self::send`].
+    pub fn close(&mut self, close: Close) -> Result<(), Error> {
+        let Engine { connection, output } = &mut self.direct.engine;
+        connection.close(close, output)?;
+        self.write()
+    }
+
+    /// Splits the connection into halves for two threads. The sending half can be cloned.
+    ///
+    /// ```no_run
+    /// # fn run(stream: std::net::TcpStream) -> Result<(), sockeye::blocking::Error> {
+    /// let (mut receiver, sender) = sockeye::blocking::accept(stream)?.split()?;
+    /// std::thread::spawn(move || sender.send("from another thread"));
+    /// while let Some(message) = receiver.receive()? {
+    ///     println!("{message:?}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the stream cannot be cloned.
+    pub fn split(self) -> Result<(Receiver<S>, Sender<S>), Error> {
+        split::split(self.reader, self.direct.engine)
+    }
+
+    /// Gives the stream back. What was read and not received, or queued and not written, is lost.
+    pub fn into_inner(self) -> S {
+        self.reader.stream
+    }
+
+    /// Returns the stream.
+    pub fn get_ref(&self) -> &S {
+        &self.reader.stream
+    }
+
+    /// Returns the subprotocol that the opening handshake agreed on.
+    #[must_use]
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.subprotocol.as_deref()
+    }
+
+    /// Returns where the connection stands.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.direct.engine.connection.state()
+    }
+
+    /// Returns the close code of the connection once it is closed (RFC 6455 §7.1.5).
+    #[must_use]
+    pub fn close_code(&self) -> Option<CloseCode> {
+        self.direct.engine.connection.close_code()
+    }
+
+    /// Returns the Close that the peer sent.
+    #[must_use]
+    pub fn peer_close(&self) -> Option<&Close> {
+        self.direct.engine.connection.peer_close()
+    }
+
+    /// Returns what ended the connection, or is ending it.
+    #[must_use]
+    pub fn end_cause(&self) -> Option<&EndCause> {
+        self.direct.engine.connection.end_cause()
+    }
+
+    /// Returns the round-trip time of the last ping that was answered.
+    #[must_use]
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.direct.engine.connection.round_trip()
+    }
+
+    /// Returns what was received so far.
+    #[must_use]
+    pub fn received(&self) -> Counters {
+        self.direct.engine.connection.received()
+    }
+
+    /// Returns what was sent so far.
+    #[must_use]
+    pub fn sent(&self) -> Counters {
+        self.direct.engine.connection.sent()
+    }
+
+    /// Writes what is queued if there is no room for more; where the stream does not block, that can be refused.
+    fn make_room(&mut self, more: usize) -> Result<(), Error> {
+        if is_full(&self.direct.engine, more) { self.flush() } else { Ok(()) }
+    }
+
+    /// Writes what is queued; what a stream that does not block leaves over goes with the next call.
+    fn write(&mut self) -> Result<(), Error> {
+        self.flush().or_else(|error| if error.is_would_block() { Ok(()) } else { Err(error) })
+    }
+}

@@ -1,0 +1,59 @@
+//! What can go wrong on a blocking connection.
+
+use std::io;
+
+use thiserror::Error;
+
+use crate::error::{ProtocolError, SendError};
+use crate::handshake::{BuildError, Rejection, ResponseError};
+use crate::time::Timeout;
+use crate::uri::UriError;
+
+/// What ended, or prevented, a connection; or what the caller asked for and cannot have.
+///
+/// A connection that was closed in order is none of these: its receive gives `None`.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The stream failed. [`io::ErrorKind::WouldBlock`] is no failure: nothing was lost, make the same call again.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The peer broke the protocol or went beyond a limit; it was told by the Close with the fitting code.
+    #[error("the peer violated the protocol: {0}")]
+    Protocol(#[from] ProtocolError),
+    /// The caller asked for what cannot be sent.
+    #[error(transparent)]
+    Send(#[from] SendError),
+    /// A deadline ended the connection.
+    #[error("{0}")]
+    Timeout(Timeout),
+    /// The peer's side of the transport ended without a closing handshake (close code 1006).
+    #[error("the connection was lost without a closing handshake")]
+    Lost,
+    /// The opening handshake was refused: by us, as the server. The peer got this answer.
+    #[error("the opening handshake was refused with status {}{}", .0.status(), cause(.0))]
+    Rejected(Box<Rejection>),
+    /// The opening handshake was refused, or answered wrongly, by the server.
+    #[error(transparent)]
+    Response(#[from] ResponseError),
+    /// The request of the opening handshake cannot be built.
+    #[error(transparent)]
+    Request(#[from] BuildError),
+    /// The address to connect to is not one.
+    #[error(transparent)]
+    Uri(#[from] UriError),
+}
+
+impl Error {
+    /// Returns whether the call only found nothing to do for now, on a stream that does not block or that has a read
+    /// timeout, and can be made again.
+    #[must_use]
+    pub fn is_would_block(&self) -> bool {
+        matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+}
+
+/// Why we refused, to stand behind the status.
+fn cause(rejection: &Rejection) -> String {
+    rejection.cause().map(|cause| format!(": {cause}")).unwrap_or_default()
+}
