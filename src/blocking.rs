@@ -45,7 +45,7 @@
 //!
 //! # Deadlines
 //!
-//! Those of the [`Config`](crate::Config) are kept by the read timeout of the stream, if it has one; one that the caller set is kept to,
+//! Those of the [`Config`] are kept by the read timeout of the stream, if it has one; one that the caller set is kept to,
 //! too. A write that blocks is not interrupted: set a write timeout on the stream.
 
 mod accept;
