@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 
+use super::outbox::Outbox;
 use crate::assembler::{Assembler, Assembly};
 use crate::connection::{Connection, Event, Next, Received};
 use crate::error::ProtocolError;
@@ -12,6 +13,13 @@ use crate::message::{Chunk, Message, MessageRef};
 pub(super) struct Engine {
     pub(super) connection: Connection,
     pub(super) output: Vec<u8>,
+    pub(super) outbox: Outbox,
+}
+
+impl Engine {
+    pub(super) fn new(connection: Connection) -> Self {
+        Self { connection, output: Vec::new(), outbox: Outbox::default() }
+    }
 }
 
 /// What was read and not yet received, and the message under assembly.
@@ -109,11 +117,6 @@ impl Inbox {
             // A chunk was announced, so it is one.
             Some(Event::Ping(_) | Event::Pong(_) | Event::Close(_)) | None => None,
         })
-    }
-
-    /// Drops what was read, after the connection ended.
-    pub(super) fn discard(&mut self) {
-        self.start = self.end;
     }
 }
 
