@@ -1,6 +1,6 @@
 //! The read buffer of a connection and the message that is put together from it.
 
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
 
 use super::outbox::Outbox;
 use crate::assembler::{Assembler, Assembly};
@@ -25,7 +25,10 @@ impl Engine {
 /// What was read and not yet received, and the message under assembly.
 #[derive(Debug)]
 pub(super) struct Inbox {
+    /// Empty while there is nothing to read, where the stream can say so.
     buffer: Vec<u8>,
+    /// How much is read at once: more where much arrives, so that a connection that is mostly idle holds little.
+    room: usize,
     start: usize,
     end: usize,
     assembler: Assembler,
@@ -50,15 +53,33 @@ pub(super) enum Ready {
 impl Inbox {
     /// Creates an inbox that begins with what was read behind the opening handshake.
     pub(super) fn new(assembler: Assembler, leftover: &[u8]) -> Self {
-        Self { buffer: leftover.to_vec(), start: 0, end: leftover.len(), assembler }
+        Self { buffer: leftover.to_vec(), room: MIN_BUFFER, start: 0, end: leftover.len(), assembler }
     }
 
     /// Reads once; 0 bytes are the end of the input. Everything read before must have been received.
     pub(super) fn fill(&mut self, stream: &mut impl Read) -> io::Result<usize> {
         (self.start, self.end) = (0, 0);
-        self.buffer.resize(BUFFER, 0);
-        self.end = stream.read(&mut self.buffer)?;
-        Ok(self.end)
+        // Whatever was lent is no longer in use.
+        self.assembler.release();
+        if self.buffer.len() != self.room {
+            self.buffer = vec![0; self.room];
+        }
+        match stream.read(&mut self.buffer) {
+            Ok(n) => {
+                self.end = n;
+                if n == self.room && self.room < MAX_BUFFER {
+                    self.room *= 2;
+                }
+                Ok(n)
+            }
+            Err(error) => {
+                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) {
+                    self.buffer = Vec::new();
+                    self.room = MIN_BUFFER;
+                }
+                Err(error)
+            }
+        }
     }
 
     /// Receives until something can be lent; `None` when all that was read was received.
@@ -85,7 +106,7 @@ impl Inbox {
 
     /// Lends the message that is ready.
     pub(super) fn lend(&mut self, ready: Ready, engine: &mut Engine) -> Result<Option<MessageRef<'_>>, ProtocolError> {
-        let Self { buffer, start, end, assembler } = self;
+        let Self { buffer, start, end, assembler, .. } = self;
         if ready == Ready::Assembled {
             return Ok(Some(assembler.message()));
         }
@@ -120,5 +141,8 @@ impl Inbox {
     }
 }
 
-/// Bytes that are read at once.
-const BUFFER: usize = 32 * 1024;
+/// Bytes that are read at once, at first.
+const MIN_BUFFER: usize = 4 * 1024;
+
+/// Bytes that are read at once where they keep coming.
+const MAX_BUFFER: usize = 32 * 1024;
