@@ -227,6 +227,12 @@ impl<S: Transport> Sender<S> {
         self.shared.lock().engine.connection.close_code()
     }
 
+    /// Returns the Close that the peer sent.
+    #[must_use]
+    pub fn peer_close(&self) -> Option<Close> {
+        self.shared.lock().engine.connection.peer_close().cloned()
+    }
+
     /// Returns the round-trip time of the last ping that was answered.
     #[must_use]
     pub fn round_trip(&self) -> Option<Duration> {
