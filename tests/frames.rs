@@ -108,7 +108,7 @@ fn a_length_just_below_2_to_the_63_overflows_nothing() {
             assert_eq!(chunk.frame_remaining(), len - 5);
             assert!(chunk.is_first() && !chunk.is_last());
             assert_eq!(connection.receive(&mut input, &mut output), Ok(None));
-            assert!(!connection.has_whole_message(&head_to(role, FIN | BINARY, len)));
+            assert_ne!(connection.peek(&head_to(role, FIN | BINARY, len)), sockeye::Next::Message);
 
             let heard = Side::of(role).receive(&head_to(role, FIN | BINARY, len));
             assert_eq!(heard, [failed(ProtocolError::FrameTooBig { len, max: 16 << 20 })]);
@@ -559,8 +559,8 @@ fn a_message_that_lies_whole_in_the_input_is_lent_from_there() {
             let mut bytes = to(role, FIN | BINARY, &some_bytes(len));
             let lies = bytes.as_ptr_range();
             let mut connection = Side::of(role).connection;
-            assert!(connection.has_whole_message(&bytes));
-            assert!(!connection.has_whole_message(&bytes[..bytes.len() - 1]));
+            assert_eq!(connection.peek(&bytes), sockeye::Next::Message);
+            assert_ne!(connection.peek(&bytes[..bytes.len() - 1]), sockeye::Next::Message);
             let mut input = &mut bytes[..];
             let Ok(Some(Event::Data(chunk))) = connection.receive(&mut input, &mut Vec::new()) else { panic!() };
             let Some(MessageRef::Binary(message)) = chunk.whole() else { panic!("{len} bytes are not whole") };
@@ -592,17 +592,17 @@ fn a_message_is_streamed_as_it_arrives() {
 fn no_whole_message_is_promised_where_another_thing_comes_next() {
     let mut server = Side::server();
     let message = masked(FIN | TEXT, b"whole");
-    assert!(server.connection.has_whole_message(&message));
-    assert!(!server.connection.has_whole_message(&masked(FIN | PING, b"ping")));
-    assert!(!server.connection.has_whole_message(&masked(TEXT, b"part")));
-    assert!(!server.connection.has_whole_message(&[FIN | 0x3]));
-    assert!(!server.connection.has_whole_message(&[]));
+    assert_eq!(server.connection.peek(&message), sockeye::Next::Message);
+    assert_ne!(server.connection.peek(&masked(FIN | PING, b"ping")), sockeye::Next::Message);
+    assert_ne!(server.connection.peek(&masked(TEXT, b"part")), sockeye::Next::Message);
+    assert_ne!(server.connection.peek(&[FIN | 0x3]), sockeye::Next::Message);
+    assert_ne!(server.connection.peek(&[]), sockeye::Next::Message);
     server.receive(&masked(TEXT, b"open"));
-    assert!(!server.connection.has_whole_message(&masked(FIN | CONTINUATION, b"end")));
+    assert_ne!(server.connection.peek(&masked(FIN | CONTINUATION, b"end")), sockeye::Next::Message);
     server.receive(&masked(FIN | CONTINUATION, b"end"));
-    assert!(server.connection.has_whole_message(&message));
+    assert_eq!(server.connection.peek(&message), sockeye::Next::Message);
     server.receive(&message[..1]);
-    assert!(!server.connection.has_whole_message(&message[1..]));
+    assert_ne!(server.connection.peek(&message[1..]), sockeye::Next::Message);
     assert_eq!(server.receive(&message[1..]), [text("whole")]);
 }
 
