@@ -278,8 +278,9 @@ impl<S: Transport> WebSocket<S> {
         self.make_room(ControlPayload::MAX)?;
         let Engine { connection, output, .. } = &mut self.direct.engine;
         connection.ping(output)?;
+        // It goes out between these two: what its round trip is counted from, and what its deadline is.
+        self.reader.line.tell_time(&mut self.direct);
         self.write()?;
-        // The ping is out: its time runs from now.
         self.reader.line.tell_time(&mut self.direct);
         Ok(())
     }

@@ -225,8 +225,9 @@ impl<S: Transport> Sender<S> {
         let mut shares = self.shared.room(ControlPayload::MAX)?;
         let Engine { connection, output, .. } = &mut shares.engine;
         connection.ping(output)?;
+        // It goes out between these two: what its round trip is counted from, and what its deadline is.
+        shares.tell_time(self.shared.origin);
         self.shared.write(shares)?;
-        // The ping is out: its time runs from now.
         self.shared.lock().tell_time(self.shared.origin);
         Ok(())
     }
