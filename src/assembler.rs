@@ -11,6 +11,8 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use bytes::Bytes;
+
 use crate::connection::Config;
 use crate::error::ProtocolError;
 use crate::extension::{Decoded, Decoder, Fin};
@@ -104,6 +106,7 @@ impl Assembler {
     #[must_use]
     pub fn message(&self) -> MessageRef<'_> {
         match &self.gathered {
+            _ if !self.is_complete => MessageRef::Binary(&[]),
             Gathered::Text(text) => MessageRef::Text(text),
             Gathered::Binary(bytes) => MessageRef::Binary(bytes),
         }
@@ -113,6 +116,9 @@ impl Assembler {
     ///
     /// The message owns at most twice the memory that its payload needs.
     pub fn take(&mut self) -> Message {
+        if !self.is_complete {
+            return Message::Binary(Bytes::new());
+        }
         match core::mem::replace(&mut self.gathered, Gathered::Binary(Vec::new())) {
             Gathered::Text(mut text) => {
                 if text.capacity() / 2 > text.len() {

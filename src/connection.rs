@@ -348,11 +348,9 @@ impl Connection {
         if self.is_overdue || (self.is_transport_ended && self.state() == State::Closed) {
             return None;
         }
-        let received = self.receiver.received();
         let facts = Facts {
-            received_bytes: received.wire_bytes,
-            received_messages: received.messages,
-            is_mid_message: self.receiver.is_mid_message(),
+            received_bytes: self.receiver.received().wire_bytes,
+            incomplete: self.receiver.incomplete(),
             is_open: self.state() == State::Open,
             is_output_empty: output.is_empty(),
         };

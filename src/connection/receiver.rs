@@ -92,6 +92,14 @@ struct OpenMessage {
     is_announced: bool,
 }
 
+/// Something incomplete, by how many of its kind came before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Incomplete {
+    Message(u64),
+    /// A header or a control frame, outside of a message.
+    Frame(u64),
+}
+
 impl Receiver {
     pub(crate) fn new(role: Role, config: Arc<Config>) -> Self {
         Self {
@@ -181,6 +189,15 @@ impl Receiver {
             Stage::Header => self.message.is_some() || !self.held.is_empty(),
             Stage::Data(_) | Stage::Control(_) => true,
             Stage::Closed | Stage::Failed(_) | Stage::Lost => false,
+        }
+    }
+
+    /// What has begun and not ended, told apart from what began before it.
+    pub(crate) fn incomplete(&self) -> Option<Incomplete> {
+        match self.message {
+            _ if !self.is_mid_message() => None,
+            Some(_) => Some(Incomplete::Message(self.counters.messages)),
+            None => Some(Incomplete::Frame(self.counters.frames)),
         }
     }
 
