@@ -227,5 +227,5 @@ impl Keepalive {
 
 /// Whether `limit`, if there is one, has passed since `since`.
 fn passed(now: Instant, since: Instant, limit: Option<Duration>) -> bool {
-    limit.is_some_and(|limit| now >= since + limit)
+    limit.is_some_and(|limit| now - since >= limit)
 }
