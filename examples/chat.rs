@@ -1,7 +1,7 @@
 //! A chat with plain threads: what one says, all get. One that reads slowly, or is dead, holds nobody up.
 //!
-//! Each guest has a thread that receives and one that sends, with a short queue between the hall and the sending one. To
-//! speak is to put a message, encoded once, into every queue, which never waits: whoever's queue is full is shown out.
+//! Each guest has a thread that receives, a thread that sends, and a short queue in front of the latter. To speak is to
+//! put a message, encoded once, into every queue, which never waits: whoever's queue is full is shown out.
 //!
 //! ```sh
 //! cargo run --example chat                         # on 127.0.0.1:9001, or [--addr] HOST:PORT
