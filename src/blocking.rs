@@ -45,7 +45,7 @@
 //!
 //! # Deadlines
 //!
-//! Those of the [`Config`](crate::Config) are kept by the read timeout of the stream, if it has one; one that the caller set is kept to,
+//! Those of the [`Config`] are kept by the read timeout of the stream, if it has one; one that the caller set is kept to,
 //! too. A write that blocks is not interrupted: set a write timeout on the stream.
 
 mod accept;
@@ -69,10 +69,11 @@ pub use self::split::{Receiver, Sender};
 pub use self::transport::{Plain, Transport};
 
 use self::inbox::{Engine, Mode};
-use self::outbox::{is_full, write_out};
+use self::outbox::is_full;
 use self::reader::{Link, Reader};
 use crate::close::{Close, CloseCode};
 use crate::connection::{Config, Connection, Counters, EndCause, State};
+use crate::control::ControlPayload;
 use crate::error::SendError;
 use crate::extension::Fin;
 use crate::message::{Chunk, Message, MessageRef};
@@ -97,11 +98,15 @@ impl<S: Transport> Link<S> for Direct {
         f(&mut self.engine)
     }
 
-    fn flush(&mut self, stream: &mut S) -> Result<(), Error> {
-        if !self.engine.output.is_empty() {
-            write_out(&mut self.engine.output, stream)?;
-        }
-        Ok(())
+    fn flush(&mut self, stream: &mut S) -> Result<bool, Error> {
+        let Engine { output, outbox, .. } = &mut self.engine;
+        let was_done = outbox.is_done(output);
+        outbox.write(output, stream)?;
+        Ok(!was_done)
+    }
+
+    fn flush_last(&mut self, stream: &mut S, _: Option<Duration>) -> Result<(), Error> {
+        self.flush(stream).map(|_| ())
     }
 
     fn longest_wait(&mut self) -> Option<Duration> {
@@ -144,7 +149,10 @@ impl<S: Transport> WebSocket<S> {
     /// [has nothing for now](Error::is_would_block). The connection stays ended and says the same again.
     pub fn receive(&mut self) -> Result<Option<Message>, Error> {
         match self.reader.next(&mut self.direct, Mode::Messages)? {
-            Some(ready) => Ok(self.reader.inbox.take(ready, &mut self.direct.engine)?),
+            Some(ready) => match self.reader.inbox.take(ready, &mut self.direct.engine) {
+                Ok(message) => Ok(message),
+                Err(_) => self.reader.line.take_down(&mut self.direct).map(|()| None),
+            },
             None => Ok(None),
         }
     }
@@ -156,7 +164,10 @@ impl<S: Transport> WebSocket<S> {
     /// As [`Self::receive`].
     pub fn receive_ref(&mut self) -> Result<Option<MessageRef<'_>>, Error> {
         match self.reader.next(&mut self.direct, Mode::Messages)? {
-            Some(ready) => Ok(self.reader.inbox.lend(ready, &mut self.direct.engine)?),
+            Some(ready) => match self.reader.inbox.lend(ready, &mut self.direct.engine) {
+                Ok(message) => Ok(message),
+                Err(_) => self.reader.line.take_down(&mut self.direct).map(|()| None),
+            },
             None => Ok(None),
         }
     }
@@ -171,14 +182,18 @@ impl<S: Transport> WebSocket<S> {
     /// As [`Self::receive`].
     pub fn receive_chunk(&mut self) -> Result<Option<Chunk<'_>>, Error> {
         match self.reader.next(&mut self.direct, Mode::Chunks)? {
-            Some(_) => Ok(self.reader.inbox.lend_chunk(&mut self.direct.engine)?),
+            Some(_) => match self.reader.inbox.lend_chunk(&mut self.direct.engine) {
+                Ok(chunk) => Ok(chunk),
+                Err(_) => self.reader.line.take_down(&mut self.direct).map(|()| None),
+            },
             None => Ok(None),
         }
     }
 
     /// Sends a message and writes it, with all that was queued before: a `&str` is text, a `&[u8]` is binary.
     ///
-    /// A message longer than [`Config::fragment_size`] goes out in fragments, and is never held as a whole.
+    /// A message longer than [`Config::fragment_size`] goes out in fragments. On a stream that blocks, it is never held
+    /// as a whole.
     ///
     /// # Errors
     ///
@@ -186,7 +201,7 @@ impl<S: Transport> WebSocket<S> {
     /// queued before: then the message was not taken.
     pub fn send<'m>(&mut self, message: impl Into<MessageRef<'m>>) -> Result<(), Error> {
         let mut rest = message.into();
-        let fragment_size = self.direct.engine.connection.config().fragment_size;
+        let fragment_size = self.direct.engine.connection.config().fragment_size.max(1);
         if rest.payload().len() <= fragment_size {
             self.feed(rest)?;
             return self.write();
@@ -199,7 +214,7 @@ impl<S: Transport> WebSocket<S> {
         while !rest.payload().is_empty() {
             let (fragment, after) = rest.split_at(fragment_size);
             let fin = if after.payload().is_empty() { Fin::Last } else { Fin::More };
-            let Engine { connection, output } = &mut self.direct.engine;
+            let Engine { connection, output, .. } = &mut self.direct.engine;
             connection.send_fragment(fragment, fin, output)?;
             self.write()?;
             rest = after;
@@ -215,7 +230,7 @@ impl<S: Transport> WebSocket<S> {
     pub fn feed<'m>(&mut self, message: impl Into<MessageRef<'m>>) -> Result<(), Error> {
         let message = message.into();
         self.make_room(message.payload().len())?;
-        let Engine { connection, output } = &mut self.direct.engine;
+        let Engine { connection, output, .. } = &mut self.direct.engine;
         Ok(connection.send(message, output)?)
     }
 
@@ -225,7 +240,7 @@ impl<S: Transport> WebSocket<S> {
     ///
     /// [`Error::Io`]; [`std::io::ErrorKind::WouldBlock`] where the stream does not block, and more is to be written.
     pub fn flush(&mut self) -> Result<(), Error> {
-        self.direct.flush(&mut self.reader.stream)
+        self.direct.flush(&mut self.reader.line.stream).map(|_| ())
     }
 
     /// Sends the next fragment of a message, of which the first one opens it and [`Fin::Last`] ends it, and writes it: for
@@ -237,7 +252,7 @@ impl<S: Transport> WebSocket<S> {
     pub fn send_fragment<'m>(&mut self, fragment: impl Into<MessageRef<'m>>, fin: Fin) -> Result<(), Error> {
         let fragment = fragment.into();
         self.make_room(fragment.payload().len())?;
-        let Engine { connection, output } = &mut self.direct.engine;
+        let Engine { connection, output, .. } = &mut self.direct.engine;
         connection.send_fragment(fragment, fin, output)?;
         self.write()
     }
@@ -249,7 +264,7 @@ impl<S: Transport> WebSocket<S> {
     /// As [`Self::send`].
     pub fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
         self.make_room(message.payload().len())?;
-        let Engine { connection, output } = &mut self.direct.engine;
+        let Engine { connection, output, .. } = &mut self.direct.engine;
         connection.send_prepared(message, output)?;
         self.write()
     }
@@ -260,11 +275,12 @@ impl<S: Transport> WebSocket<S> {
     ///
     /// As [`Self::send`].
     pub fn ping(&mut self) -> Result<(), Error> {
-        let Engine { connection, output } = &mut self.direct.engine;
+        self.make_room(ControlPayload::MAX)?;
+        let Engine { connection, output, .. } = &mut self.direct.engine;
         connection.ping(output)?;
         self.write()?;
         // The ping is out: its time runs from now.
-        self.reader.tell_time(&mut self.direct);
+        self.reader.line.tell_time(&mut self.direct);
         Ok(())
     }
 
@@ -274,7 +290,7 @@ impl<S: Transport> WebSocket<S> {
     ///
     /// [`SendError::Closed`] if we have closed before; [`Error::Io`] as for [`Self::send`].
     pub fn close(&mut self, close: Close) -> Result<(), Error> {
-        let Engine { connection, output } = &mut self.direct.engine;
+        let Engine { connection, output, .. } = &mut self.direct.engine;
         connection.close(close, output)?;
         self.write()
     }
@@ -296,17 +312,17 @@ impl<S: Transport> WebSocket<S> {
     ///
     /// [`Error::Io`] if the stream cannot be cloned.
     pub fn split(self) -> Result<(Receiver<S>, Sender<S>), Error> {
-        split::split(self.reader, self.direct.engine)
+        split::split(self.reader, self.direct.engine, self.subprotocol)
     }
 
-    /// Gives the stream back. What was read and not received, or queued and not written, is lost.
+    /// Gives the stream back, with the read timeout that it came with. What was read and not received, or queued and not written, is lost.
     pub fn into_inner(self) -> S {
-        self.reader.stream
+        self.reader.line.into_stream()
     }
 
     /// Returns the stream.
     pub fn get_ref(&self) -> &S {
-        &self.reader.stream
+        &self.reader.line.stream
     }
 
     /// Returns the subprotocol that the opening handshake agreed on.
@@ -359,6 +375,7 @@ impl<S: Transport> WebSocket<S> {
 
     /// Writes what is queued if there is no room for more; where the stream does not block, that can be refused.
     fn make_room(&mut self, more: usize) -> Result<(), Error> {
+        self.direct.engine.outbox.check()?;
         if is_full(&self.direct.engine, more) { self.flush() } else { Ok(()) }
     }
 

@@ -1,7 +1,7 @@
 //! The opening handshake (RFC 6455 §4): an HTTP request that asks for a WebSocket connection, and its answer.
 //!
-//! There are two levels. [`ServerHandshake`] and [`ClientHandshake`] take the bytes of HTTP/1.1 heads, in pieces of any
-//! size, and hand back what follows them:
+//! There are two levels. [`ServerHandshake`] and [`ClientHandshake`] take the bytes of HTTP/1.1 heads, in pieces
+//! of any size, and hand back what follows them:
 //!
 //! ```text
 //!  client                                                                       server
@@ -11,8 +11,8 @@
 //!  Response ◀── ClientHandshake ◀── HTTP/1.1 101 ... ◀── write ── Response ◀── respond ──┘
 //! ```
 //!
-//! The level below knows header fields only: a framework that has parsed the request itself makes a [`Request`] of it, and
-//! takes the header fields of the [`Response`]; a client has [`ClientRequest::verify`].
+//! The level below knows header fields only: a framework that has parsed the request itself makes a [`Request`] of
+//! it, and takes the header fields of the [`Response`]; a client has [`ClientRequest::verify`].
 //!
 //! Whatever a peer sends is checked to the letter. What the application supplies cannot break the head apart: CR, LF
 //! and NUL are refused everywhere, by a [`BuildError`].
@@ -38,8 +38,8 @@ pub use self::acceptance::{Acceptance, Response};
 pub use self::client::{ClientConfig, ClientHandshake, RefusedResponse};
 pub use self::client_request::ClientRequest;
 pub use self::error::{
-    BuildError, HeadError, HeadPart, InvalidExtensions, InvalidHeader, InvalidOriginPattern,
-    RequestError, ResponseError,
+    BuildError, HeadError, HeadPart, InvalidExtensions, InvalidHeader, InvalidOriginPattern, RequestError,
+    ResponseError,
 };
 pub use self::extension::{Extension, ExtensionRef, Extensions};
 pub use self::headers::{Headers, Values};
@@ -55,8 +55,7 @@ fn is_one_of(name: &str, names: &[&str]) -> bool {
 }
 
 fn starts_with_ignore_case(name: &str, prefix: &str) -> bool {
-    name.get(..prefix.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
 const CONNECTION: &str = "Connection";

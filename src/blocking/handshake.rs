@@ -7,7 +7,7 @@ use std::time::Instant as StdInstant;
 use super::WebSocket;
 use super::error::Error;
 use super::inbox::{Engine, Inbox};
-use super::outbox::write_out;
+use super::outbox::Outbox;
 use super::reader::Reader;
 use super::timer::ReadTimer;
 use super::transport::Transport;
@@ -22,6 +22,7 @@ pub(super) struct Wire<S> {
     stream: Option<S>,
     input: Vec<u8>,
     pub(super) output: Vec<u8>,
+    outbox: Outbox,
     origin: StdInstant,
     timer: ReadTimer,
 }
@@ -47,6 +48,7 @@ impl<S: Transport> Wire<S> {
             stream: Some(stream),
             input: Vec::new(),
             output: Vec::new(),
+            outbox: Outbox::default(),
             origin: StdInstant::now(),
             timer: ReadTimer::default(),
         }
@@ -93,10 +95,7 @@ impl<S: Transport> Wire<S> {
     /// Writes what is queued.
     pub(super) fn write(&mut self) -> Result<(), Error> {
         let Some(stream) = &mut self.stream else { return Err(Error::Lost) };
-        if !self.output.is_empty() {
-            write_out(&mut self.output, stream)?;
-        }
-        Ok(())
+        Ok(self.outbox.write(&mut self.output, stream)?)
     }
 
     /// Takes the stream out, with the read timeout that it came with.
@@ -127,9 +126,8 @@ impl<S: Transport> WebSocket<S> {
     pub(super) fn open(stream: S, connection: Connection, leftover: &[u8], subprotocol: Option<Box<str>>) -> Self {
         let assembler = Assembler::new(connection.shared_config());
         let reader = Reader::new(stream, Inbox::new(assembler, leftover));
-        let mut this =
-            Self { reader, direct: super::Direct { engine: Engine { connection, output: Vec::new() } }, subprotocol };
-        this.reader.tell_time(&mut this.direct);
+        let mut this = Self { reader, direct: super::Direct { engine: Engine::new(connection) }, subprotocol };
+        this.reader.line.tell_time(&mut this.direct);
         this
     }
 }

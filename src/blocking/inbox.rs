@@ -1,7 +1,8 @@
 //! The read buffer of a connection and the message that is put together from it.
 
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
 
+use super::outbox::Outbox;
 use crate::assembler::{Assembler, Assembly};
 use crate::connection::{Connection, Event, Next, Received};
 use crate::error::ProtocolError;
@@ -12,12 +13,22 @@ use crate::message::{Chunk, Message, MessageRef};
 pub(super) struct Engine {
     pub(super) connection: Connection,
     pub(super) output: Vec<u8>,
+    pub(super) outbox: Outbox,
+}
+
+impl Engine {
+    pub(super) fn new(connection: Connection) -> Self {
+        Self { connection, output: Vec::new(), outbox: Outbox::default() }
+    }
 }
 
 /// What was read and not yet received, and the message under assembly.
 #[derive(Debug)]
 pub(super) struct Inbox {
+    /// Empty while there is nothing to read, where the stream can say so.
     buffer: Vec<u8>,
+    /// How much is read at once: more where much arrives, so that a connection that is mostly idle holds little.
+    room: usize,
     start: usize,
     end: usize,
     assembler: Assembler,
@@ -42,15 +53,33 @@ pub(super) enum Ready {
 impl Inbox {
     /// Creates an inbox that begins with what was read behind the opening handshake.
     pub(super) fn new(assembler: Assembler, leftover: &[u8]) -> Self {
-        Self { buffer: leftover.to_vec(), start: 0, end: leftover.len(), assembler }
+        Self { buffer: leftover.to_vec(), room: MIN_BUFFER, start: 0, end: leftover.len(), assembler }
     }
 
     /// Reads once; 0 bytes are the end of the input. Everything read before must have been received.
     pub(super) fn fill(&mut self, stream: &mut impl Read) -> io::Result<usize> {
         (self.start, self.end) = (0, 0);
-        self.buffer.resize(BUFFER, 0);
-        self.end = stream.read(&mut self.buffer)?;
-        Ok(self.end)
+        // Whatever was lent is no longer in use.
+        self.assembler.release();
+        if self.buffer.len() != self.room {
+            self.buffer = vec![0; self.room];
+        }
+        match stream.read(&mut self.buffer) {
+            Ok(n) => {
+                self.end = n;
+                if n == self.room && self.room < MAX_BUFFER {
+                    self.room *= 2;
+                }
+                Ok(n)
+            }
+            Err(error) => {
+                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) {
+                    self.buffer = Vec::new();
+                    self.room = MIN_BUFFER;
+                }
+                Err(error)
+            }
+        }
     }
 
     /// Receives until something can be lent; `None` when all that was read was received.
@@ -61,7 +90,11 @@ impl Inbox {
                 (Next::Message, _) | (Next::Chunk, Mode::Chunks) => return Ok(Some(Ready::InBuffer)),
                 (Next::Chunk, Mode::Messages) | (Next::Other, _) => {}
             }
-            let assembly = match engine.connection.receive(&mut input, &mut engine.output)? {
+            let max = match mode {
+                Mode::Messages => self.assembler.max() as u64,
+                Mode::Chunks => u64::MAX,
+            };
+            let assembly = match engine.connection.receive_any(&mut input, max, &mut engine.output)? {
                 Some(Event::Data(chunk)) => self.assembler.gather(chunk),
                 Some(Event::Ping(_) | Event::Pong(_) | Event::Close(_)) | None => Ok(Assembly::Partial),
             };
@@ -77,7 +110,7 @@ impl Inbox {
 
     /// Lends the message that is ready.
     pub(super) fn lend(&mut self, ready: Ready, engine: &mut Engine) -> Result<Option<MessageRef<'_>>, ProtocolError> {
-        let Self { buffer, start, end, assembler } = self;
+        let Self { buffer, start, end, assembler, .. } = self;
         if ready == Ready::Assembled {
             return Ok(Some(assembler.message()));
         }
@@ -110,12 +143,10 @@ impl Inbox {
             Some(Event::Ping(_) | Event::Pong(_) | Event::Close(_)) | None => None,
         })
     }
-
-    /// Drops what was read, after the connection ended.
-    pub(super) fn discard(&mut self) {
-        self.start = self.end;
-    }
 }
 
-/// Bytes that are read at once.
-const BUFFER: usize = 32 * 1024;
+/// Bytes that are read at once, at first.
+const MIN_BUFFER: usize = 4 * 1024;
+
+/// Bytes that are read at once where they keep coming.
+const MAX_BUFFER: usize = 32 * 1024;

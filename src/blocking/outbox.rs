@@ -4,32 +4,75 @@ use std::io::{self, ErrorKind, Write};
 
 use super::inbox::Engine;
 
-/// Writes all of the output; what a stream that does not block leaves over stays, and is next. What a broken stream
-/// leaves over is dropped: it will never be written.
-pub(super) fn write_out(output: &mut Vec<u8>, stream: &mut impl Write) -> io::Result<()> {
-    let mut written = 0;
-    let result = loop {
-        match output.get(written..) {
-            None | Some([]) => break stream.flush(),
-            Some(rest) => match stream.write(rest) {
-                Ok(0) => break Err(ErrorKind::WriteZero.into()),
-                Ok(n) => written += n,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::TimedOut => break Err(ErrorKind::WouldBlock.into()),
-                Err(error) => {
-                    if error.kind() != ErrorKind::WouldBlock {
-                        written = output.len();
-                    }
-                    break Err(error);
+/// How far the writing to a stream has come, beyond the output that still waits.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Outbox {
+    /// Whether the stream took bytes that it was not yet asked to flush with success.
+    is_unflushed: bool,
+    /// What broke the stream. A frame may have broken off, so nothing may follow it.
+    failure: Option<ErrorKind>,
+}
+
+impl Outbox {
+    /// Writes all of the output, and lets the stream flush it; what a stream that does not block leaves over stays, and
+    /// is next. What a broken stream leaves over is dropped: it will never be written, and each later call says so.
+    pub(super) fn write(&mut self, output: &mut Vec<u8>, stream: &mut impl Write) -> io::Result<()> {
+        let mut written = 0;
+        let mut result = self.check();
+        while result.is_ok() && written < output.len() {
+            match stream.write(&output[written..]) {
+                Ok(0) => result = Err(ErrorKind::WriteZero.into()),
+                Ok(n) => {
+                    written += n;
+                    self.is_unflushed = true;
                 }
-            },
+                Err(error) => result = retry(error),
+            }
         }
-    };
-    output.drain(..written);
-    if output.is_empty() && output.capacity() > KEPT {
-        *output = Vec::new();
+        while result.is_ok() && self.is_unflushed {
+            match stream.flush() {
+                Ok(()) => self.is_unflushed = false,
+                Err(error) => result = retry(error),
+            }
+        }
+        match &result {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => drop(output.drain(..written)),
+            Err(error) => {
+                output.clear();
+                self.fail(error.kind());
+            }
+            Ok(()) => output.clear(),
+        }
+        if output.is_empty() && output.capacity() > KEPT {
+            *output = Vec::new();
+        }
+        result
     }
-    result
+
+    /// Takes note that the stream is broken.
+    pub(super) fn fail(&mut self, kind: ErrorKind) {
+        self.failure.get_or_insert(kind);
+    }
+
+    /// Says what broke the stream, if something did.
+    pub(super) fn check(&self) -> io::Result<()> {
+        self.failure.map_or(Ok(()), |kind| Err(kind.into()))
+    }
+
+    /// Whether there is nothing to write and nothing to flush.
+    pub(super) fn is_done(&self, output: &[u8]) -> bool {
+        output.is_empty() && !self.is_unflushed
+    }
+}
+
+/// What an error of the stream means: `Ok` to try again, `WouldBlock` where the call can be repeated later.
+fn retry(error: io::Error) -> io::Result<()> {
+    match error.kind() {
+        ErrorKind::Interrupted => Ok(()),
+        // What a write timeout gives on some systems.
+        ErrorKind::TimedOut => Err(ErrorKind::WouldBlock.into()),
+        _ => Err(error),
+    }
 }
 
 /// Whether so much is queued that it has to be written before `more` bytes are taken.

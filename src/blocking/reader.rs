@@ -1,17 +1,18 @@
 //! The receiving loop: read, receive, answer, keep deadlines, and take the connection down in the right order.
 //!
 //! It is written once and serves a whole connection and the receiving half of a split one; where the engine and the
-//! sending side are, a [`Link`] knows.
+//! sending side are, a [`Link`] knows. The line to the peer stands beside the inbox, so that a connection can be taken
+//! down while the inbox is lent.
 
 use core::time::Duration;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::time::Instant as StdInstant;
 
 use super::error::Error;
 use super::inbox::{Engine, Inbox, Mode, Ready};
 use super::timer::ReadTimer;
 use super::transport::Transport;
-use crate::connection::{EndCause, Teardown};
+use crate::connection::{EndCause, State, Teardown};
 use crate::time::Instant;
 
 /// The way from the receiving loop to the engine and to the sending side.
@@ -19,8 +20,11 @@ pub(super) trait Link<S> {
     /// Lets `f` use the engine; nothing blocks meanwhile.
     fn with<R>(&mut self, f: impl FnOnce(&mut Engine) -> R) -> R;
 
-    /// Writes what the engine wants written, unless somebody else is about to.
-    fn flush(&mut self, stream: &mut S) -> Result<(), Error>;
+    /// Writes what the engine wants written, unless somebody else is about to; returns whether it wrote.
+    fn flush(&mut self, stream: &mut S) -> Result<bool, Error>;
+
+    /// Writes what is left when the connection is over; waits for somebody else who is writing no longer than that.
+    fn flush_last(&mut self, stream: &mut S, patience: Option<Duration>) -> Result<(), Error>;
 
     /// The longest time that a read may wait, because others can give the engine something to do meanwhile.
     fn longest_wait(&mut self) -> Option<Duration>;
@@ -29,16 +33,25 @@ pub(super) trait Link<S> {
 /// The receiving side of a stream.
 #[derive(Debug)]
 pub(super) struct Reader<S> {
-    pub(super) stream: S,
     pub(super) inbox: Inbox,
-    origin: StdInstant,
+    pub(super) line: Line<S>,
+}
+
+/// The stream, with the clock and the timer.
+#[derive(Debug)]
+pub(super) struct Line<S> {
+    pub(super) stream: S,
+    pub(super) origin: StdInstant,
     timer: ReadTimer,
     has_shut_down: bool,
+    /// What broke the stream while the connection was not over.
+    failure: Option<ErrorKind>,
 }
 
 impl<S: Transport> Reader<S> {
     pub(super) fn new(stream: S, inbox: Inbox) -> Self {
-        Self { stream, inbox, origin: StdInstant::now(), timer: ReadTimer::default(), has_shut_down: false }
+        let timer = ReadTimer::default();
+        Self { inbox, line: Line { stream, origin: StdInstant::now(), timer, has_shut_down: false, failure: None } }
     }
 
     /// Receives until something can be lent; `None` after a clean close.
@@ -48,46 +61,72 @@ impl<S: Transport> Reader<S> {
             if let Ok(Some(ready)) = link.with(|engine| self.inbox.next(engine, mode)) {
                 return Ok(Some(ready));
             }
-            match link.with(|engine| engine.connection.teardown()) {
-                Teardown::Keep => {
-                    self.wait(link)?;
-                    continue;
-                }
-                Teardown::Close => {}
-                teardown @ (Teardown::AwaitPeer | Teardown::Linger) => {
-                    self.inbox.discard();
-                    self.flush_last(link)?;
-                    if teardown == Teardown::Linger && !self.has_shut_down {
-                        self.has_shut_down = true;
-                        // A stream that is gone need not be shut down.
-                        let _ = self.stream.shutdown_write();
-                    }
-                    // Without a read timeout the peer could make us wait for ever.
-                    if self.wait_is_bounded(link)? {
-                        self.wait(link)?;
-                        continue;
-                    }
-                }
+            self.line.flush(link);
+            // Only now, for a deadline may have ended the connection, and then no read would come back.
+            if link.with(|engine| engine.connection.teardown()) != Teardown::Keep {
+                return self.line.take_down(link).map(|()| None);
             }
-            self.flush_last(link)?;
-            return link.with(|engine| ending(engine));
+            self.line.read(link, |stream| self.inbox.fill(stream))?;
         }
     }
+}
 
+impl<S: Transport> Line<S> {
     /// Tells the engine the time.
     pub(super) fn tell_time(&self, link: &mut impl Link<S>) {
         let now = self.now();
         link.with(|engine| engine.connection.handle_timeout(now, &mut engine.output));
     }
 
-    /// Writes what is queued, then reads once, as long as the deadlines allow.
-    fn wait(&mut self, link: &mut impl Link<S>) -> Result<(), Error> {
+    /// Takes the connection down to its end, and says how it ended; after a clean close, that is `Ok`.
+    ///
+    /// Call it again after [`ErrorKind::WouldBlock`], or ever after: it says the same.
+    pub(super) fn take_down(&mut self, link: &mut impl Link<S>) -> Result<(), Error> {
+        loop {
+            self.tell_time(link);
+            let teardown = link.with(|engine| engine.connection.teardown());
+            let patience = self.patience(link);
+            match link.flush_last(&mut self.stream, patience) {
+                // The peer has not read it in time, and now never will.
+                Err(error) if error.is_would_block() && patience != Some(Duration::ZERO) => return Err(error),
+                // A stream that is broken no longer matters.
+                Ok(()) | Err(_) => {}
+            }
+            // §7.1.1: the server closes first; and who lets the peer see the end of the input need not wait to be dropped.
+            if teardown != Teardown::AwaitPeer && !self.has_shut_down {
+                self.has_shut_down = true;
+                // A stream that is gone need not be shut down.
+                let _ = self.stream.shutdown_write();
+            }
+            // Without a read timeout the peer could make us wait for ever.
+            if teardown == Teardown::Close || !self.bound_read(link) {
+                return link.with(|engine| ending(engine, self.failure));
+            }
+            self.read(link, |stream| stream.read(&mut [0; 4096]))?;
+        }
+    }
+
+    /// Gives the stream back, with the read timeout that it came with.
+    pub(super) fn into_stream(mut self) -> S {
+        // Where the timeout cannot be restored, the stream is broken, and the next read will say so.
+        let _ = self.timer.arm(&mut self.stream, None);
+        self.stream
+    }
+
+    /// Tells the time and writes what is queued; then again, for a ping's time runs from when it was written.
+    fn flush(&mut self, link: &mut impl Link<S>) {
         self.tell_time(link);
         // A peer that does not read, now or ever, may still have something to say; if not, reading will tell.
-        let _ = link.flush(&mut self.stream);
-        self.wait_is_bounded(link)?;
+        if matches!(link.flush(&mut self.stream), Ok(true)) {
+            self.tell_time(link);
+        }
+    }
+
+    /// Reads once by `read`, for no longer than the deadlines allow.
+    fn read(&mut self, link: &mut impl Link<S>, read: impl FnOnce(&mut S) -> io::Result<usize>) -> Result<(), Error> {
+        self.bound_read(link);
         let started = self.now();
-        let error = match self.inbox.fill(&mut self.stream) {
+        let error = match read(&mut self.stream) {
             Ok(0) => {
                 link.with(|engine| engine.connection.receive_eof());
                 return Ok(());
@@ -98,34 +137,47 @@ impl<S: Transport> Reader<S> {
         match error.kind() {
             ErrorKind::Interrupted => Ok(()),
             ErrorKind::WouldBlock | ErrorKind::TimedOut => {
-                self.tell_time(link);
                 if self.timer.is_cause(self.now() - started) {
                     Ok(())
                 } else {
                     Err(Error::Io(ErrorKind::WouldBlock.into()))
                 }
             }
-            _ => {
-                link.with(|engine| engine.connection.receive_eof());
+            kind => {
+                let is_over = link.with(|engine| {
+                    let is_over = engine.connection.state() == State::Closed;
+                    engine.connection.receive_eof();
+                    is_over
+                });
+                // After the closing handshake it does not matter how the stream ends.
+                if is_over {
+                    return Ok(());
+                }
+                self.failure = Some(kind);
                 Err(Error::Io(error))
             }
         }
     }
 
-    /// Writes what is queued when the connection is over: a stream that is broken no longer matters.
-    fn flush_last(&mut self, link: &mut impl Link<S>) -> Result<(), Error> {
-        link.flush(&mut self.stream).or_else(|error| if error.is_would_block() { Err(error) } else { Ok(()) })
-    }
-
-    /// Sets the read timeout for the next deadline, if there is one; returns whether the next read has one.
-    fn wait_is_bounded(&mut self, link: &mut impl Link<S>) -> Result<bool, Error> {
+    /// Sets the read timeout for the next deadline, if there is one; returns whether one will end the next read.
+    fn bound_read(&mut self, link: &mut impl Link<S>) -> bool {
         let deadline = link.with(|engine| engine.connection.poll_timeout());
         let until = deadline.map(|deadline| (deadline - self.now()).max(Duration::from_millis(1)));
         let wanted = match (until, link.longest_wait()) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
-        Ok(self.timer.arm(&mut self.stream, wanted)?)
+        // Some systems set no timeout on a stream that has ended; then the read comes back by itself.
+        self.timer.arm(&mut self.stream, wanted).unwrap_or(false) && until.is_some()
+    }
+
+    /// How long the peer may still take with the closing handshake; `None` where that is not limited.
+    fn patience(&self, link: &mut impl Link<S>) -> Option<Duration> {
+        let now = self.now();
+        link.with(|engine| match engine.connection.poll_timeout() {
+            Some(deadline) => Some(deadline - now),
+            None => engine.connection.config().close_timeout.map(|_| Duration::ZERO),
+        })
     }
 
     fn now(&self) -> Instant {
@@ -134,11 +186,13 @@ impl<S: Transport> Reader<S> {
 }
 
 /// How the connection ended, to be told again whenever asked.
-fn ending(engine: &Engine) -> Result<Option<Ready>, Error> {
+fn ending(engine: &Engine, failure: Option<ErrorKind>) -> Result<(), Error> {
     match (engine.connection.end_cause(), engine.connection.peer_close()) {
         (Some(EndCause::Violation(error)), _) => Err(error.clone().into()),
         (Some(EndCause::Timeout(timeout)), _) => Err(Error::Timeout(*timeout)),
-        (Some(EndCause::Local | EndCause::Remote | EndCause::TransportLost) | None, Some(_)) => Ok(None),
-        (Some(EndCause::Local | EndCause::Remote | EndCause::TransportLost) | None, None) => Err(Error::Lost),
+        (Some(EndCause::Local | EndCause::Remote | EndCause::TransportLost) | None, Some(_)) => Ok(()),
+        (Some(EndCause::Local | EndCause::Remote | EndCause::TransportLost) | None, None) => {
+            Err(failure.map_or(Error::Lost, |kind| Error::Io(kind.into())))
+        }
     }
 }

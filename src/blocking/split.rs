@@ -8,15 +8,18 @@
 
 use alloc::sync::Arc;
 use core::time::Duration;
+use std::io::ErrorKind;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use super::error::Error;
 use super::inbox::{Engine, Mode};
-use super::outbox::{is_full, write_out};
+use super::outbox::is_full;
 use super::reader::{Link, Reader};
 use super::transport::Transport;
 use crate::close::{Close, CloseCode};
-use crate::connection::{Counters, State};
+use crate::connection::{Counters, EndCause, State};
+use crate::control::ControlPayload;
 use crate::error::SendError;
 use crate::extension::Fin;
 use crate::message::{Chunk, Message, MessageRef};
@@ -48,6 +51,9 @@ struct Shared<S> {
     changed: Condvar,
     /// The handle for writing. Whoever has set `is_writing` takes it, so its lock is always free.
     stream: Mutex<S>,
+    /// When the engine's clock began.
+    origin: Instant,
+    subprotocol: Option<Box<str>>,
 }
 
 #[derive(Debug)]
@@ -57,13 +63,23 @@ struct Shares {
     is_writing: bool,
     /// Whether a thread is in the middle of a message that it sends in fragments.
     is_sending: bool,
+    /// How many bytes of output were taken to be written so far, and how many of these were written.
+    taken: u64,
+    written: u64,
+    /// How many bytes a thread waits to see written.
+    awaited: u64,
 }
 
 /// Makes two halves of a connection.
-pub(super) fn split<S: Transport>(reader: Reader<S>, engine: Engine) -> Result<(Receiver<S>, Sender<S>), Error> {
-    let stream = Mutex::new(reader.stream.try_clone()?);
-    let state = Mutex::new(Shares { engine, is_writing: false, is_sending: false });
-    let shared = Arc::new(Shared { state, changed: Condvar::new(), stream });
+pub(super) fn split<S: Transport>(
+    reader: Reader<S>,
+    engine: Engine,
+    subprotocol: Option<Box<str>>,
+) -> Result<(Receiver<S>, Sender<S>), Error> {
+    let stream = Mutex::new(reader.line.stream.try_clone()?);
+    let shares = Shares { engine, is_writing: false, is_sending: false, taken: 0, written: 0, awaited: 0 };
+    let (state, origin) = (Mutex::new(shares), reader.line.origin);
+    let shared = Arc::new(Shared { state, changed: Condvar::new(), stream, origin, subprotocol });
     Ok((Receiver { reader, shared: shared.clone() }, Sender { shared }))
 }
 
@@ -75,7 +91,10 @@ impl<S: Transport> Receiver<S> {
     /// As there.
     pub fn receive(&mut self) -> Result<Option<Message>, Error> {
         match self.reader.next(&mut self.shared, Mode::Messages)? {
-            Some(ready) => Ok(self.shared.with(|engine| self.reader.inbox.take(ready, engine))?),
+            Some(ready) => match self.shared.with(|engine| self.reader.inbox.take(ready, engine)) {
+                Ok(message) => Ok(message),
+                Err(_) => self.reader.line.take_down(&mut self.shared).map(|()| None),
+            },
             None => Ok(None),
         }
     }
@@ -87,7 +106,10 @@ impl<S: Transport> Receiver<S> {
     /// As there.
     pub fn receive_ref(&mut self) -> Result<Option<MessageRef<'_>>, Error> {
         match self.reader.next(&mut self.shared, Mode::Messages)? {
-            Some(ready) => Ok(self.reader.inbox.lend(ready, &mut self.shared.lock().engine)?),
+            Some(ready) => match self.shared.with(|engine| self.reader.inbox.lend(ready, engine)) {
+                Ok(message) => Ok(message),
+                Err(_) => self.reader.line.take_down(&mut self.shared).map(|()| None),
+            },
             None => Ok(None),
         }
     }
@@ -99,12 +121,15 @@ impl<S: Transport> Receiver<S> {
     /// As there.
     pub fn receive_chunk(&mut self) -> Result<Option<Chunk<'_>>, Error> {
         match self.reader.next(&mut self.shared, Mode::Chunks)? {
-            Some(_) => Ok(self.reader.inbox.lend_chunk(&mut self.shared.lock().engine)?),
+            Some(_) => match self.shared.with(|engine| self.reader.inbox.lend_chunk(engine)) {
+                Ok(chunk) => Ok(chunk),
+                Err(_) => self.reader.line.take_down(&mut self.shared).map(|()| None),
+            },
             None => Ok(None),
         }
     }
 
-    /// Returns a sending half of the same connection.
+    /// Returns a sending half of the same connection, which also tells where that stands.
     #[must_use]
     pub fn sender(&self) -> Sender<S> {
         Sender { shared: self.shared.clone() }
@@ -120,9 +145,9 @@ impl<S: Transport> Sender<S> {
     pub fn send<'m>(&self, message: impl Into<MessageRef<'m>>) -> Result<(), Error> {
         let mut rest = message.into();
         let mut shares = self.shared.turn(rest.payload().len())?;
-        let fragment_size = shares.engine.connection.config().fragment_size;
+        let fragment_size = shares.engine.connection.config().fragment_size.max(1);
         if rest.payload().len() <= fragment_size {
-            let Engine { connection, output } = &mut shares.engine;
+            let Engine { connection, output, .. } = &mut shares.engine;
             connection.send(rest, output)?;
             return self.shared.write(shares);
         }
@@ -137,7 +162,7 @@ impl<S: Transport> Sender<S> {
             let (fragment, after) = rest.split_at(fragment_size);
             let fin = if after.payload().is_empty() { Fin::Last } else { Fin::More };
             let mut shares = self.shared.lock();
-            let Engine { connection, output } = &mut shares.engine;
+            let Engine { connection, output, .. } = &mut shares.engine;
             connection.send_fragment(fragment, fin, output)?;
             self.shared.write(shares)?;
             rest = after;
@@ -153,7 +178,7 @@ impl<S: Transport> Sender<S> {
     pub fn feed<'m>(&self, message: impl Into<MessageRef<'m>>) -> Result<(), Error> {
         let message = message.into();
         let mut shares = self.shared.turn(message.payload().len())?;
-        let Engine { connection, output } = &mut shares.engine;
+        let Engine { connection, output, .. } = &mut shares.engine;
         Ok(connection.send(message, output)?)
     }
 
@@ -174,7 +199,7 @@ impl<S: Transport> Sender<S> {
     pub fn send_fragment<'m>(&self, fragment: impl Into<MessageRef<'m>>, fin: Fin) -> Result<(), Error> {
         let fragment = fragment.into();
         let mut shares = self.shared.turn(fragment.payload().len())?;
-        let Engine { connection, output } = &mut shares.engine;
+        let Engine { connection, output, .. } = &mut shares.engine;
         connection.send_fragment(fragment, fin, output)?;
         self.shared.write(shares)
     }
@@ -186,7 +211,7 @@ impl<S: Transport> Sender<S> {
     /// As [`Self::send`].
     pub fn send_prepared(&self, message: &PreparedMessage) -> Result<(), Error> {
         let mut shares = self.shared.turn(message.payload().len())?;
-        let Engine { connection, output } = &mut shares.engine;
+        let Engine { connection, output, .. } = &mut shares.engine;
         connection.send_prepared(message, output)?;
         self.shared.write(shares)
     }
@@ -197,10 +222,13 @@ impl<S: Transport> Sender<S> {
     ///
     /// As [`WebSocket::ping`](super::WebSocket::ping).
     pub fn ping(&self) -> Result<(), Error> {
-        let mut shares = self.shared.lock();
-        let Engine { connection, output } = &mut shares.engine;
+        let mut shares = self.shared.room(ControlPayload::MAX)?;
+        let Engine { connection, output, .. } = &mut shares.engine;
         connection.ping(output)?;
-        self.shared.write(shares)
+        self.shared.write(shares)?;
+        // The ping is out: its time runs from now.
+        self.shared.lock().tell_time(self.shared.origin);
+        Ok(())
     }
 
     /// Begins the closing handshake, also in the middle of a message, which is then never completed.
@@ -210,8 +238,10 @@ impl<S: Transport> Sender<S> {
     /// As [`WebSocket::close`](super::WebSocket::close).
     pub fn close(&self, close: Close) -> Result<(), Error> {
         let mut shares = self.shared.lock();
-        let Engine { connection, output } = &mut shares.engine;
+        let Engine { connection, output, .. } = &mut shares.engine;
         connection.close(close, output)?;
+        // The time for the closing handshake runs from now, even if somebody else is stuck in a write.
+        shares.tell_time(self.shared.origin);
         self.shared.write(shares)
     }
 
@@ -231,6 +261,18 @@ impl<S: Transport> Sender<S> {
     #[must_use]
     pub fn peer_close(&self) -> Option<Close> {
         self.shared.lock().engine.connection.peer_close().cloned()
+    }
+
+    /// Returns what ended the connection, or is ending it.
+    #[must_use]
+    pub fn end_cause(&self) -> Option<EndCause> {
+        self.shared.lock().engine.connection.end_cause().cloned()
+    }
+
+    /// Returns the subprotocol that the opening handshake agreed on.
+    #[must_use]
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.shared.subprotocol.as_deref()
     }
 
     /// Returns the round-trip time of the last ping that was answered.
@@ -257,21 +299,67 @@ impl<S: Transport> Link<S> for Arc<Shared<S>> {
         f(&mut self.lock().engine)
     }
 
-    fn flush(&mut self, _: &mut S) -> Result<(), Error> {
+    fn flush(&mut self, _: &mut S) -> Result<bool, Error> {
         let shares = self.lock();
-        // Whoever is writing takes it along.
-        if shares.is_writing { Ok(()) } else { self.write_strictly(shares) }
+        // Whoever is writing, or waits to write, takes it along: a peer that does not read must not stop us from reading.
+        if shares.is_writing || shares.is_awaited() || shares.is_done() {
+            return Ok(false);
+        }
+        self.write_strictly(shares).map(|()| true)
+    }
+
+    fn flush_last(&mut self, _: &mut S, patience: Option<Duration>) -> Result<(), Error> {
+        let started = Instant::now();
+        let mut shares = self.lock();
+        while shares.is_writing {
+            shares = match patience {
+                None => self.wait(shares),
+                Some(patience) => match patience.checked_sub(started.elapsed()).filter(|left| !left.is_zero()) {
+                    None => return Ok(()),
+                    Some(left) => self.changed.wait_timeout(shares, left).unwrap_or_else(PoisonError::into_inner).0,
+                },
+            };
+        }
+        self.write_strictly(shares)
     }
 
     fn longest_wait(&mut self) -> Option<Duration> {
-        // A sender may close while we read, and from then on there is a deadline.
-        self.lock().engine.connection.config().close_timeout
+        // A sender may close or ping while we read, and from then on there is a deadline.
+        let shares = self.lock();
+        let config = shares.engine.connection.config();
+        match (config.close_timeout, config.pong_timeout) {
+            (Some(close), Some(pong)) => Some(close.min(pong)),
+            (close, pong) => close.or(pong),
+        }
+    }
+}
+
+impl Shares {
+    /// Where in the output's whole history that ends which is queued now.
+    fn end(&self) -> u64 {
+        self.taken + self.engine.output.len() as u64
+    }
+
+    /// Whether a thread waits for something to be written, and will write it if nobody else does.
+    fn is_awaited(&self) -> bool {
+        self.awaited > self.written
+    }
+
+    /// Whether there is nothing to write and nothing to flush.
+    fn is_done(&self) -> bool {
+        self.engine.outbox.is_done(&self.engine.output)
+    }
+
+    /// Tells the engine the time.
+    fn tell_time(&mut self, origin: Instant) {
+        let Engine { connection, output, .. } = &mut self.engine;
+        connection.handle_timeout(origin.elapsed().into(), output);
     }
 }
 
 impl<S> Shared<S> {
     fn lock(&self) -> MutexGuard<'_, Shares> {
-        // A panic while the lock is held can only come from here, and would leave the engine as it was before or after.
+        // A panic while the lock is held can only come from an encoder or a source of keys, before anything is queued.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -284,14 +372,25 @@ impl<S: Transport> Shared<S> {
     /// Waits until no other message is being sent, and until there is room for `len` more bytes.
     fn turn(&self, len: usize) -> Result<MutexGuard<'_, Shares>, Error> {
         loop {
-            let mut shares = self.lock();
+            // The lock is free while others are waited for, so another message may begin: look again.
+            let mut shares = self.room(len)?;
+            if !shares.is_sending {
+                return Ok(shares);
+            }
             while shares.is_sending {
                 shares = self.wait(shares);
             }
+        }
+    }
+
+    /// Waits until there is room for `len` more bytes.
+    fn room(&self, len: usize) -> Result<MutexGuard<'_, Shares>, Error> {
+        loop {
+            let shares = self.lock();
+            shares.engine.outbox.check()?;
             if !is_full(&shares.engine, len) {
                 return Ok(shares);
             }
-            // The lock is free meanwhile, so another message may begin: look again.
             self.write_strictly(shares)?;
         }
     }
@@ -304,34 +403,70 @@ impl<S: Transport> Shared<S> {
         }
     }
 
-    /// Writes what is queued, or waits until another thread has; `WouldBlock` where not all could be written.
+    /// Writes what is queued now, or waits until other threads have; `WouldBlock` where not all could be written.
+    ///
+    /// Whoever writes goes on until that is written which was queued when it came, and then until nothing is left, unless
+    /// somebody waits who can go on: so no thread writes for others for ever, and nothing is left lying.
     fn write_strictly<'g>(&'g self, mut shares: MutexGuard<'g, Shares>) -> Result<(), Error> {
-        while shares.is_writing && !shares.engine.output.is_empty() {
+        let end = shares.end();
+        while shares.is_writing {
+            if shares.written >= end {
+                return Ok(());
+            }
+            shares.engine.outbox.check()?;
+            shares.awaited = shares.awaited.max(end);
             shares = self.wait(shares);
         }
-        if shares.is_writing || shares.engine.output.is_empty() {
+        if shares.written >= end && shares.is_done() {
             return Ok(());
         }
+
         shares.is_writing = true;
+        let writing = Writing { shared: self };
         let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             let mut output = core::mem::take(&mut shares.engine.output);
+            let mut outbox = shares.engine.outbox;
+            shares.taken += output.len() as u64;
             drop(shares);
-            let result = write_out(&mut output, &mut *stream);
+            let result = outbox.write(&mut output, &mut *stream);
             shares = self.lock();
-            if result.is_err() {
-                // What was left over goes first next time.
-                output.append(&mut shares.engine.output);
-                shares.engine.output = output;
-            } else if shares.engine.output.is_empty() {
-                shares.engine.output = output;
-            } else {
-                continue;
+            shares.engine.outbox = outbox;
+            shares.taken -= output.len() as u64;
+            if outbox.check().is_ok() {
+                shares.written = shares.taken;
             }
-            shares.is_writing = false;
+            // What was left over goes first next time.
+            output.append(&mut shares.engine.output);
+            shares.engine.output = output;
+            let is_over = shares.written >= end && (shares.engine.output.is_empty() || shares.is_awaited());
             self.changed.notify_all();
-            return Ok(result?);
+            if result.is_err() {
+                // Whoever waits looks for itself now.
+                shares.awaited = 0;
+            }
+            if result.is_err() || is_over {
+                // Under the same lock as the last look at the output, or what is queued in between would be left lying.
+                shares.is_writing = false;
+                core::mem::forget(writing);
+                drop(stream);
+                return Ok(result?);
+            }
         }
+    }
+}
+
+/// The right to write, given back should the stream panic.
+struct Writing<'a, S> {
+    shared: &'a Shared<S>,
+}
+
+impl<S> Drop for Writing<'_, S> {
+    fn drop(&mut self) {
+        let mut shares = self.shared.lock();
+        shares.is_writing = false;
+        shares.engine.outbox.fail(ErrorKind::BrokenPipe);
+        self.shared.changed.notify_all();
     }
 }
 

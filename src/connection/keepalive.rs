@@ -7,6 +7,7 @@
 use core::time::Duration;
 
 use crate::connection::Config;
+use crate::connection::receiver::Incomplete;
 use crate::time::{Instant, Timeout};
 
 /// The times that deadlines run from.
@@ -23,8 +24,8 @@ pub(crate) struct Keepalive {
     /// Number of the newest ping, also its payload.
     pings: u64,
     round_trip: Option<Duration>,
-    /// Since when a message is incomplete, and its number.
-    message: Option<(Instant, u64)>,
+    /// Since when a message is incomplete, and which one.
+    message: Option<(Instant, Incomplete)>,
     closing_since: Option<Instant>,
 }
 
@@ -52,8 +53,7 @@ enum PingStage {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Facts {
     pub(crate) received_bytes: u64,
-    pub(crate) received_messages: u64,
-    pub(crate) is_mid_message: bool,
+    pub(crate) incomplete: Option<Incomplete>,
     pub(crate) is_open: bool,
     pub(crate) is_output_empty: bool,
 }
@@ -115,6 +115,10 @@ impl Keepalive {
                 None => config.close_timeout.map(|_| self.last_seen(started)),
             };
         }
+        // So is a ping that was just sent: only when it is noticed as written does the peer's time begin.
+        if let Some(Ping { stage: PingStage::Appended, .. }) = self.ping {
+            return Some(self.last_seen(started));
+        }
         [
             (self.pong_since(), config.pong_timeout),
             (self.message.map(|(since, _)| since), config.message_timeout),
@@ -148,23 +152,20 @@ impl Keepalive {
 
     /// Notices whether a message is incomplete, and since when that one is.
     fn note_message(&mut self, now: Instant, facts: Facts) {
-        self.message = match self.message {
-            _ if !facts.is_mid_message => None,
-            Some((since, number)) if number == facts.received_messages => Some((since, number)),
-            _ => Some((now, facts.received_messages)),
-        };
+        self.message = facts.incomplete.map(|incomplete| match self.message {
+            Some((since, same)) if same == incomplete => (since, same),
+            Some(_) | None => (now, incomplete),
+        });
     }
 
     /// Moves the newest ping on: noticed, flushed, answered. The peer's time runs once the ping was flushed.
     fn note_ping(&mut self, now: Instant, facts: Facts, config: &Config) {
         let Some(ping) = &mut self.ping else { return };
         if ping.pong_received {
-            let (PingStage::Queued(sent) | PingStage::Flushed(sent)) = ping.stage else {
-                self.round_trip = Some(Duration::ZERO);
-                self.ping = None;
-                return;
-            };
-            self.round_trip = Some(now - sent);
+            // Nobody knows when one was sent that was not noticed before its pong.
+            if let PingStage::Queued(sent) | PingStage::Flushed(sent) = ping.stage {
+                self.round_trip = Some(now - sent);
+            }
             self.ping = None;
             return;
         }

@@ -6,9 +6,8 @@ use super::headers::Headers;
 use super::key::AcceptKey;
 use super::request::Request;
 use super::{
-    CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
-    SEC_WEBSOCKET_PREFIX, SEC_WEBSOCKET_PROTOCOL, TRANSFER_ENCODING, UPGRADE, is_one_of,
-    starts_with_ignore_case,
+    CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PREFIX,
+    SEC_WEBSOCKET_PROTOCOL, TRANSFER_ENCODING, UPGRADE, is_one_of, starts_with_ignore_case,
 };
 use alloc::borrow::ToOwned;
 use alloc::string::String;
@@ -29,13 +28,7 @@ pub struct Acceptance<'r> {
 
 impl<'r> Acceptance<'r> {
     pub(super) fn new(request: &'r Request, accept: AcceptKey) -> Self {
-        Self {
-            request,
-            accept,
-            subprotocol: None,
-            extensions: String::new(),
-            headers: Headers::new(),
-        }
+        Self { request, accept, subprotocol: None, extensions: String::new(), headers: Headers::new() }
     }
 
     /// Chooses the subprotocol; the last choice counts.
@@ -43,15 +36,20 @@ impl<'r> Acceptance<'r> {
     /// # Errors
     /// One that the client does not offer: §4.2.2 allows none but those. Names are compared exactly.
     pub fn subprotocol(mut self, subprotocol: &str) -> Result<Self, BuildError> {
-        let offered = self
-            .request
-            .subprotocols()
-            .find(|offered| *offered == subprotocol);
-        let offered = offered.ok_or_else(|| BuildError::SubprotocolNotOffered {
-            subprotocol: subprotocol.to_owned(),
-        })?;
+        let offered = self.request.subprotocols().find(|offered| *offered == subprotocol);
+        let offered =
+            offered.ok_or_else(|| BuildError::SubprotocolNotOffered { subprotocol: subprotocol.to_owned() })?;
         self.subprotocol = Some(offered);
         Ok(self)
+    }
+
+    /// Chooses the subprotocol that the client likes best among those that are `supported`; none if it offers none
+    /// of them.
+    #[must_use]
+    pub fn select_subprotocol(mut self, supported: &[&str]) -> Self {
+        let mut offered = self.request.subprotocols();
+        self.subprotocol = offered.find(|offered| supported.contains(offered));
+        self
     }
 
     /// Uses an extension, with the parameters that were negotiated, after those that are used already (§9.1).
@@ -62,14 +60,10 @@ impl<'r> Acceptance<'r> {
         let name = extension.name();
         let mut offers = self.request.extensions().flatten();
         if !offers.any(|offer| offer.name() == name) {
-            return Err(BuildError::ExtensionNotOffered {
-                name: name.to_owned(),
-            });
+            return Err(BuildError::ExtensionNotOffered { name: name.to_owned() });
         }
         if self.uses(name) {
-            return Err(BuildError::DuplicateExtension {
-                name: name.to_owned(),
-            });
+            return Err(BuildError::DuplicateExtension { name: name.to_owned() });
         }
         if !self.extensions.is_empty() {
             self.extensions.push_str(", ");
@@ -83,14 +77,10 @@ impl<'r> Acceptance<'r> {
     /// # Errors
     /// One that the handshake writes itself, or that could break the head apart.
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Result<Self, BuildError> {
-        let reserved = is_one_of(
-            name,
-            &[UPGRADE, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING],
-        ) || starts_with_ignore_case(name, SEC_WEBSOCKET_PREFIX);
+        let reserved = is_one_of(name, &[UPGRADE, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING])
+            || starts_with_ignore_case(name, SEC_WEBSOCKET_PREFIX);
         if reserved {
-            return Err(BuildError::ReservedHeader {
-                name: name.to_owned(),
-            });
+            return Err(BuildError::ReservedHeader { name: name.to_owned() });
         }
         self.headers.append(name, value)?;
         Ok(self)
@@ -119,9 +109,7 @@ impl<'r> Acceptance<'r> {
     }
 
     fn uses(&self, name: &str) -> bool {
-        Extensions::of_text(&self.extensions)
-            .flatten()
-            .any(|extension| extension.name() == name)
+        Extensions::of_text(&self.extensions).flatten().any(|extension| extension.name() == name)
     }
 }
 
@@ -141,7 +129,8 @@ impl Response {
 
     /// Appends the response to `output` as HTTP/1.1.
     pub fn write(&self, output: &mut Vec<u8>) {
-        output.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
+        output.reserve(STATUS_LINE.len() + self.headers.written_len() + 2);
+        output.extend_from_slice(STATUS_LINE);
         self.headers.write(output);
         output.extend_from_slice(b"\r\n");
     }
@@ -161,3 +150,5 @@ impl Response {
         Extensions::new(&self.headers).flatten()
     }
 }
+
+const STATUS_LINE: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\n";

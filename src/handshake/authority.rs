@@ -35,9 +35,7 @@ impl<'a> Authority<'a> {
             None => return None,
             // RFC 3986 §3.2.3 lets the digits be missing behind the colon.
             Some("") => None,
-            Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
-                Some(digits.parse().ok()?)
-            }
+            Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => Some(digits.parse().ok()?),
             Some(_) => return None,
         };
         Some(Self { host, port })
@@ -64,11 +62,7 @@ mod tests {
             ("[2001:db8::1]:443", "[2001:db8::1]", Some(443)),
         ];
         for (text, host, port) in cases {
-            assert_eq!(
-                Authority::parse(text),
-                Some(Authority { host, port }),
-                "{text}"
-            );
+            assert_eq!(Authority::parse(text), Some(Authority { host, port }), "{text}");
         }
     }
 

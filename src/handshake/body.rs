@@ -1,7 +1,7 @@
 //! A bounded piece of the body of a response that refuses a handshake (RFC 9112 §6, §7.1).
 //!
-//! It is there to be shown to whoever wonders why the connection was refused, so a body whose framing is broken is cut
-//! off where it breaks and is no error of its own: the status says more.
+//! It is there to be shown to whoever wonders why the connection was refused, so a body whose framing is broken is
+//! cut off where it breaks and is no error of its own: the status says more.
 
 use super::headers::Headers;
 use super::{CONTENT_LENGTH, TRANSFER_ENCODING, token};
@@ -45,10 +45,7 @@ enum Framing {
 
 impl BodyReader {
     pub(super) fn new(status: u16, headers: &Headers, max: usize) -> Self {
-        Self {
-            framing: Framing::of(status, headers),
-            max,
-        }
+        Self { framing: Framing::of(status, headers), max }
     }
 
     /// Appends to `body` what `input` has of it.
@@ -58,15 +55,13 @@ impl BodyReader {
             match &mut self.framing {
                 Framing::Length { left: 0 } => return Progress::Over,
                 Framing::Broken => return Progress::CutOff,
-                Framing::Length { .. } | Framing::ChunkData { left: 1.. } | Framing::UntilEof
-                    if room == 0 =>
-                {
+                // Nobody wants the body, so not even a chunk's size is waited for.
+                _ if self.max == 0 => return Progress::CutOff,
+                Framing::Length { .. } | Framing::ChunkData { left: 1.. } | Framing::UntilEof if room == 0 => {
                     return Progress::CutOff;
                 }
                 Framing::ChunkData { left: 0 } => self.framing = Framing::ChunkEnd { left: 2 },
-                Framing::ChunkEnd { left: 0 } => {
-                    self.framing = Framing::ChunkSize { line: Vec::new() }
-                }
+                Framing::ChunkEnd { left: 0 } => self.framing = Framing::ChunkSize { line: Vec::new() },
                 _ if input.is_empty() => return Progress::NeedsMore,
                 Framing::Length { left } | Framing::ChunkData { left } => {
                     let piece = take(input, *left, room);
@@ -80,9 +75,7 @@ impl BodyReader {
                     match httparse::parse_chunk_size(line) {
                         // What follows the last chunk is of no interest, as nothing follows the response.
                         Ok(httparse::Status::Complete((_, 0))) => return Progress::Over,
-                        Ok(httparse::Status::Complete((_, size))) => {
-                            self.framing = Framing::ChunkData { left: size }
-                        }
+                        Ok(httparse::Status::Complete((_, size))) => self.framing = Framing::ChunkData { left: size },
                         Ok(httparse::Status::Partial) if line.len() < MAX_CHUNK_LINE => {}
                         Ok(httparse::Status::Partial) | Err(_) => self.framing = Framing::Broken,
                     }
@@ -103,17 +96,9 @@ impl Framing {
         if matches!(status, 204 | 304) {
             return Self::Length { left: 0 };
         }
-        if let Some(coding) = headers
-            .get_all(TRANSFER_ENCODING)
-            .flat_map(token::elements)
-            .last()
-        {
+        if let Some(coding) = headers.get_all(TRANSFER_ENCODING).flat_map(token::elements).last() {
             let chunked = coding.eq_ignore_ascii_case(b"chunked");
-            return if chunked {
-                Self::ChunkSize { line: Vec::new() }
-            } else {
-                Self::UntilEof
-            };
+            return if chunked { Self::ChunkSize { line: Vec::new() } } else { Self::UntilEof };
         }
         let mut lengths = headers.get_all(CONTENT_LENGTH).flat_map(token::elements);
         let Some(length) = lengths.next() else {
@@ -122,19 +107,14 @@ impl Framing {
         if lengths.any(|other| other != length) || !length.iter().all(u8::is_ascii_digit) {
             return Self::Broken;
         }
-        let length = core::str::from_utf8(length)
-            .ok()
-            .and_then(|length| length.parse().ok());
+        let length = core::str::from_utf8(length).ok().and_then(|length| length.parse().ok());
         length.map_or(Self::Broken, |left| Self::Length { left })
     }
 }
 
 /// Takes up to that many bytes off the front.
 fn take<'a>(input: &mut &'a [u8], left: u64, room: usize) -> &'a [u8] {
-    let len = usize::try_from(left)
-        .unwrap_or(usize::MAX)
-        .min(room)
-        .min(input.len());
+    let len = usize::try_from(left).unwrap_or(usize::MAX).min(room).min(input.len());
     let (taken, rest) = input.split_at(len);
     *input = rest;
     taken

@@ -95,19 +95,18 @@ impl ClientHandshake {
 
     /// Takes bytes off the front of `input` until the answer is whole; `None` means that all were taken, read more.
     ///
-    /// What is left in `input` afterwards belongs to the connection. Interim responses (100, 103) are passed over. After
-    /// the answer nothing is taken any more.
+    /// What is left in `input` afterwards belongs to the connection. Interim responses (100, 103) are passed over.
+    /// After the answer nothing is taken any more.
     ///
     /// # Errors
-    /// The connection is to be closed: the server refused ([`ResponseError::Refused`], once the body is whole or its limit
-    /// reached), or its answer is wrong, or exceeds a limit.
+    /// The connection is to be closed: the server refused ([`ResponseError::Refused`], once the body is whole or
+    /// its limit reached), or its answer is wrong, or exceeds a limit.
     pub fn receive(&mut self, input: &mut &[u8]) -> Result<Option<Response>, ResponseError> {
         loop {
             match &mut self.state {
                 State::Reading(reader) => {
                     let received = match reader.receive(input) {
-                        Ok(Some(head)) => parse_response(head, self.max_headers)
-                            .map(|parsed| (parsed, head.len())),
+                        Ok(Some(head)) => parse_response(head, self.max_headers).map(|parsed| (parsed, head.len())),
                         Ok(None) => return Ok(None),
                         Err(error) => Err(error),
                     };
@@ -133,22 +132,20 @@ impl ClientHandshake {
     /// Takes note that the server has ended its stream.
     ///
     /// # Errors
-    /// [`ResponseError::Refused`] if a body was being read, [`HeadError::UnexpectedEof`] if a head; none once the answer
-    /// was whole.
+    /// [`ResponseError::Refused`] if a body was being read, [`HeadError::UnexpectedEof`] if a head; none once the
+    /// answer was whole.
     pub fn receive_eof(&mut self) -> Result<(), ResponseError> {
         match &self.state {
             State::Reading(_) => Err(self.fail(HeadError::UnexpectedEof.into())),
-            State::Refused(refused) if refused.1.ends_with_stream() => {
-                Err(self.fail_refused(BodyIs::AsItCame))
-            }
+            State::Refused(refused) if refused.1.ends_with_stream() => Err(self.fail_refused(BodyIs::AsItCame)),
             State::Refused(_) => Err(self.fail_refused(BodyIs::Truncated)),
             State::Done => Ok(()),
             State::Failed(error) => Err(error.clone()),
         }
     }
 
-    /// Returns when [`handle_timeout`](Self::handle_timeout) wants to be called: `None` before its first call, after the
-    /// answer, and where no timeout is configured.
+    /// Returns when [`handle_timeout`](Self::handle_timeout) wants to be called: `None` before its first call,
+    /// after the answer, and where no timeout is configured.
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
             State::Reading(_) | State::Refused(_) => self.deadline.poll(),
@@ -159,18 +156,12 @@ impl ClientHandshake {
     /// Tells the time. The first call starts the clock; one before the deadline changes nothing.
     ///
     /// # Errors
-    /// [`HeadError::TimedOut`] if the time is over and no answer is there, [`ResponseError::Refused`] if only the rest of
-    /// its body is missing.
+    /// [`HeadError::TimedOut`] if the time is over and no answer is there, [`ResponseError::Refused`] if only the
+    /// rest of its body is missing.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), ResponseError> {
         match &self.state {
-            State::Reading(_) => self
-                .deadline
-                .check(now)
-                .map_err(|error| self.fail(error.into())),
-            State::Refused(_) => self
-                .deadline
-                .check(now)
-                .map_err(|_| self.fail_refused(BodyIs::Truncated)),
+            State::Reading(_) => self.deadline.check(now).map_err(|error| self.fail(error.into())),
+            State::Refused(_) => self.deadline.check(now).map_err(|_| self.fail_refused(BodyIs::Truncated)),
             State::Done => Ok(()),
             State::Failed(error) => Err(error.clone()),
         }
@@ -182,25 +173,13 @@ impl ClientHandshake {
     }
 
     /// Acts on a response head that was `len` bytes long.
-    fn receive_head(
-        &mut self,
-        head: ResponseHead,
-        len: usize,
-    ) -> Result<Option<Response>, ResponseError> {
+    fn receive_head(&mut self, head: ResponseHead, len: usize) -> Result<Option<Response>, ResponseError> {
         match head.status {
-            0..=99 => Err(self.fail(
-                HeadError::Malformed {
-                    part: HeadPart::StartLine,
-                }
-                .into(),
-            )),
+            0..=99 => Err(self.fail(HeadError::Malformed { part: HeadPart::StartLine }.into())),
             // §4.1 asks for HTTP/1.1, and only that knows what 101 means.
             101 if head.version != 1 => Err(self.fail(HeadError::HttpVersion.into())),
             101 => {
-                let response = self
-                    .request
-                    .verify(head.status, head.headers)
-                    .map_err(|error| self.fail(error))?;
+                let response = self.request.verify(head.status, head.headers).map_err(|error| self.fail(error))?;
                 self.state = State::Done;
                 Ok(Some(response))
             }
@@ -232,9 +211,7 @@ impl ClientHandshake {
                 response.truncated = matches!(body, BodyIs::Truncated);
                 self.fail(ResponseError::Refused(Box::new(response)))
             }
-            State::Reading(_) | State::Done | State::Failed(_) => {
-                self.fail(HeadError::UnexpectedEof.into())
-            }
+            State::Reading(_) | State::Done | State::Failed(_) => self.fail(HeadError::UnexpectedEof.into()),
         }
     }
 }
@@ -262,12 +239,6 @@ pub struct RefusedResponse {
 
 impl RefusedResponse {
     pub(super) fn new(status: u16, reason: String, headers: Headers) -> Self {
-        Self {
-            status,
-            reason,
-            headers,
-            body: Vec::new(),
-            truncated: false,
-        }
+        Self { status, reason, headers, body: Vec::new(), truncated: false }
     }
 }

@@ -10,9 +10,9 @@ use super::key::{Key, accept_key};
 use super::origin::Origin;
 use super::request::is_target_byte;
 use super::{
-    CONNECTION, CONTENT_LENGTH, HOST, ORIGIN, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
-    SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PREFIX, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
-    TRANSFER_ENCODING, UPGRADE, is_one_of, starts_with_ignore_case, token,
+    CONNECTION, CONTENT_LENGTH, HOST, ORIGIN, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_PREFIX, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE, is_one_of,
+    starts_with_ignore_case, token,
 };
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
@@ -50,9 +50,9 @@ pub struct ClientRequest {
 impl ClientRequest {
     /// Creates a request with a random key.
     ///
-    /// `authority` is the host, with `:port` behind it unless that is the scheme's own (80, or 443 over TLS). An IPv6
-    /// address with a port stands in brackets; one alone may stand without and is given them. `target` is a path with an
-    /// optional query; it starts with `/`.
+    /// `authority` is the host, with `:port` behind it unless that is the scheme's own (80, or 443 over TLS). An
+    /// IPv6 address with a port stands in brackets; one alone may stand without and is given them. `target` is a
+    /// path with an optional query; it starts with `/`.
     ///
     /// # Errors
     /// [`BuildError::Authority`] or [`BuildError::Target`] if one of them is not what is described here.
@@ -63,24 +63,22 @@ impl ClientRequest {
 
     /// Creates a request with a given key, for tests and where there is no `std`.
     ///
-    /// The key must be chosen at random for each connection (§4.1): it proves that the answer is not an old one.
+    /// `authority` and `target` are as with `new`, which is there with `std`: a host with an optional port, and a
+    /// path with an optional query. The key must be chosen at random for each connection (§4.1): it proves that
+    /// the answer is not an old one.
     ///
     /// # Errors
-    /// Those of [`new`](Self::new).
+    /// [`BuildError::Authority`] or [`BuildError::Target`], as with `new`.
     pub fn with_key(authority: &str, target: &str, key: [u8; 16]) -> Result<Self, BuildError> {
         let authority = if authority.parse::<Ipv6Addr>().is_ok() {
             format!("[{authority}]")
         } else if Authority::parse(authority).is_some() {
             authority.to_owned()
         } else {
-            return Err(BuildError::Authority {
-                authority: authority.to_owned(),
-            });
+            return Err(BuildError::Authority { authority: authority.to_owned() });
         };
         if !target.starts_with('/') || !target.bytes().all(is_target_byte) {
-            return Err(BuildError::Target {
-                target: target.to_owned(),
-            });
+            return Err(BuildError::Target { target: target.to_owned() });
         }
         Ok(Self {
             authority,
@@ -99,14 +97,10 @@ impl ClientRequest {
     /// A name that is not a token, or that is offered already.
     pub fn subprotocol(mut self, subprotocol: &str) -> Result<Self, BuildError> {
         if !token::is_token(subprotocol.as_bytes()) {
-            return Err(BuildError::Subprotocol {
-                subprotocol: subprotocol.to_owned(),
-            });
+            return Err(BuildError::Subprotocol { subprotocol: subprotocol.to_owned() });
         }
         if self.offers_subprotocol(subprotocol.as_bytes()) {
-            return Err(BuildError::DuplicateSubprotocol {
-                subprotocol: subprotocol.to_owned(),
-            });
+            return Err(BuildError::DuplicateSubprotocol { subprotocol: subprotocol.to_owned() });
         }
         push_element(&mut self.subprotocols, subprotocol);
         Ok(self)
@@ -125,9 +119,7 @@ impl ClientRequest {
     /// What is neither a scheme, host and optional port, nor `null`.
     pub fn origin(mut self, origin: &str) -> Result<Self, BuildError> {
         if origin != "null" && Origin::parse(origin).is_none() {
-            return Err(BuildError::Origin {
-                origin: origin.to_owned(),
-            });
+            return Err(BuildError::Origin { origin: origin.to_owned() });
         }
         self.origin = Some(origin.to_owned());
         Ok(self)
@@ -138,21 +130,10 @@ impl ClientRequest {
     /// # Errors
     /// One that the handshake writes itself, `Origin` among them, or that could break the head apart.
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Result<Self, BuildError> {
-        let reserved = is_one_of(
-            name,
-            &[
-                HOST,
-                UPGRADE,
-                CONNECTION,
-                ORIGIN,
-                CONTENT_LENGTH,
-                TRANSFER_ENCODING,
-            ],
-        ) || starts_with_ignore_case(name, SEC_WEBSOCKET_PREFIX);
+        let reserved = is_one_of(name, &[HOST, UPGRADE, CONNECTION, ORIGIN, CONTENT_LENGTH, TRANSFER_ENCODING])
+            || starts_with_ignore_case(name, SEC_WEBSOCKET_PREFIX);
         if reserved {
-            return Err(BuildError::ReservedHeader {
-                name: name.to_owned(),
-            });
+            return Err(BuildError::ReservedHeader { name: name.to_owned() });
         }
         self.headers.append(name, value)?;
         Ok(self)
@@ -162,11 +143,7 @@ impl ClientRequest {
     ///
     /// Nothing more may be sent until the server has answered (§4.1).
     pub fn write(&self, output: &mut Vec<u8>) {
-        let mut put = |parts: &[&str]| {
-            parts
-                .iter()
-                .for_each(|part| output.extend_from_slice(part.as_bytes()))
-        };
+        let mut put = |parts: &[&str]| parts.iter().for_each(|part| output.extend_from_slice(part.as_bytes()));
         put(&["GET ", &self.target, " HTTP/1.1\r\n"]);
         put(&[HOST, ": ", &self.authority, "\r\n"]);
         put(&[UPGRADE, ": websocket\r\n", CONNECTION, ": Upgrade\r\n"]);
@@ -194,11 +171,7 @@ impl ClientRequest {
     /// [`ResponseError::Refused`] if the status is not 101, without a body; else the first thing that is wrong.
     pub fn verify(&self, status: u16, headers: Headers) -> Result<Response, ResponseError> {
         if status != 101 {
-            return Err(ResponseError::Refused(Box::new(RefusedResponse::new(
-                status,
-                String::new(),
-                headers,
-            ))));
+            return Err(ResponseError::Refused(Box::new(RefusedResponse::new(status, String::new(), headers))));
         }
         if !only(&headers, UPGRADE)?.eq_ignore_ascii_case(b"websocket") {
             return Err(ResponseError::NotWebSocket);
@@ -209,9 +182,7 @@ impl ClientRequest {
         if !headers.list_contains(CONNECTION, "upgrade") {
             return Err(ResponseError::ConnectionLacksUpgrade);
         }
-        if only(&headers, SEC_WEBSOCKET_ACCEPT)?
-            != accept_key(self.key.as_str()).as_str().as_bytes()
-        {
+        if only(&headers, SEC_WEBSOCKET_ACCEPT)? != accept_key(self.key.as_str()).as_str().as_bytes() {
             return Err(ResponseError::AcceptMismatch);
         }
         self.verify_subprotocol(&headers)?;
@@ -241,9 +212,7 @@ impl ClientRequest {
         }
         let chosen = only(headers, SEC_WEBSOCKET_PROTOCOL)?;
         if !token::is_token(chosen) {
-            return Err(ResponseError::Malformed {
-                header: SEC_WEBSOCKET_PROTOCOL,
-            });
+            return Err(ResponseError::Malformed { header: SEC_WEBSOCKET_PROTOCOL });
         }
         if !self.offers_subprotocol(chosen) {
             let subprotocol = String::from_utf8_lossy(chosen).into_owned();
@@ -261,23 +230,12 @@ impl ClientRequest {
         // All seen are offered and unique, so there are never more of them than offers.
         let mut seen: Vec<&str> = Vec::new();
         for extension in Extensions::new(headers) {
-            let name = extension
-                .map_err(|_| ResponseError::Malformed {
-                    header: SEC_WEBSOCKET_EXTENSIONS,
-                })?
-                .name();
-            if !Extensions::of_text(&self.extensions)
-                .flatten()
-                .any(|offer| offer.name() == name)
-            {
-                return Err(ResponseError::UnofferedExtension {
-                    name: name.to_owned(),
-                });
+            let name = extension.map_err(|_| ResponseError::Malformed { header: SEC_WEBSOCKET_EXTENSIONS })?.name();
+            if !Extensions::of_text(&self.extensions).flatten().any(|offer| offer.name() == name) {
+                return Err(ResponseError::UnofferedExtension { name: name.to_owned() });
             }
             if seen.contains(&name) {
-                return Err(ResponseError::DuplicateExtension {
-                    name: name.to_owned(),
-                });
+                return Err(ResponseError::DuplicateExtension { name: name.to_owned() });
             }
             seen.push(name);
         }
@@ -293,11 +251,7 @@ impl ClientRequest {
 fn only<'h>(headers: &'h Headers, header: &'static str) -> Result<&'h [u8], ResponseError> {
     let mut values = headers.get_all(header);
     let value = values.next().ok_or(ResponseError::Missing { header })?;
-    if values.next().is_some() {
-        Err(ResponseError::Duplicate { header })
-    } else {
-        Ok(value)
-    }
+    if values.next().is_some() { Err(ResponseError::Duplicate { header }) } else { Ok(value) }
 }
 
 fn push_element(list: &mut String, element: &str) {

@@ -25,13 +25,10 @@ impl Deadline {
         let Some(timeout) = self.timeout else {
             return Ok(());
         };
-        if now >= *self.at.get_or_insert(now + timeout) {
-            Err(HeadError::TimedOut { timeout })
-        } else {
-            Ok(())
-        }
+        if now >= *self.at.get_or_insert(now + timeout) { Err(HeadError::TimedOut { timeout }) } else { Ok(()) }
     }
 }
 
-/// The default of both sides: long enough for a slow link, short enough to shed those who hold a socket and say nothing.
+/// The default of both sides: long enough for a slow link, short enough to shed those who hold a socket and say
+/// nothing.
 pub(super) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -287,7 +287,7 @@ pub enum InvalidHeader {
 }
 
 /// A `Sec-WebSocket-Extensions` header field that does not follow the grammar of §9.1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Error)]
 #[error("the Sec-WebSocket-Extensions header field is malformed")]
 #[non_exhaustive]
 pub struct InvalidExtensions;

@@ -41,10 +41,7 @@ impl Extension {
     /// A name that is not a token.
     pub fn new(name: &str) -> Result<Self, BuildError> {
         check_token(name)?;
-        Ok(Self {
-            text: name.to_owned(),
-            name_len: name.len(),
-        })
+        Ok(Self { text: name.to_owned(), name_len: name.len() })
     }
 
     /// Adds a parameter that has no value.
@@ -71,14 +68,14 @@ impl Extension {
     }
 
     /// Returns a view of the extension as a reader has it.
-    pub fn as_ref(&self) -> ExtensionRef<'_> {
+    pub fn view(&self) -> ExtensionRef<'_> {
         let (name, parameters) = self.text.split_at(self.name_len);
         ExtensionRef { name, parameters }
     }
 
     /// Returns the name.
     pub fn name(&self) -> &str {
-        self.as_ref().name
+        self.view().name
     }
 
     /// Returns the extension as it stands in the header field.
@@ -108,10 +105,8 @@ impl<'a> ExtensionRef<'a> {
     }
 
     /// Iterates over the parameters, in order: name, and the value if there is one, without quotes.
-    pub fn parameters(&self) -> impl Iterator<Item = (&'a str, Option<Cow<'a, str>>)> {
-        let mut reader = Reader {
-            rest: self.parameters,
-        };
+    pub fn parameters(&self) -> impl Iterator<Item = (&'a str, Option<Cow<'a, str>>)> + use<'a> {
+        let mut reader = Reader { rest: self.parameters };
         core::iter::from_fn(move || reader.parameter().ok().flatten())
     }
 
@@ -126,14 +121,12 @@ impl<'a> ExtensionRef<'a> {
                 text.push_str(&value);
             }
         }
-        Extension {
-            text,
-            name_len: self.name.len(),
-        }
+        Extension { text, name_len: self.name.len() }
     }
 }
 
-/// An iterator over the extensions in the `Sec-WebSocket-Extensions` header fields of a request or response, in order.
+/// An iterator over the extensions in the `Sec-WebSocket-Extensions` header fields of a request or response, in
+/// order.
 ///
 /// It ends after the first error.
 #[derive(Clone, Debug)]
@@ -145,18 +138,12 @@ pub struct Extensions<'a> {
 
 impl<'a> Extensions<'a> {
     pub(super) fn new(headers: &'a Headers) -> Self {
-        Self {
-            values: Some(headers.get_all(SEC_WEBSOCKET_EXTENSIONS)),
-            current: None,
-        }
+        Self { values: Some(headers.get_all(SEC_WEBSOCKET_EXTENSIONS)), current: None }
     }
 
     /// Reads a list that we wrote ourselves.
     pub(super) fn of_text(text: &'a str) -> Self {
-        Self {
-            values: None,
-            current: Some(text),
-        }
+        Self { values: None, current: Some(text) }
     }
 
     /// Reads the next element of the current header field, or the first of the next.
@@ -189,14 +176,14 @@ impl<'a> Iterator for Extensions<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         let item = self.read().transpose();
         if matches!(item, Some(Err(_))) {
-            *self = Self {
-                values: None,
-                current: None,
-            };
+            *self = Self { values: None, current: None };
         }
         item
     }
 }
+
+/// A name, and the value if there is one.
+type Parameter<'a> = (&'a str, Option<Cow<'a, str>>);
 
 /// Reads the grammar from left to right.
 struct Reader<'a> {
@@ -209,9 +196,7 @@ impl<'a> Reader<'a> {
         let name = self.token()?;
         let parameters = self.rest;
         while self.parameter()?.is_some() {}
-        let parameters = parameters
-            .get(..parameters.len() - self.rest.len())
-            .unwrap_or_default();
+        let parameters = parameters.get(..parameters.len() - self.rest.len()).unwrap_or_default();
         if self.rest.is_empty() || self.rest.starts_with(',') {
             Ok(ExtensionRef { name, parameters })
         } else {
@@ -220,7 +205,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a semicolon and the parameter after it; `None` if there is no semicolon.
-    fn parameter(&mut self) -> Result<Option<(&'a str, Option<Cow<'a, str>>)>, InvalidExtensions> {
+    fn parameter(&mut self) -> Result<Option<Parameter<'a>>, InvalidExtensions> {
         self.skip_whitespace();
         if !self.skip(b';') {
             return Ok(None);
@@ -232,20 +217,12 @@ impl<'a> Reader<'a> {
             return Ok(Some((name, None)));
         }
         self.skip_whitespace();
-        let value = if self.skip(b'"') {
-            self.quoted()?
-        } else {
-            Cow::Borrowed(self.token()?)
-        };
+        let value = if self.skip(b'"') { self.quoted()? } else { Cow::Borrowed(self.token()?) };
         Ok(Some((name, Some(value))))
     }
 
     fn token(&mut self) -> Result<&'a str, InvalidExtensions> {
-        let len = self
-            .rest
-            .bytes()
-            .take_while(|&byte| token::is_token_byte(byte))
-            .count();
+        let len = self.rest.bytes().take_while(|&byte| token::is_token_byte(byte)).count();
         if len == 0 {
             return Err(InvalidExtensions);
         }
@@ -309,11 +286,5 @@ impl<'a> Reader<'a> {
 }
 
 fn check_token(text: &str) -> Result<(), BuildError> {
-    if token::is_token(text.as_bytes()) {
-        Ok(())
-    } else {
-        Err(BuildError::Extension {
-            text: text.to_owned(),
-        })
-    }
+    if token::is_token(text.as_bytes()) { Ok(()) } else { Err(BuildError::Extension { text: text.to_owned() }) }
 }

@@ -45,20 +45,11 @@ impl StartLine {
 
 impl HeadReader {
     pub(super) const fn new(start_line: StartLine, max: usize) -> Self {
-        Self {
-            start_line,
-            max,
-            room: max,
-            buffer: Vec::new(),
-            last: 0,
-        }
+        Self { start_line, max, room: max, buffer: Vec::new(), last: 0 }
     }
 
     /// Takes bytes off `input` up to the end of the head; lends the head once it is whole.
-    pub(super) fn receive<'a, 'i: 'a>(
-        &'a mut self,
-        input: &mut &'i [u8],
-    ) -> Result<Option<&'a [u8]>, HeadError> {
+    pub(super) fn receive<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Result<Option<&'a [u8]>, HeadError> {
         let bytes = *input;
         let old = self.buffer.len();
         // Bytes beyond the room are not looked at: what follows the head must not count against its limit.
@@ -88,10 +79,7 @@ impl HeadReader {
 
     /// Goes on to another response head, which shares the room that the one before, `len` bytes long, has left.
     pub(super) fn next_response(&mut self, len: usize) {
-        *self = Self {
-            room: self.room.saturating_sub(len),
-            ..Self::new(StartLine::STATUS, self.max)
-        };
+        *self = Self { room: self.room.saturating_sub(len), ..Self::new(StartLine::STATUS, self.max) };
     }
 
     /// Refuses what can never become a head, at its first wrong byte, whatever the pieces in which it comes.
@@ -103,9 +91,7 @@ impl HeadReader {
             return Ok(());
         }
         let mut before = previous;
-        let wrong = fresh
-            .iter()
-            .position(|&byte| is_wrong(core::mem::replace(&mut before, byte), byte));
+        let wrong = fresh.iter().position(|&byte| is_wrong(core::mem::replace(&mut before, byte), byte));
         let part = match (start_line, wrong) {
             (Some(start_line), Some(wrong)) if wrong < start_line => part_of(fresh, wrong),
             (None, Some(wrong)) => part_of(fresh, wrong),
@@ -118,18 +104,12 @@ impl HeadReader {
     fn check_start_line(&mut self, fresh: &[u8]) -> Option<usize> {
         for (position, &byte) in fresh.iter().enumerate() {
             self.start_line = match self.start_line {
-                StartLine::Method { seen } if token::is_token_byte(byte) => {
-                    StartLine::Method { seen: seen + 1 }
-                }
+                StartLine::Method { seen } if token::is_token_byte(byte) => StartLine::Method { seen: seen + 1 },
                 StartLine::Method { seen: 1.. } if byte == b' ' => StartLine::Plausible,
-                StartLine::Protocol { seen }
-                    if PROTOCOL.get(seen) == Some(&byte) && seen + 1 < PROTOCOL.len() =>
-                {
+                StartLine::Protocol { seen } if PROTOCOL.get(seen) == Some(&byte) && seen + 1 < PROTOCOL.len() => {
                     StartLine::Protocol { seen: seen + 1 }
                 }
-                StartLine::Protocol { seen } if PROTOCOL.get(seen) == Some(&byte) => {
-                    StartLine::Plausible
-                }
+                StartLine::Protocol { seen } if PROTOCOL.get(seen) == Some(&byte) => StartLine::Plausible,
                 StartLine::Method { .. } | StartLine::Protocol { .. } => return Some(position),
                 StartLine::Plausible => return None,
             };
@@ -144,15 +124,10 @@ pub(super) fn parse_request(head: &[u8], max_headers: usize) -> Result<Request, 
         let mut request = httparse::Request::new(&mut []);
         let parsed = request.parse_with_uninit_headers(head, slots);
         check_parsed(parsed, head, max_headers)?;
-        let (Some(method), Some(target), Some(1)) = (request.method, request.path, request.version)
-        else {
+        let (Some(method), Some(target), Some(1)) = (request.method, request.path, request.version) else {
             return Err(HeadError::HttpVersion);
         };
-        Ok(Request::new(
-            method,
-            target,
-            copy_headers(request.headers, head),
-        ))
+        Ok(Request::new(method, target, copy_headers(request.headers, head)))
     })
 }
 
@@ -177,21 +152,12 @@ pub(super) fn parse_response(head: &[u8], max_headers: usize) -> Result<Response
             return Err(HeadError::HttpVersion);
         };
         let reason = response.reason.unwrap_or_default().to_owned();
-        Ok(ResponseHead {
-            version,
-            status,
-            reason,
-            headers: copy_headers(response.headers, head),
-        })
+        Ok(ResponseHead { version, status, reason, headers: copy_headers(response.headers, head) })
     })
 }
 
 /// Lends room for as many parsed fields as the limit and the head allow, on the stack where that suffices.
-fn with_slots<'h, T>(
-    head: &'h [u8],
-    max_headers: usize,
-    parse: impl FnOnce(&mut [Slot<'h>]) -> T,
-) -> T {
+fn with_slots<'h, T>(head: &'h [u8], max_headers: usize, parse: impl FnOnce(&mut [Slot<'h>]) -> T) -> T {
     // The shortest field is `a:\r\n`.
     let count = max_headers.min(head.len() / 4);
     let mut slots = [const { Slot::uninit() }; 128];
@@ -207,11 +173,7 @@ fn with_slots<'h, T>(
 
 type Slot<'h> = MaybeUninit<httparse::Header<'h>>;
 
-fn check_parsed(
-    parsed: httparse::Result<usize>,
-    head: &[u8],
-    max_headers: usize,
-) -> Result<(), HeadError> {
+fn check_parsed(parsed: httparse::Result<usize>, head: &[u8], max_headers: usize) -> Result<(), HeadError> {
     let part = match parsed {
         Ok(httparse::Status::Complete(len)) if len == head.len() => return Ok(()),
         Ok(httparse::Status::Complete(_) | httparse::Status::Partial) => HeadPart::StartLine,
@@ -224,9 +186,7 @@ fn check_parsed(
         Err(httparse::Error::HeaderName) => HeadPart::HeaderName,
         Err(httparse::Error::HeaderValue) => HeadPart::HeaderValue,
         Err(httparse::Error::NewLine) => HeadPart::LineEnding,
-        Err(httparse::Error::Token | httparse::Error::Status | httparse::Error::Version) => {
-            HeadPart::StartLine
-        }
+        Err(httparse::Error::Token | httparse::Error::Status | httparse::Error::Version) => HeadPart::StartLine,
     };
     Err(HeadError::Malformed { part })
 }
@@ -234,8 +194,7 @@ fn check_parsed(
 /// Says whether the start line has a word that looks like an HTTP version, so that another one can be told from none.
 fn names_http_version(head: &[u8]) -> bool {
     let line = head.split(|&byte| byte == b'\r').next().unwrap_or_default();
-    line.split(|&byte| byte == b' ')
-        .any(|word| word.starts_with(PROTOCOL))
+    line.split(|&byte| byte == b' ').any(|word| word.starts_with(PROTOCOL))
 }
 
 fn copy_headers(parsed: &[httparse::Header<'_>], head: &[u8]) -> Headers {
@@ -267,21 +226,15 @@ fn has_wrong_byte(previous: u8, fresh: &[u8]) -> bool {
     let Some((&first, rest)) = fresh.split_first() else {
         return false;
     };
-    fresh
-        .iter()
-        .zip(rest)
-        .fold(is_wrong(previous, first), |wrong, (&before, &byte)| {
-            wrong | is_wrong(before, byte)
-        })
+    fresh.iter().zip(rest).fold(is_wrong(previous, first), |wrong, (&before, &byte)| wrong | is_wrong(before, byte))
 }
 
 /// Says whether a head cannot have `byte` after `before`: control characters, and a CR or LF that stands alone.
 ///
-/// A lone LF ends a line for lenient readers (RFC 9112 §2.2) and not for others, which is what smuggling a request past
-/// a proxy lives on.
+/// A lone LF ends a line for lenient readers (RFC 9112 §2.2) and not for others, which is what smuggling a request
+/// past a proxy lives on.
 const fn is_wrong(before: u8, byte: u8) -> bool {
-    let control =
-        (byte < b' ') & (byte != b'\t') & (byte != b'\r') & (byte != b'\n') | (byte == 0x7f);
+    let control = (byte < b' ') & (byte != b'\t') & (byte != b'\r') & (byte != b'\n') | (byte == 0x7f);
     control | ((before == b'\r') != (byte == b'\n'))
 }
 

@@ -43,18 +43,12 @@ struct Field {
 impl Headers {
     /// Creates an empty list, without allocating.
     pub const fn new() -> Self {
-        Self {
-            text: Vec::new(),
-            fields: Vec::new(),
-        }
+        Self { text: Vec::new(), fields: Vec::new() }
     }
 
     /// Creates an empty list with room for so many fields and so many bytes of text.
     pub(super) fn with_capacity(fields: usize, bytes: usize) -> Self {
-        Self {
-            text: Vec::with_capacity(bytes),
-            fields: Vec::with_capacity(fields),
-        }
+        Self { text: Vec::with_capacity(bytes), fields: Vec::with_capacity(fields) }
     }
 
     /// Adds a field at the end; fields of the same name that are there already stay.
@@ -66,14 +60,10 @@ impl Headers {
     pub fn append(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<(), InvalidHeader> {
         let value = value.as_ref();
         if !token::is_token(name.as_bytes()) {
-            return Err(InvalidHeader::Name {
-                name: name.to_owned(),
-            });
+            return Err(InvalidHeader::Name { name: name.to_owned() });
         }
         if !value.iter().all(|&byte| token::is_value_byte(byte)) {
-            return Err(InvalidHeader::Value {
-                name: name.to_owned(),
-            });
+            return Err(InvalidHeader::Value { name: name.to_owned() });
         }
         self.push(name, value);
         Ok(())
@@ -89,12 +79,7 @@ impl Headers {
         self.text.extend_from_slice(token::trim(value));
         let value_end = self.text.len();
         self.text.extend_from_slice(b"\r\n");
-        self.fields.push(Field {
-            start,
-            name_end,
-            value_start,
-            value_end,
-        });
+        self.fields.push(Field { start, name_end, value_start, value_end });
     }
 
     /// Adds all the fields of another list at the end.
@@ -109,45 +94,37 @@ impl Headers {
         }));
     }
 
-    /// Appends the fields to `output` as HTTP/1.1 writes them, each line ended by CR LF, no empty line after the last.
+    /// Appends the fields to `output` as HTTP/1.1 writes them, each line ended by CR LF, no empty line after the
+    /// last.
     pub fn write(&self, output: &mut Vec<u8>) {
         output.extend_from_slice(&self.text);
     }
 
+    /// Counts the bytes that [`write`](Self::write) appends.
+    pub(super) fn written_len(&self) -> usize {
+        self.text.len()
+    }
+
     /// Returns the first value of that name, if there is one and it is UTF-8.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.get_bytes(name)
-            .and_then(|value| core::str::from_utf8(value).ok())
+        self.get_bytes(name).and_then(|value| core::str::from_utf8(value).ok())
     }
 
     /// Returns the first value of that name as bytes; a peer may send bytes that are no UTF-8.
     pub fn get_bytes(&self, name: &str) -> Option<&[u8]> {
-        self.fields
-            .iter()
-            .find(|field| self.name_is(field, name))
-            .map(|field| self.value(field))
+        self.fields.iter().find(|field| self.name_is(field, name)).map(|field| self.value(field))
     }
 
     /// Iterates over all the values of that name, in order.
     pub fn get_all<'a>(&'a self, name: &'a str) -> Values<'a> {
-        Values {
-            headers: self,
-            name,
-            fields: self.fields.iter(),
-        }
+        Values { headers: self, name, fields: self.fields.iter() }
     }
 
     /// Iterates over the names and values, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.fields.iter().map(|field| {
-            let name = self
-                .text
-                .get(field.start..field.name_end)
-                .unwrap_or_default();
-            (
-                core::str::from_utf8(name).unwrap_or_default(),
-                self.value(field),
-            )
+            let name = self.text.get(field.start..field.name_end).unwrap_or_default();
+            (core::str::from_utf8(name).unwrap_or_default(), self.value(field))
         })
     }
 
@@ -168,33 +145,23 @@ impl Headers {
 
     /// Says whether the comma-separated lists of that name hold an element, compared without regard to case.
     pub(super) fn list_contains(&self, name: &str, element: &str) -> bool {
-        self.get_all(name)
-            .flat_map(token::elements)
-            .any(|found| found.eq_ignore_ascii_case(element.as_bytes()))
+        self.get_all(name).flat_map(token::elements).any(|found| found.eq_ignore_ascii_case(element.as_bytes()))
     }
 
     fn value(&self, field: &Field) -> &[u8] {
-        self.text
-            .get(field.value_start..field.value_end)
-            .unwrap_or_default()
+        self.text.get(field.value_start..field.value_end).unwrap_or_default()
     }
 
     fn name_is(&self, field: &Field, name: &str) -> bool {
         field.name_end - field.start == name.len()
-            && self
-                .text
-                .get(field.start..field.name_end)
-                .is_some_and(|own| own.eq_ignore_ascii_case(name.as_bytes()))
+            && self.text.get(field.start..field.name_end).is_some_and(|own| own.eq_ignore_ascii_case(name.as_bytes()))
     }
 }
 
 impl PartialEq for Headers {
     fn eq(&self, other: &Self) -> bool {
         self.len() == other.len()
-            && self
-                .iter()
-                .zip(other.iter())
-                .all(|(a, b)| a.0.eq_ignore_ascii_case(b.0) && a.1 == b.1)
+            && self.iter().zip(other.iter()).all(|(a, b)| a.0.eq_ignore_ascii_case(b.0) && a.1 == b.1)
     }
 }
 
@@ -202,12 +169,7 @@ impl Eq for Headers {}
 
 impl fmt::Debug for Headers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map()
-            .entries(
-                self.iter()
-                    .map(|(name, value)| (name, value.escape_ascii())),
-            )
-            .finish()
+        f.debug_map().entries(self.iter().map(|(name, value)| (name, value.escape_ascii()))).finish()
     }
 }
 
@@ -223,17 +185,13 @@ impl<'a> Iterator for Values<'a> {
     type Item = &'a [u8];
 
     fn next(&mut self) -> Option<&'a [u8]> {
-        let field = self
-            .fields
-            .find(|field| self.headers.name_is(field, self.name))?;
+        let field = self.fields.find(|field| self.headers.name_is(field, self.name))?;
         Some(self.headers.value(field))
     }
 }
 
 impl fmt::Debug for Values<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list()
-            .entries(self.clone().map(<[u8]>::escape_ascii))
-            .finish()
+        f.debug_list().entries(self.clone().map(<[u8]>::escape_ascii)).finish()
     }
 }

@@ -80,10 +80,8 @@ fn encode(bytes: &[u8], text: &mut [u8]) {
 
 /// Padded base64 that takes a last character with unused bits set: §4.1 itself prints such a key,
 /// `AQIDBAUGBwgJCgsMDQ4PEC==`.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
-);
+const BASE64: GeneralPurpose =
+    GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
 
 /// The identifier that no endpoint ignorant of the protocol is likely to use (§1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -94,10 +92,7 @@ mod tests {
 
     #[test]
     fn the_accept_key_of_section_1_3_is_reproduced() {
-        assert_eq!(
-            accept_key("dGhlIHNhbXBsZSBub25jZQ==").as_str(),
-            "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
-        );
+        assert_eq!(accept_key("dGhlIHNhbXBsZSBub25jZQ==").as_str(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 
     #[test]
@@ -107,10 +102,7 @@ mod tests {
 
     #[test]
     fn a_nonce_is_written_as_24_characters() {
-        assert_eq!(
-            Key::new(*b"the sample nonce").as_str(),
-            "dGhlIHNhbXBsZSBub25jZQ=="
-        );
+        assert_eq!(Key::new(*b"the sample nonce").as_str(), "dGhlIHNhbXBsZSBub25jZQ==");
     }
 
     #[test]

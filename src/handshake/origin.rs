@@ -1,8 +1,8 @@
 //! Which web pages may open a connection (§10.2).
 //!
-//! A browser sends cookies along with a handshake whatever page asks for it, so a server that looks only at cookies is
-//! open to every page that its users visit. The `Origin` header field says where the page comes from; the default
-//! refuses those of other hosts. Programs that are no browsers send no `Origin` and pass.
+//! A browser sends cookies along with a handshake whatever page asks for it, so a server that looks only at
+//! cookies is open to every page that its users visit. The `Origin` header field says where the page comes from;
+//! the default refuses those of other hosts. Programs that are no browsers send no `Origin` and pass.
 
 use super::authority::Authority;
 use super::error::InvalidOriginPattern;
@@ -40,14 +40,8 @@ impl OriginPolicy {
     ///
     /// # Errors
     /// The first text that is no pattern.
-    pub fn allow_list<'a>(
-        patterns: impl IntoIterator<Item = &'a str>,
-    ) -> Result<Self, InvalidOriginPattern> {
-        patterns
-            .into_iter()
-            .map(str::parse)
-            .collect::<Result<_, _>>()
-            .map(Self::AllowList)
+    pub fn allow_list<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Result<Self, InvalidOriginPattern> {
+        patterns.into_iter().map(str::parse).collect::<Result<_, _>>().map(Self::AllowList)
     }
 
     /// Says whether a page of that origin may open a connection to that host.
@@ -95,12 +89,7 @@ impl OriginPattern {
     pub fn matches(&self, origin: &str) -> bool {
         match &self.0 {
             Pattern::Null => origin == "null",
-            Pattern::Tuple {
-                scheme,
-                host,
-                subdomains,
-                port,
-            } => Origin::parse(origin).is_some_and(|origin| {
+            Pattern::Tuple { scheme, host, subdomains, port } => Origin::parse(origin).is_some_and(|origin| {
                 origin.scheme.eq_ignore_ascii_case(scheme)
                     && match port {
                         PortPattern::Any => true,
@@ -127,11 +116,7 @@ impl OriginPattern {
         if any_port && origin.authority.port.is_some() {
             return None;
         }
-        let port = if any_port {
-            PortPattern::Any
-        } else {
-            PortPattern::Is(origin.port())
-        };
+        let port = if any_port { PortPattern::Any } else { PortPattern::Is(origin.port()) };
         let (host, subdomains) = match origin.authority.host.strip_prefix('*') {
             Some(labels) => (labels, true),
             None => (origin.authority.host, false),
@@ -139,12 +124,7 @@ impl OriginPattern {
         if host.contains('*') || (subdomains && (host.len() < 2 || !host.starts_with('.'))) {
             return None;
         }
-        Some(Self(Pattern::Tuple {
-            scheme: origin.scheme.to_owned(),
-            host: host.to_owned(),
-            subdomains,
-            port,
-        }))
+        Some(Self(Pattern::Tuple { scheme: origin.scheme.to_owned(), host: host.to_owned(), subdomains, port }))
     }
 }
 
@@ -152,9 +132,7 @@ impl FromStr for OriginPattern {
     type Err = InvalidOriginPattern;
 
     fn from_str(text: &str) -> Result<Self, InvalidOriginPattern> {
-        Self::parse(text).ok_or_else(|| InvalidOriginPattern {
-            pattern: text.to_owned(),
-        })
+        Self::parse(text).ok_or_else(|| InvalidOriginPattern { pattern: text.to_owned() })
     }
 }
 
@@ -168,16 +146,11 @@ impl<'a> Origin<'a> {
     pub(super) fn parse(text: &'a str) -> Option<Self> {
         let (scheme, authority) = text.split_once("://")?;
         let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-            && scheme
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
         if !is_scheme {
             return None;
         }
-        Some(Self {
-            scheme,
-            authority: Authority::parse(authority)?,
-        })
+        Some(Self { scheme, authority: Authority::parse(authority)? })
     }
 
     /// The port that is named, or else the scheme's own.

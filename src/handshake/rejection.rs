@@ -2,9 +2,7 @@
 
 use super::error::{BuildError, HeadError, RequestError};
 use super::headers::Headers;
-use super::{
-    CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE, is_one_of,
-};
+use super::{CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE, is_one_of};
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::vec::Vec;
@@ -53,9 +51,7 @@ impl Rejection {
     /// field that could break the head apart.
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Result<Self, BuildError> {
         if is_one_of(name, &[CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING]) {
-            return Err(BuildError::ReservedHeader {
-                name: name.to_owned(),
-            });
+            return Err(BuildError::ReservedHeader { name: name.to_owned() });
         }
         self.headers.append(name, value)?;
         Ok(self)
@@ -74,19 +70,13 @@ impl Rejection {
         output.extend_from_slice(format!("HTTP/1.1 {} {reason}\r\n", self.status).as_bytes());
         self.headers.write(output);
         // RFC 9110 §7.8: whoever sends Upgrade names it in Connection, too.
-        let connection = if self.headers.contains(UPGRADE) {
-            "Upgrade, close"
-        } else {
-            "close"
-        };
+        let connection = if self.headers.contains(UPGRADE) { "Upgrade, close" } else { "close" };
         output.extend_from_slice(format!("{CONNECTION}: {connection}\r\n").as_bytes());
         // RFC 9112 §6.3: these end with their head.
         if matches!(self.status, 204 | 304) {
             output.extend_from_slice(b"\r\n");
         } else {
-            output.extend_from_slice(
-                format!("{CONTENT_LENGTH}: {}\r\n\r\n", self.body.len()).as_bytes(),
-            );
+            output.extend_from_slice(format!("{CONTENT_LENGTH}: {}\r\n\r\n", self.body.len()).as_bytes());
             output.extend_from_slice(&self.body);
         }
     }
@@ -107,12 +97,7 @@ impl Rejection {
     }
 
     fn with_status(status: u16) -> Self {
-        Self {
-            status,
-            headers: Headers::new(),
-            body: Vec::new(),
-            cause: None,
-        }
+        Self { status, headers: Headers::new(), body: Vec::new(), cause: None }
     }
 }
 
@@ -131,9 +116,7 @@ impl From<RequestError> for Rejection {
             }
             _ => {}
         }
-        rejection
-            .headers
-            .push("Content-Type", b"text/plain; charset=utf-8");
+        rejection.headers.push("Content-Type", b"text/plain; charset=utf-8");
         rejection.body = format!("{cause}\n").into_bytes();
         rejection.cause = Some(cause);
         rejection
@@ -163,11 +146,7 @@ impl fmt::Display for Rejection {
     }
 }
 
-impl core::error::Error for Rejection {
-    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        None
-    }
-}
+impl core::error::Error for Rejection {}
 
 fn status_of(cause: &RequestError) -> u16 {
     match cause {

@@ -12,8 +12,8 @@ use super::key::{Key, accept_key};
 use super::rejection::Rejection;
 use super::server::ServerConfig;
 use super::{
-    CONNECTION, CONTENT_LENGTH, HOST, ORIGIN, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY,
-    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE, token,
+    CONNECTION, CONTENT_LENGTH, HOST, ORIGIN, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
+    SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE, token,
 };
 use alloc::borrow::{Cow, ToOwned};
 use alloc::string::String;
@@ -51,19 +51,12 @@ pub struct Request {
 impl Request {
     /// Creates a request from its parts; they are judged by [`upgrade`](Self::upgrade).
     pub fn new(method: &str, target: &str, headers: Headers) -> Self {
-        let method = if method == GET {
-            Cow::Borrowed(GET)
-        } else {
-            Cow::Owned(method.to_owned())
-        };
-        Self {
-            method,
-            target: target.to_owned(),
-            headers,
-        }
+        let method = if method == GET { Cow::Borrowed(GET) } else { Cow::Owned(method.to_owned()) };
+        Self { method, target: target.to_owned(), headers }
     }
 
-    /// Checks that the request is a WebSocket handshake (§4.2.1) from an allowed origin (§10.2), ready to be accepted.
+    /// Checks that the request is a WebSocket handshake (§4.2.1) from an allowed origin (§10.2), ready to be
+    /// accepted.
     ///
     /// Choose a subprotocol, extensions and header fields on the [`Acceptance`], then write its response.
     ///
@@ -80,7 +73,8 @@ impl Request {
         &self.method
     }
 
-    /// Returns the request target as it stands in the request line: a path with an optional query, or an absolute URI.
+    /// Returns the request target as it stands in the request line: a path with an optional query, or an absolute
+    /// URI.
     pub fn target(&self) -> &str {
         &self.target
     }
@@ -102,9 +96,7 @@ impl Request {
 
     /// Returns what follows the question mark in the target, if there is one.
     pub fn query(&self) -> Option<&str> {
-        self.path_and_query()
-            .split_once('?')
-            .map(|(_, query)| query)
+        self.path_and_query().split_once('?').map(|(_, query)| query)
     }
 
     /// Returns the header fields.
@@ -140,10 +132,9 @@ impl Request {
 
     fn path_and_query(&self) -> &str {
         match self.target.split_once("://") {
-            Some((_, rest)) if !self.target.starts_with('/') => rest
-                .find(['/', '?'])
-                .and_then(|start| rest.get(start..))
-                .unwrap_or_default(),
+            Some((_, rest)) if !self.target.starts_with('/') => {
+                rest.find(['/', '?']).and_then(|start| rest.get(start..)).unwrap_or_default()
+            }
             _ => &self.target,
         }
     }
@@ -159,14 +150,11 @@ impl Request {
         self.check_body()?;
         self.check_upgrade()?;
         self.check_version()?;
-        let key = Key::parse(self.only(SEC_WEBSOCKET_KEY)?).ok_or(RequestError::Malformed {
-            header: SEC_WEBSOCKET_KEY,
-        })?;
+        let key =
+            Key::parse(self.only(SEC_WEBSOCKET_KEY)?).ok_or(RequestError::Malformed { header: SEC_WEBSOCKET_KEY })?;
         self.check_subprotocols()?;
         if self.extensions().any(|extension| extension.is_err()) {
-            return Err(RequestError::Malformed {
-                header: SEC_WEBSOCKET_EXTENSIONS,
-            });
+            return Err(RequestError::Malformed { header: SEC_WEBSOCKET_EXTENSIONS });
         }
         self.check_origin(config, host)?;
         Ok(key)
@@ -181,15 +169,8 @@ impl Request {
 
     /// Bytes behind the head are frames: a body would be taken for them.
     fn check_body(&self) -> Result<(), RequestError> {
-        let has_length = self
-            .headers
-            .get_all(CONTENT_LENGTH)
-            .any(|value| value != b"0");
-        if has_length || self.headers.contains(TRANSFER_ENCODING) {
-            Err(RequestError::Body)
-        } else {
-            Ok(())
-        }
+        let has_length = self.headers.get_all(CONTENT_LENGTH).any(|value| value != b"0");
+        if has_length || self.headers.contains(TRANSFER_ENCODING) { Err(RequestError::Body) } else { Ok(()) }
     }
 
     /// §4.2.1, items 3 and 4.
@@ -217,9 +198,7 @@ impl Request {
 
     /// §4.1, item 10: one or more tokens, all unique.
     fn check_subprotocols(&self) -> Result<(), RequestError> {
-        let malformed = RequestError::Malformed {
-            header: SEC_WEBSOCKET_PROTOCOL,
-        };
+        let malformed = RequestError::Malformed { header: SEC_WEBSOCKET_PROTOCOL };
         for value in self.headers.get_all(SEC_WEBSOCKET_PROTOCOL) {
             let mut elements = token::elements(value).peekable();
             if elements.peek().is_none() || !elements.all(token::is_token) {
@@ -248,9 +227,7 @@ impl Request {
         if config.origins.allows(&origin, host) {
             Ok(())
         } else {
-            Err(RequestError::OriginRefused {
-                origin: origin.into_owned(),
-            })
+            Err(RequestError::OriginRefused { origin: origin.into_owned() })
         }
     }
 
@@ -258,11 +235,7 @@ impl Request {
     fn only(&self, header: &'static str) -> Result<&[u8], RequestError> {
         let mut values = self.headers.get_all(header);
         let value = values.next().ok_or(RequestError::Missing { header })?;
-        if values.next().is_some() {
-            Err(RequestError::Duplicate { header })
-        } else {
-            Ok(value)
-        }
+        if values.next().is_some() { Err(RequestError::Duplicate { header }) } else { Ok(value) }
     }
 }
 

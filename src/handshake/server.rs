@@ -88,9 +88,9 @@ impl ServerHandshake {
     /// What is left in `input` afterwards belongs to the connection. After the request nothing is taken any more.
     ///
     /// # Errors
-    /// A [`Rejection`] to be written, after which the connection is closed: the bytes are not an HTTP/1.1 request head, or
-    /// it exceeds a limit. Every line must end with CR LF, nothing may stand before the first one, and no line may go
-    /// on in the next.
+    /// A [`Rejection`] to be written, after which the connection is closed: the bytes are not an HTTP/1.1 request
+    /// head, or it exceeds a limit. Every line must end with CR LF, nothing may stand before the first one, and no
+    /// line may go on in the next.
     pub fn receive(&mut self, input: &mut &[u8]) -> Result<Option<Request>, Rejection> {
         let received = match &mut self.state {
             State::Reading(reader) => match reader.receive(input) {
@@ -122,8 +122,8 @@ impl ServerHandshake {
         }
     }
 
-    /// Returns when [`handle_timeout`](Self::handle_timeout) wants to be called: `None` before its first call, after the
-    /// request, and where no timeout is configured.
+    /// Returns when [`handle_timeout`](Self::handle_timeout) wants to be called: `None` before its first call,
+    /// after the request, and where no timeout is configured.
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
             State::Reading(_) => self.deadline.poll(),

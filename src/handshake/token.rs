@@ -31,10 +31,7 @@ pub(super) fn trim(mut bytes: &[u8]) -> &[u8] {
 
 /// Splits a comma-separated list into its elements, trimmed, without the empty ones.
 pub(super) fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value
-        .split(|&byte| byte == b',')
-        .map(trim)
-        .filter(|element| !element.is_empty())
+    value.split(|&byte| byte == b',').map(trim).filter(|element| !element.is_empty())
 }
 
 /// The token characters: letters, digits and ``!#$%&'*+-.^_`|~``.
@@ -58,11 +55,7 @@ mod tests {
     fn a_token_has_no_separators_controls_or_other_alphabets() {
         for byte in 0..=u8::MAX {
             let separator = b"()<>@,;:\\\"/[]?={} \t".contains(&byte);
-            assert_eq!(
-                is_token_byte(byte),
-                byte.is_ascii() && !byte.is_ascii_control() && !separator,
-                "{byte:#x}"
-            );
+            assert_eq!(is_token_byte(byte), byte.is_ascii() && !byte.is_ascii_control() && !separator, "{byte:#x}");
         }
         assert!(!is_token(b""));
     }

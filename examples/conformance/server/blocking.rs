@@ -1,0 +1,87 @@
+//! The blocking adapter: a thread for each connection, split so that the main thread can close it.
+
+use std::collections::HashMap;
+use std::io::{self, Read};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use sockeye::blocking::{Acceptor, Error, Sender};
+use sockeye::handshake::ServerConfig;
+use sockeye::{Close, CloseCode, Config};
+
+/// The connections that are open, to be closed at the end.
+#[derive(Default)]
+struct Open {
+    senders: Mutex<HashMap<u64, Sender<TcpStream>>>,
+    one_less: Condvar,
+}
+
+/// Serves until `stop` becomes readable.
+pub(crate) fn serve(
+    listener: TcpListener,
+    config: Arc<Config>,
+    handshake: ServerConfig,
+    mut stop: UnixStream,
+) -> io::Result<()> {
+    let open = Arc::new(Open::default());
+    let mut acceptor = Acceptor::default();
+    acceptor.config = config;
+    acceptor.handshake = handshake;
+    let connections = open.clone();
+    thread::spawn(move || accept(&listener, &acceptor, &connections));
+
+    stop.read_exact(&mut [0])?;
+    close_all(&open);
+    Ok(())
+}
+
+/// Accepts connections for ever.
+fn accept(listener: &TcpListener, acceptor: &Acceptor, open: &Arc<Open>) {
+    for (number, stream) in (0..).zip(listener.incoming()) {
+        let Ok(stream) = stream else {
+            // Out of file descriptors, most likely: give the open connections time to end.
+            thread::park_timeout(Duration::from_millis(50));
+            continue;
+        };
+        let (acceptor, open) = (acceptor.clone(), open.clone());
+        // Where no thread can be had, the connection is dropped.
+        let _ = thread::Builder::new().stack_size(128 * 1024).spawn(move || {
+            // What goes wrong on a connection is its own affair; the peer was told.
+            let _ = echo(number, stream, &acceptor, &open);
+            open.senders.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
+            open.one_less.notify_all();
+        });
+    }
+}
+
+/// Echoes until the connection is closed.
+fn echo(number: u64, stream: TcpStream, acceptor: &Acceptor, open: &Open) -> Result<(), Error> {
+    stream.set_nodelay(true)?;
+    // A peer that takes nothing for so long is not waited for.
+    stream.set_write_timeout(Some(Duration::from_secs(30)))?;
+    let (mut receiver, sender) = acceptor.accept(stream)?.split()?;
+    open.senders.lock().unwrap_or_else(PoisonError::into_inner).insert(number, sender.clone());
+    while let Some(message) = receiver.receive_ref()? {
+        sender.send(message)?;
+    }
+    Ok(())
+}
+
+/// Closes all connections with 1001, and waits a moment for them to end.
+fn close_all(open: &Open) {
+    let senders: Vec<_> = open.senders.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+    for sender in senders {
+        // A thread for each, because a peer that does not read would hold up the others.
+        let _ = thread::Builder::new().stack_size(128 * 1024).spawn(move || {
+            let _ = Close::new(CloseCode::GOING_AWAY, "server is stopping").map(|close| sender.close(close));
+        });
+    }
+    let senders = open.senders.lock().unwrap_or_else(PoisonError::into_inner);
+    let _ = open.one_less.wait_timeout_while(senders, PATIENCE, |senders| !senders.is_empty());
+}
+
+/// How long the peers have to answer the Close.
+const PATIENCE: Duration = Duration::from_secs(3);
