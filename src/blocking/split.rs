@@ -227,7 +227,7 @@ impl<S: Transport> Sender<S> {
         connection.ping(output)?;
         self.shared.write(shares)?;
         // The ping is out: its time runs from now.
-        self.shared.lock().tell_time(self.shared.origin);
+        self.shared.lock().engine.tell_time(self.shared.origin.elapsed().into());
         Ok(())
     }
 
@@ -241,7 +241,7 @@ impl<S: Transport> Sender<S> {
         let Engine { connection, output, .. } = &mut shares.engine;
         connection.close(close, output)?;
         // The time for the closing handshake runs from now, even if somebody else is stuck in a write.
-        shares.tell_time(self.shared.origin);
+        shares.engine.tell_time(self.shared.origin.elapsed().into());
         self.shared.write(shares)
     }
 
@@ -348,12 +348,6 @@ impl Shares {
     /// Whether there is nothing to write and nothing to flush.
     fn is_done(&self) -> bool {
         self.engine.outbox.is_done(&self.engine.output)
-    }
-
-    /// Tells the engine the time.
-    fn tell_time(&mut self, origin: Instant) {
-        let Engine { connection, output, .. } = &mut self.engine;
-        connection.handle_timeout(origin.elapsed().into(), output);
     }
 }
 
