@@ -75,7 +75,7 @@ impl<S: Transport> Line<S> {
     /// Tells the engine the time.
     pub(super) fn tell_time(&self, link: &mut impl Link<S>) {
         let now = self.now();
-        link.with(|engine| engine.connection.handle_timeout(now, &mut engine.output));
+        link.with(|engine| engine.tell_time(now));
     }
 
     /// Takes the connection down to its end, and says how it ended; after a clean close, that is `Ok`.
@@ -192,7 +192,12 @@ fn ending(engine: &Engine, failure: Option<ErrorKind>) -> Result<(), Error> {
         (Some(EndCause::Timeout(timeout)), _) => Err(Error::Timeout(*timeout)),
         (Some(EndCause::Local | EndCause::Remote | EndCause::TransportLost) | None, Some(_)) => Ok(()),
         (Some(EndCause::Local | EndCause::Remote | EndCause::TransportLost) | None, None) => {
-            Err(failure.map_or(Error::Lost, |kind| Error::Io(kind.into())))
+            Err(match (failure, engine.expired) {
+                (Some(kind), _) => Error::Io(kind.into()),
+                // We closed, and the peer did not answer.
+                (None, Some(timeout)) => Error::Timeout(timeout),
+                (None, None) => Error::Lost,
+            })
         }
     }
 }

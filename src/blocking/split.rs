@@ -226,9 +226,9 @@ impl<S: Transport> Sender<S> {
         let Engine { connection, output, .. } = &mut shares.engine;
         connection.ping(output)?;
         // It goes out between these two: what its round trip is counted from, and what its deadline is.
-        shares.tell_time(self.shared.origin);
+        shares.engine.tell_time(self.shared.origin.elapsed().into());
         self.shared.write(shares)?;
-        self.shared.lock().tell_time(self.shared.origin);
+        self.shared.lock().engine.tell_time(self.shared.origin.elapsed().into());
         Ok(())
     }
 
@@ -242,7 +242,7 @@ impl<S: Transport> Sender<S> {
         let Engine { connection, output, .. } = &mut shares.engine;
         connection.close(close, output)?;
         // The time for the closing handshake runs from now, even if somebody else is stuck in a write.
-        shares.tell_time(self.shared.origin);
+        shares.engine.tell_time(self.shared.origin.elapsed().into());
         self.shared.write(shares)
     }
 
@@ -349,12 +349,6 @@ impl Shares {
     /// Whether there is nothing to write and nothing to flush.
     fn is_done(&self) -> bool {
         self.engine.outbox.is_done(&self.engine.output)
-    }
-
-    /// Tells the engine the time.
-    fn tell_time(&mut self, origin: Instant) {
-        let Engine { connection, output, .. } = &mut self.engine;
-        connection.handle_timeout(origin.elapsed().into(), output);
     }
 }
 
