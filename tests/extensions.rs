@@ -334,6 +334,19 @@ fn an_encoded_text_leaves_nothing_behind_for_the_next_one() {
     }
 }
 
+#[test]
+fn an_assembler_can_serve_another_connection_after_one_that_was_lost_inside_a_character() {
+    for role in ROLES {
+        let mut lost = extended(role, Config::default());
+        lost.receive(&to(role, RSV1 | TEXT, &one_by_one(&"€".as_bytes()[..2])));
+        lost.connection.receive_eof();
+
+        let mut next = extended(role, Config::default());
+        next.assembler = lost.assembler;
+        assert_eq!(next.receive(&to(role, FIN | RSV1 | TEXT, &one_by_one(b"fine"))), [text("fine")]);
+    }
+}
+
 // Limits
 
 #[test]

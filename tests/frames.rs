@@ -604,6 +604,12 @@ fn no_whole_message_is_promised_where_another_thing_comes_next() {
     server.receive(&message[..1]);
     assert_ne!(server.connection.peek(&message[1..]), sockeye::Next::Message);
     assert_eq!(server.receive(&message[1..]), [text("whole")]);
+
+    // The rest of a frame that looks like a message by itself: the header was cut after its first byte.
+    let message = masked_with([0x80, 1, 2, 3], FIN | BINARY, b"x");
+    server.receive(&message[..1]);
+    assert_eq!(message[1..3], [0x81, 0x80]);
+    assert!(!server.connection.peek(&message[1..]));
 }
 
 #[test]
@@ -756,6 +762,16 @@ fn a_receiving_half_that_fails_owes_a_close_with_its_code() {
     let mut output = Vec::new();
     sender.reply(sockeye::Reply::from(&error), &mut output);
     assert_eq!(only_close_code(&output), 1007);
+}
+
+#[test]
+fn a_receiving_half_cannot_fail_after_the_close_of_the_peer() {
+    let (mut receiver, _) = Connection::server(Config::default()).split();
+    receiver.receive(&mut &mut masked(FIN | CLOSE, b"")[..]).unwrap();
+    receiver.fail(ProtocolError::InvalidUtf8);
+    receiver.receive_eof();
+    assert_eq!(receiver.state(), sockeye::Receiving::Closed);
+    assert_eq!(receiver.receive(&mut &mut masked(FIN | TEXT, b"x")[..]), Ok(None));
 }
 
 #[test]
