@@ -233,6 +233,19 @@ fn a_pong_that_waited_goes_out_when_time_is_told() {
 }
 
 #[test]
+fn a_pong_that_waits_can_be_asked_for_and_crosses_a_split() {
+    let mut server = Side::server_with(pongs_up_to(8));
+    assert!(!server.connection.owes_pong());
+    server.send_text("more than eight bytes");
+    server.receive(&to(Role::Server, FIN | PING, b"1"));
+    assert!(server.connection.owes_pong());
+    let (_, mut sender, owed) = server.connection.split();
+    let mut output = Vec::new();
+    sender.reply(owed.expect("the pong"), &mut output);
+    assert_eq!(pongs(&output), [b"1"]);
+}
+
+#[test]
 fn a_flood_of_pings_holds_no_more_than_the_limit_and_one_pong() {
     let mut server = Side::server();
     let flood = to(Role::Server, FIN | PING, &[7; 125]).repeat(1000);

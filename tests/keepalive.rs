@@ -380,6 +380,7 @@ fn without_a_pong_timeout_a_ping_waits_for_ever() {
         assert_eq!(tick_flushed(&mut side, second), None);
     }
     assert_eq!(side.state(), State::Open);
+    assert_eq!(side.connection.sent().frames, 33, "and the next ones are sent all the same");
 }
 
 #[test]
