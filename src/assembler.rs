@@ -11,6 +11,8 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use bytes::Bytes;
+
 use crate::connection::Config;
 use crate::error::ProtocolError;
 use crate::extension::{Decoded, Decoder, Fin};
@@ -104,6 +106,7 @@ impl Assembler {
     #[must_use]
     pub fn message(&self) -> MessageRef<'_> {
         match &self.gathered {
+            _ if !self.is_complete => MessageRef::Binary(&[]),
             Gathered::Text(text) => MessageRef::Text(text),
             Gathered::Binary(bytes) => MessageRef::Binary(bytes),
         }
@@ -113,6 +116,9 @@ impl Assembler {
     ///
     /// The message owns at most twice the memory that its payload needs.
     pub fn take(&mut self) -> Message {
+        if !self.is_complete {
+            return Message::Binary(Bytes::new());
+        }
         match core::mem::replace(&mut self.gathered, Gathered::Binary(Vec::new())) {
             Gathered::Text(mut text) => {
                 if text.capacity() / 2 > text.len() {
@@ -136,15 +142,21 @@ impl Assembler {
         }
     }
 
+    /// The longest message there may be.
+    #[inline]
+    pub(crate) fn max(&self) -> usize {
+        self.max
+    }
+
     /// Whether a whole message is within the limit.
     #[inline]
-    pub(crate) fn has_room_for(&self, message: MessageRef<'_>) -> bool {
+    fn has_room_for(&self, message: MessageRef<'_>) -> bool {
         message.payload().len() <= self.max
     }
 
     /// What is wrong with a message that is not.
     #[cold]
-    pub(crate) fn too_big(&self, message: MessageRef<'_>) -> ProtocolError {
+    fn too_big(&self, message: MessageRef<'_>) -> ProtocolError {
         ProtocolError::MessageTooBig { len: message.payload().len() as u64, max: self.max as u64 }
     }
 
@@ -154,6 +166,10 @@ impl Assembler {
             self.begin(chunk.kind());
         }
         self.is_complete = chunk.is_last;
+        // What the headers say counts, so that it does not matter how much of the payload is here.
+        if chunk.message_len > self.max as u64 && !matches!(chunk.payload, Payload::Encoded { .. }) {
+            return Err(ProtocolError::MessageTooBig { len: chunk.message_len, max: self.max as u64 });
+        }
         match chunk.payload {
             Payload::Text { completed, text } => {
                 self.reserve(text.len() + completed.map_or(0, char::len_utf8), chunk.frame_remaining)?;
@@ -184,21 +200,24 @@ impl Assembler {
         self.tail.reset();
     }
 
-    /// Makes room for `more` bytes that are there, and refuses where these or the `announced` ones go beyond the limit.
+    /// Makes room for `more` bytes that are there, and refuses them where they go beyond the limit.
     ///
-    /// The buffer doubles, so that tiny fragments cost linear time, but never beyond the limit.
+    /// The buffer doubles, so that tiny fragments cost linear time. Where the sender has `announced` more of the frame, it
+    /// grows faster, but never beyond four times the bytes that are there: what is only announced allocates nothing.
     fn reserve(&mut self, more: usize, announced: u64) -> Result<(), ProtocolError> {
         let needed = self.len() + more;
-        let total = (needed as u64).saturating_add(announced);
-        if total > self.max as u64 {
-            return Err(ProtocolError::MessageTooBig { len: total, max: self.max as u64 });
+        if needed > self.max {
+            return Err(ProtocolError::MessageTooBig { len: needed as u64, max: self.max as u64 });
         }
-        let target = |capacity: usize, len: usize| {
-            if needed <= capacity { 0 } else { needed.max(capacity.saturating_mul(2).min(self.max)) - len }
+        let announced = usize::try_from(announced).unwrap_or(usize::MAX);
+        let expected = needed.saturating_add(announced).min(needed.saturating_mul(4));
+        let additional = |capacity: usize, len: usize| match capacity {
+            enough if needed <= enough => 0,
+            short => expected.max(short.saturating_mul(2)).min(self.max) - len,
         };
         match &mut self.gathered {
-            Gathered::Text(text) => text.reserve_exact(target(text.capacity(), text.len())),
-            Gathered::Binary(bytes) => bytes.reserve_exact(target(bytes.capacity(), bytes.len())),
+            Gathered::Text(text) => text.reserve_exact(additional(text.capacity(), text.len())),
+            Gathered::Binary(bytes) => bytes.reserve_exact(additional(bytes.capacity(), bytes.len())),
         }
         Ok(())
     }

@@ -45,7 +45,7 @@
 //!
 //! # Deadlines
 //!
-//! Those of the [`Config`](crate::Config) are kept by the read timeout of the stream, if it has one; one that the caller set is kept to,
+//! Those of the [`Config`] are kept by the read timeout of the stream, if it has one; one that the caller set is kept to,
 //! too. A write that blocks is not interrupted: set a write timeout on the stream.
 
 mod accept;
@@ -278,8 +278,9 @@ impl<S: Transport> WebSocket<S> {
         self.make_room(ControlPayload::MAX)?;
         let Engine { connection, output, .. } = &mut self.direct.engine;
         connection.ping(output)?;
+        // It goes out between these two: what its round trip is counted from, and what its deadline is.
+        self.reader.line.tell_time(&mut self.direct);
         self.write()?;
-        // The ping is out: its time runs from now.
         self.reader.line.tell_time(&mut self.direct);
         Ok(())
     }

@@ -139,13 +139,13 @@ impl Connection {
         output: &mut Vec<u8>,
     ) -> Result<Option<Event<'b>>, ProtocolError> {
         if self.owed_pong.is_none() {
-            match self.receiver.receive_whole(input) {
+            match self.receiver.receive_whole(input, usize::MAX) {
                 Ok(Some(message)) => return Ok(Some(Event::Data(Chunk::from(message)))),
                 Ok(None) => {}
                 Err(error) => return Err(self.fail(error, output)),
             }
         }
-        self.receive_any(input, output)
+        self.receive_any(input, u64::MAX, output)
     }
 
     /// Receives the next whole message, ping, pong or Close, as [`Self::receive`] does.
@@ -163,9 +163,8 @@ impl Connection {
         output: &mut Vec<u8>,
     ) -> Result<Option<Received<'m>>, ProtocolError> {
         if self.owed_pong.is_none() {
-            match self.receiver.receive_whole(input) {
-                Ok(Some(message)) if assembler.has_room_for(message) => return Ok(Some(Received::Message(message))),
-                Ok(Some(message)) => return Err(self.fail(assembler.too_big(message), output)),
+            match self.receiver.receive_whole(input, assembler.max()) {
+                Ok(Some(message)) => return Ok(Some(Received::Message(message))),
                 Ok(None) => {}
                 Err(error) => return Err(self.fail(error, output)),
             }
@@ -349,11 +348,9 @@ impl Connection {
         if self.is_overdue || (self.is_transport_ended && self.state() == State::Closed) {
             return None;
         }
-        let received = self.receiver.received();
         let facts = Facts {
-            received_bytes: received.wire_bytes,
-            received_messages: received.messages,
-            is_mid_message: self.receiver.is_mid_message(),
+            received_bytes: self.receiver.received().wire_bytes,
+            incomplete: self.receiver.incomplete(),
             is_open: self.state() == State::Open,
             is_output_empty: output.is_empty(),
         };
@@ -497,14 +494,15 @@ impl Connection {
         self.sender.sent()
     }
 
-    /// The long path of [`Self::receive`].
-    fn receive_any<'b>(
+    /// The long path of [`Self::receive`], which refuses a message of more than `max_message` bytes by its headers.
+    pub(crate) fn receive_any<'b>(
         &mut self,
         input: &mut &'b mut [u8],
+        max_message: u64,
         output: &mut Vec<u8>,
     ) -> Result<Option<Event<'b>>, ProtocolError> {
         self.pay_owed_pong(output);
-        let event = match self.receiver.receive_any(input) {
+        let event = match self.receiver.receive_any(input, max_message) {
             Ok(event) => event,
             Err(error) => return Err(self.fail(error, output)),
         };
@@ -535,7 +533,7 @@ impl Connection {
         output: &mut Vec<u8>,
     ) -> Result<Option<Received<'m>>, ProtocolError> {
         loop {
-            let chunk = match self.receive(input, output)? {
+            let chunk = match self.receive_any(input, assembler.max() as u64, output)? {
                 Some(Event::Data(chunk)) => chunk,
                 Some(Event::Ping(payload)) => return Ok(Some(Received::Ping(payload))),
                 Some(Event::Pong(payload)) => return Ok(Some(Received::Pong(payload))),

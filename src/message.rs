@@ -210,6 +210,8 @@ pub struct Chunk<'b> {
     pub(crate) is_first: bool,
     pub(crate) is_last: bool,
     pub(crate) frame_remaining: u64,
+    /// Payload bytes of the message's frames so far, those still to come included.
+    pub(crate) message_len: u64,
 }
 
 impl<'b> Chunk<'b> {
@@ -269,7 +271,8 @@ impl<'b> From<MessageRef<'b>> for Chunk<'b> {
             MessageRef::Text(text) => Payload::Text { completed: None, text },
             MessageRef::Binary(bytes) => Payload::Binary(bytes),
         };
-        Self { payload, is_first: true, is_last: true, frame_remaining: 0 }
+        let message_len = message.payload().len() as u64;
+        Self { payload, is_first: true, is_last: true, frame_remaining: 0, message_len }
     }
 }
 

@@ -99,7 +99,11 @@ impl Inbox {
                 (Next::Message, _) | (Next::Chunk, Mode::Chunks) => return Ok(Some(Ready::InBuffer)),
                 (Next::Chunk, Mode::Messages) | (Next::Other, _) => {}
             }
-            let assembly = match engine.connection.receive(&mut input, &mut engine.output)? {
+            let max = match mode {
+                Mode::Messages => self.assembler.max() as u64,
+                Mode::Chunks => u64::MAX,
+            };
+            let assembly = match engine.connection.receive_any(&mut input, max, &mut engine.output)? {
                 Some(Event::Data(chunk)) => self.assembler.gather(chunk),
                 Some(Event::Ping(_) | Event::Pong(_) | Event::Close(_)) | None => Ok(Assembly::Partial),
             };

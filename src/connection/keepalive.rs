@@ -7,6 +7,7 @@
 use core::time::Duration;
 
 use crate::connection::Config;
+use crate::connection::receiver::Incomplete;
 use crate::time::{Instant, Timeout};
 
 /// The times that deadlines run from.
@@ -23,8 +24,8 @@ pub(crate) struct Keepalive {
     /// Number of the newest ping, also its payload.
     pings: u64,
     round_trip: Option<Duration>,
-    /// Since when a message is incomplete, and its number.
-    message: Option<(Instant, u64)>,
+    /// Since when a message is incomplete, and which one.
+    message: Option<(Instant, Incomplete)>,
     closing_since: Option<Instant>,
 }
 
@@ -32,6 +33,8 @@ pub(crate) struct Keepalive {
 #[derive(Clone, Copy, Debug)]
 struct Ping {
     stage: PingStage,
+    /// When it was last known not to have been flushed: the best that is known of when it went out.
+    waited_at: Option<Instant>,
     pong_received: bool,
     /// Bytes received before it was flushed; any beyond these prove that the peer lives.
     seen_bytes: u64,
@@ -52,8 +55,7 @@ enum PingStage {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Facts {
     pub(crate) received_bytes: u64,
-    pub(crate) received_messages: u64,
-    pub(crate) is_mid_message: bool,
+    pub(crate) incomplete: Option<Incomplete>,
     pub(crate) is_open: bool,
     pub(crate) is_output_empty: bool,
 }
@@ -100,7 +102,11 @@ impl Keepalive {
         }
         if self.ping_from().is_some_and(|from| passed(now, from, config.ping_interval)) {
             self.last_ping = now;
-            return Some(Due::Ping(self.next_ping()));
+            let number = self.next_ping();
+            if let Some(ping) = &mut self.ping {
+                ping.waited_at = Some(now);
+            }
+            return Some(Due::Ping(number));
         }
         None
     }
@@ -114,6 +120,10 @@ impl Keepalive {
                 Some(since) => config.close_timeout.map(|limit| since + limit),
                 None => config.close_timeout.map(|_| self.last_seen(started)),
             };
+        }
+        // So is a ping that was just sent: only when it is noticed as written does the peer's time begin.
+        if let Some(Ping { stage: PingStage::Appended, .. }) = self.ping {
+            return Some(self.last_seen(started));
         }
         [
             (self.pong_since(), config.pong_timeout),
@@ -130,7 +140,12 @@ impl Keepalive {
     /// Begins a new ping; its number.
     pub(crate) fn next_ping(&mut self) -> u64 {
         self.pings += 1;
-        self.ping = Some(Ping { stage: PingStage::Appended, pong_received: false, seen_bytes: self.seen_bytes });
+        self.ping = Some(Ping {
+            stage: PingStage::Appended,
+            waited_at: None,
+            pong_received: false,
+            seen_bytes: self.seen_bytes,
+        });
         self.pings
     }
 
@@ -148,25 +163,29 @@ impl Keepalive {
 
     /// Notices whether a message is incomplete, and since when that one is.
     fn note_message(&mut self, now: Instant, facts: Facts) {
-        self.message = match self.message {
-            _ if !facts.is_mid_message => None,
-            Some((since, number)) if number == facts.received_messages => Some((since, number)),
-            _ => Some((now, facts.received_messages)),
-        };
+        self.message = facts.incomplete.map(|incomplete| match self.message {
+            Some((since, same)) if same == incomplete => (since, same),
+            Some(_) | None => (now, incomplete),
+        });
     }
 
     /// Moves the newest ping on: noticed, flushed, answered. The peer's time runs once the ping was flushed.
     fn note_ping(&mut self, now: Instant, facts: Facts, config: &Config) {
         let Some(ping) = &mut self.ping else { return };
         if ping.pong_received {
-            let (PingStage::Queued(sent) | PingStage::Flushed(sent)) = ping.stage else {
-                self.round_trip = Some(Duration::ZERO);
-                self.ping = None;
-                return;
+            let flushed_by = match ping.stage {
+                PingStage::Appended => None,
+                PingStage::Queued(at) | PingStage::Flushed(at) => Some(at),
             };
-            self.round_trip = Some(now - sent);
+            // Nobody knows when one was sent that was not noticed before its pong.
+            if let Some(sent) = ping.waited_at.or(flushed_by) {
+                self.round_trip = Some(now - sent);
+            }
             self.ping = None;
             return;
+        }
+        if !facts.is_output_empty && !matches!(ping.stage, PingStage::Flushed(_)) {
+            ping.waited_at = Some(now);
         }
         ping.stage = match ping.stage {
             PingStage::Flushed(at) => PingStage::Flushed(at),
@@ -208,5 +227,5 @@ impl Keepalive {
 
 /// Whether `limit`, if there is one, has passed since `since`.
 fn passed(now: Instant, since: Instant, limit: Option<Duration>) -> bool {
-    limit.is_some_and(|limit| now >= since + limit)
+    limit.is_some_and(|limit| now - since >= limit)
 }

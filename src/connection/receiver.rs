@@ -86,8 +86,18 @@ struct OpenMessage {
     is_encoded: bool,
     /// Frames so far.
     fragments: u32,
+    /// Payload bytes of these frames, those still to come included.
+    len: u64,
     /// Whether a chunk has told of the message.
     is_announced: bool,
+}
+
+/// Something incomplete, by how many of its kind came before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Incomplete {
+    Message(u64),
+    /// A header or a control frame, outside of a message.
+    Frame(u64),
 }
 
 impl Receiver {
@@ -120,9 +130,9 @@ impl Receiver {
     /// What the peer did wrong. The receiver stays failed and says the same again.
     #[inline]
     pub fn receive<'b>(&mut self, input: &mut &'b mut [u8]) -> Result<Option<Event<'b>>, ProtocolError> {
-        match self.receive_whole(input)? {
+        match self.receive_whole(input, usize::MAX)? {
             Some(message) => Ok(Some(Event::Data(Chunk::from(message)))),
-            None => self.receive_any(input),
+            None => self.receive_any(input, u64::MAX),
         }
     }
 
@@ -182,17 +192,28 @@ impl Receiver {
         }
     }
 
+    /// What has begun and not ended, told apart from what began before it.
+    pub(crate) fn incomplete(&self) -> Option<Incomplete> {
+        match self.message {
+            _ if !self.is_mid_message() => None,
+            Some(_) => Some(Incomplete::Message(self.counters.messages)),
+            None => Some(Incomplete::Frame(self.counters.frames)),
+        }
+    }
+
     /// Returns what was received so far.
     #[must_use]
     pub fn received(&self) -> Counters {
         self.counters
     }
 
-    /// The short path: see the top of the file. `None`, with nothing touched, where the message does not qualify.
+    /// The short path: see the top of the file. `None`, with nothing touched, where the message does not qualify; one
+    /// of more than `max` bytes does not.
     #[inline]
     pub(crate) fn receive_whole<'b>(
         &mut self,
         input: &mut &'b mut [u8],
+        max: usize,
     ) -> Result<Option<MessageRef<'b>>, ProtocolError> {
         let &[first, second, ref rest @ ..] = &**input else { return Ok(None) };
         let is_text = match first {
@@ -211,7 +232,7 @@ impl Receiver {
             _ => return Ok(None),
         };
         let head_len = key_at + key_len;
-        if !self.is_quiet || len > self.whole_max || input.len() < head_len + len {
+        if !self.is_quiet || len > self.whole_max.min(max) || input.len() < head_len + len {
             return Ok(None);
         }
 
@@ -236,10 +257,15 @@ impl Receiver {
         Ok(Some(message))
     }
 
-    /// The long path, for everything.
-    pub(crate) fn receive_any<'b>(&mut self, input: &mut &'b mut [u8]) -> Result<Option<Event<'b>>, ProtocolError> {
+    /// The long path, for everything. A message of more than `max` bytes is refused by the header that makes it so,
+    /// before anything is said about the payload.
+    pub(crate) fn receive_any<'b>(
+        &mut self,
+        input: &mut &'b mut [u8],
+        max: u64,
+    ) -> Result<Option<Event<'b>>, ProtocolError> {
         let before = input.len();
-        let result = self.step(input);
+        let result = self.step(input, max);
         self.counters.wire_bytes += (before - input.len()) as u64;
         self.is_quiet = matches!(self.stage, Stage::Header)
             && self.message.is_none()
@@ -272,12 +298,12 @@ impl Receiver {
     }
 
     /// Goes on with whatever the next byte belongs to, until there is an event or no more input.
-    fn step<'b>(&mut self, input: &mut &'b mut [u8]) -> Result<Option<Event<'b>>, ProtocolError> {
+    fn step<'b>(&mut self, input: &mut &'b mut [u8], max: u64) -> Result<Option<Event<'b>>, ProtocolError> {
         loop {
             match &self.stage {
                 Stage::Header => {
                     let Some(header) = self.header(input)? else { return Ok(None) };
-                    self.begin(header)?;
+                    self.begin(header, max)?;
                 }
                 Stage::Data(frame) => return self.data(*frame, input),
                 Stage::Control(frame) => return self.control(*frame, input),
@@ -353,34 +379,38 @@ impl Receiver {
         }
     }
 
-    /// Begins the frame of this header.
-    fn begin(&mut self, header: FrameHeader) -> Result<(), ProtocolError> {
+    /// Begins the frame of this header, in a message of at most `max_message` bytes.
+    fn begin(&mut self, header: FrameHeader, max_message: u64) -> Result<(), ProtocolError> {
         let FrameHeader { fin, rsv, opcode, masking_key, payload_len } = header;
         if payload_len > self.config.max_frame_size && !opcode.is_control() {
             return Err(ProtocolError::FrameTooBig { len: payload_len, max: self.config.max_frame_size });
         }
         self.counters.frames += 1;
         let frame = Frame { opcode, fin, masking_key, remaining: payload_len, is_announced: false };
-        let kind = match opcode {
-            OpCode::Text => MessageKind::Text,
-            OpCode::Binary => MessageKind::Binary,
-            OpCode::Continuation => {
-                let max = self.config.max_fragments;
-                if let Some(message) = &mut self.message {
-                    if message.fragments >= max {
-                        return Err(ProtocolError::TooManyFragments { max });
-                    }
-                    message.fragments += 1;
-                }
-                self.stage = Stage::Data(frame);
-                return Ok(());
-            }
+        let new = |kind| OpenMessage { kind, is_encoded: !rsv.is_empty(), fragments: 0, len: 0, is_announced: false };
+        let message = match opcode {
+            OpCode::Text => self.message.insert(new(MessageKind::Text)),
+            OpCode::Binary => self.message.insert(new(MessageKind::Binary)),
+            OpCode::Continuation => match &mut self.message {
+                Some(message) => message,
+                // A continuation of nothing does not get past `check_first`.
+                None => return Err(ProtocolError::UnexpectedContinuation),
+            },
             OpCode::Close | OpCode::Ping | OpCode::Pong => {
                 self.stage = Stage::Control(frame);
                 return Ok(());
             }
         };
-        self.message = Some(OpenMessage { kind, is_encoded: !rsv.is_empty(), fragments: 1, is_announced: false });
+        let max = self.config.max_fragments;
+        if message.fragments >= max && opcode == OpCode::Continuation {
+            return Err(ProtocolError::TooManyFragments { max });
+        }
+        message.fragments += 1;
+        message.len = message.len.saturating_add(payload_len);
+        // How long an encoded message is, its decoder tells.
+        if message.len > max_message && !message.is_encoded {
+            return Err(ProtocolError::MessageTooBig { len: message.len, max: max_message });
+        }
         self.stage = Stage::Data(frame);
         Ok(())
     }
@@ -407,6 +437,7 @@ impl Receiver {
 
         let is_first = !message.is_announced;
         let is_last = frame.fin && frame.remaining == 0;
+        let message_len = message.len;
         message.is_announced = true;
         let payload = match (message.kind, message.is_encoded) {
             (kind, true) => Payload::Encoded { kind, bytes: piece },
@@ -426,7 +457,7 @@ impl Receiver {
             self.message = None;
         }
         self.stage = if frame.remaining == 0 { Stage::Header } else { Stage::Data(frame) };
-        Ok(Some(Event::Data(Chunk { payload, is_first, is_last, frame_remaining: frame.remaining })))
+        Ok(Some(Event::Data(Chunk { payload, is_first, is_last, frame_remaining: frame.remaining, message_len })))
     }
 
     /// Takes what the input holds of a control frame's payload; the event, once it is whole.

@@ -1,0 +1,689 @@
+//! Deadlines and keepalive, with time passed in. No test sleeps.
+
+mod common;
+
+use core::time::Duration;
+
+use common::wire::{BINARY, CONTINUATION, FIN, PING, PONG, ROLES, TEXT, close_body, head_to, plain, to};
+use common::{Pair, Side, at, config, pong, secs, text};
+use sockeye::{CloseCode, Config, EndCause, Instant, Role, State, Teardown, Timeout};
+
+/// A ping after 30 s of silence, the end 20 s after it.
+fn pinging() -> Config {
+    config(|config| config.ping_interval = Some(secs(30)))
+}
+
+/// An end after 10 s of silence.
+fn idling() -> Config {
+    config(|config| config.idle_timeout = Some(secs(10)))
+}
+
+/// An end where a message takes longer than 10 s.
+fn impatient() -> Config {
+    config(|config| config.message_timeout = Some(secs(10)))
+}
+
+/// Every deadline there is.
+fn everything() -> Config {
+    config(|config| {
+        config.ping_interval = Some(secs(30));
+        config.idle_timeout = Some(secs(40));
+        config.message_timeout = Some(secs(15));
+        config.lifetime = Some(secs(100));
+    })
+}
+
+/// Tells the time as an adapter does that has written everything.
+fn tick_flushed(side: &mut Side, secs: u64) -> Option<Timeout> {
+    side.output.clear();
+    side.tick(at(secs))
+}
+
+/// The payload of the ping with that number.
+fn numbered(number: u64) -> Vec<u8> {
+    number.to_be_bytes().to_vec()
+}
+
+// Time as such
+
+#[test]
+fn nothing_is_due_before_the_first_call() {
+    for role in ROLES {
+        let mut side = Side::of_with(role, everything());
+        assert_eq!(side.connection.poll_timeout(), None);
+        side.receive(&to(role, TEXT, b"open"));
+        side.connection.ping(&mut side.output).unwrap();
+        assert_eq!(side.connection.poll_timeout(), None);
+        side.close(CloseCode::NORMAL, "");
+        assert_eq!(side.connection.poll_timeout(), None);
+    }
+}
+
+#[test]
+fn the_first_call_does_nothing_but_start_the_clock() {
+    for role in ROLES {
+        let mut side = Side::of_with(role, everything());
+        assert_eq!(side.tick(at(1_000_000)), None);
+        assert_eq!((side.output.len(), side.state()), (0, State::Open));
+        assert_eq!(side.connection.poll_timeout(), Some(at(1_000_030)));
+    }
+}
+
+#[test]
+fn without_deadlines_there_is_nothing_to_wait_for() {
+    let mut side = Side::server();
+    side.tick(at(0));
+    side.receive(&to(Role::Server, TEXT, b"open"));
+    assert_eq!(side.tick(at(1_000_000)), None);
+    assert_eq!(side.connection.poll_timeout(), None);
+    assert_eq!(side.output, []);
+}
+
+#[test]
+fn a_call_that_is_early_does_nothing() {
+    let mut side = Side::server_with(everything());
+    side.tick(at(0));
+    for second in 1..30 {
+        assert_eq!(side.tick(at(second)), None);
+        assert_eq!((side.output.len(), side.connection.poll_timeout()), (0, Some(at(30))));
+    }
+}
+
+#[test]
+fn the_earliest_deadline_is_the_one_to_wait_for() {
+    for (change, due) in [
+        (Box::new(|config: &mut Config| config.ping_interval = Some(secs(3))) as Box<dyn Fn(&mut Config)>, 3),
+        (Box::new(|config| config.idle_timeout = Some(secs(2))), 2),
+        (Box::new(|config| config.lifetime = Some(secs(1))), 1),
+        (Box::new(|_| ()), 30),
+    ] {
+        let mut configured = everything();
+        change(&mut configured);
+        let mut side = Side::server_with(configured);
+        side.tick(at(0));
+        assert_eq!(side.connection.poll_timeout(), Some(at(due)));
+    }
+    let mut side = Side::server_with(everything());
+    side.tick(at(0));
+    side.receive(&to(Role::Server, TEXT, b"open"));
+    side.tick(at(1));
+    assert_eq!(side.connection.poll_timeout(), Some(at(16)), "the message began at 1 s");
+}
+
+#[test]
+fn a_clock_that_goes_back_or_jumps_to_its_end_is_survived() {
+    for role in ROLES {
+        let mut side = Side::of_with(role, everything());
+        side.tick(at(50));
+        assert_eq!(side.tick(at(10)), None);
+        assert_eq!(side.connection.poll_timeout(), Some(at(80)));
+        assert!(side.tick(Instant::from(Duration::MAX)).is_some());
+    }
+}
+
+#[test]
+fn a_deadline_as_long_as_can_be_never_comes() {
+    let mut side = Side::server_with(config(|config| {
+        config.ping_interval = Some(Duration::MAX);
+        config.idle_timeout = Some(Duration::MAX);
+        config.lifetime = Some(Duration::MAX);
+        config.close_timeout = Some(Duration::MAX);
+    }));
+    side.tick(at(5));
+    assert_eq!(side.tick(at(u64::MAX / 2)), None);
+    side.close(CloseCode::NORMAL, "");
+    assert_eq!(side.tick(at(u64::MAX / 2)), None);
+    assert_eq!(side.tick(at(u64::MAX / 2 + 1)), None);
+}
+
+// Ping interval
+
+#[test]
+fn a_ping_is_sent_after_an_interval_of_silence() {
+    for role in ROLES {
+        let mut side = Side::of_with(role, pinging());
+        side.tick(at(100));
+        side.tick(at(129));
+        assert_eq!(side.output, []);
+        assert_eq!(side.tick(at(130)), None);
+        assert_eq!(plain(&side.output), [(FIN | PING, numbered(1))]);
+        assert_eq!(side.state(), State::Open);
+    }
+}
+
+#[test]
+fn whatever_is_received_postpones_the_ping() {
+    for role in ROLES {
+        for bytes in [to(role, FIN | TEXT, b"text"), to(role, FIN | PONG, b""), vec![FIN | TEXT]] {
+            let mut side = Side::of_with(role, pinging());
+            side.tick(at(0));
+            side.receive(&bytes);
+            side.tick(at(20));
+            assert_eq!(side.connection.poll_timeout(), Some(at(50)));
+            side.tick(at(49));
+            assert_eq!(side.output, []);
+            side.tick(at(50));
+            assert_eq!(plain(&side.output).len(), 1);
+        }
+    }
+}
+
+#[test]
+fn no_second_ping_is_sent_while_the_first_waits_for_a_sign_of_life() {
+    let mut side = Side::server_with(config(|config| {
+        config.ping_interval = Some(secs(5));
+        config.pong_timeout = Some(secs(20));
+    }));
+    side.tick(at(0));
+    side.tick(at(5));
+    for second in 5..25 {
+        tick_flushed(&mut side, second);
+        assert_eq!(side.output, [], "after {second} s");
+    }
+    assert_eq!(side.connection.sent().frames, 1);
+}
+
+#[test]
+fn pings_do_not_pile_up_in_an_output_that_is_not_written() {
+    let mut side = Side::server_with(pinging());
+    side.tick(at(0));
+    for second in 0..1000 {
+        assert_eq!(side.tick(at(second)), None, "after {second} s");
+    }
+    assert_eq!(plain(&side.output), [(FIN | PING, numbered(1))]);
+}
+
+#[test]
+fn the_next_ping_comes_an_interval_after_the_answer() {
+    for role in ROLES {
+        let mut side = Side::of_with(role, pinging());
+        side.tick(at(0));
+        side.tick(at(30));
+        tick_flushed(&mut side, 30);
+        side.receive(&to(role, FIN | PONG, &numbered(1)));
+        tick_flushed(&mut side, 31);
+        assert_eq!(side.connection.poll_timeout(), Some(at(61)));
+        tick_flushed(&mut side, 61);
+        assert_eq!(plain(&side.output), [(FIN | PING, numbered(2))]);
+    }
+}
+
+#[test]
+fn a_silent_pair_pings_itself_and_lives() {
+    let mut pair = Pair::with(pinging(), pinging());
+    for _ in 0..86_400 / 5 {
+        pair.advance(secs(5));
+        pair.deliver();
+    }
+    assert_eq!(pair.states(), (State::Open, State::Open));
+    let pings = pair.client.connection.sent().frames + pair.server.connection.sent().frames;
+    assert!((2000..20_000).contains(&pings), "{pings} frames in a day");
+    assert_eq!((&pair.client.timeouts[..], &pair.server.timeouts[..]), (&[][..], &[][..]));
+}
+
+#[test]
+fn the_keepalive_of_one_side_is_enough() {
+    let mut pair = Pair::with(Config::default(), pinging());
+    for _ in 0..100 {
+        pair.advance(secs(10));
+        pair.deliver();
+    }
+    assert_eq!(pair.states(), (State::Open, State::Open));
+    assert!(pair.server.heard.iter().all(|heard| matches!(heard, common::Heard::Pong(_))));
+    assert!(pair.server.heard.len() > 20);
+}
+
+// Pong timeout
+
+#[test]
+fn a_ping_without_any_sign_of_life_after_it_ends_the_connection() {
+    for role in ROLES {
+        let mut side = Side::of_with(role, pinging());
+        side.tick(at(0));
+        side.tick(at(30));
+        tick_flushed(&mut side, 30);
+        assert_eq!(side.connection.poll_timeout(), Some(at(50)));
+        assert_eq!(tick_flushed(&mut side, 49), None);
+        assert_eq!(tick_flushed(&mut side, 50), Some(Timeout::Pong));
+        assert_eq!((side.state(), side.teardown()), (State::Closed, Teardown::Close));
+        assert_eq!(side.connection.end_cause(), Some(&EndCause::Timeout(Timeout::Pong)));
+        assert_eq!(side.connection.close_code(), Some(CloseCode::ABNORMAL));
+        assert_eq!(plain(&side.output)[0].1[..2], 1011u16.to_be_bytes());
+        assert_eq!(tick_flushed(&mut side, 51), None);
+        assert_eq!((side.output.len(), side.connection.poll_timeout()), (0, None));
+        assert_eq!(side.receive(&to(role, FIN | TEXT, b"late")), []);
+    }
+}
+
+#[test]
+fn a_ping_that_was_just_sent_is_due_for_being_noticed_as_written() {
+    // Else the peer's time would only begin at the next deadline, which is an interval away.
+    for role in ROLES {
+        let mut side = Side::of_with(role, pinging());
+        side.tick(at(0));
+        side.tick(at(30));
+        assert!(
+            side.connection.poll_timeout().is_some_and(|due| due <= at(30)),
+            "{:?}",
+            side.connection.poll_timeout()
+        );
+        // Where it was not written yet, there is no use in asking again at once.
+        side.tick(at(30));
+        assert!(side.connection.poll_timeout().is_some_and(|due| due > at(30)), "{:?}", side.connection.poll_timeout());
+    }
+}
+
+#[test]
+fn a_peer_that_is_gone_is_found_an_interval_and_a_pong_timeout_after_its_last_sign() {
+    let mut pair = Pair::with(Config::default(), pinging());
+    pair.client.send_text("the last thing you hear of me");
+    pair.deliver();
+    pair.advance(secs(49));
+    assert_eq!(pair.server.timeouts, []);
+    pair.advance(secs(1));
+    assert_eq!(pair.server.timeouts, [Timeout::Pong]);
+}
+
+#[test]
+fn the_pong_timeout_does_not_start_before_the_ping_was_flushed() {
+    for role in ROLES {
+        let mut side = Side::of_with(role, pinging());
+        side.tick(at(0));
+        side.tick(at(30));
+        for second in 31..200 {
+            assert_eq!(side.tick(at(second)), None, "after {second} s, with the ping still in the output");
+        }
+        assert_eq!(tick_flushed(&mut side, 200), None);
+        assert_eq!(side.connection.poll_timeout(), Some(at(220)));
+        assert_eq!(tick_flushed(&mut side, 219), None);
+        assert_eq!(tick_flushed(&mut side, 220), Some(Timeout::Pong));
+    }
+}
+
+#[test]
+fn any_inbound_byte_is_a_sign_of_life() {
+    for role in ROLES {
+        let signs = [
+            to(role, FIN | PONG, b"not that ping"),
+            to(role, FIN | PING, b""),
+            to(role, FIN | TEXT, b"text"),
+            vec![FIN | BINARY],
+        ];
+        for bytes in signs {
+            let mut side = Side::of_with(role, pinging());
+            side.tick(at(0));
+            side.tick(at(30));
+            tick_flushed(&mut side, 30);
+            side.receive(&bytes);
+            assert_eq!(tick_flushed(&mut side, 49), None);
+            assert_eq!(tick_flushed(&mut side, 50), None);
+            assert_eq!(tick_flushed(&mut side, 78), None);
+            assert_eq!(side.state(), State::Open);
+            assert_eq!(tick_flushed(&mut side, 79), None);
+            assert_eq!(plain(&side.output), [(FIN | PING, numbered(2))], "the next one is due");
+        }
+    }
+}
+
+#[test]
+fn the_bytes_of_a_long_message_that_is_not_complete_are_signs_of_life() {
+    for role in ROLES {
+        let mut side = Side::of_with(
+            role,
+            config(|config| {
+                config.ping_interval = Some(secs(3));
+                config.pong_timeout = Some(secs(3));
+                config.idle_timeout = Some(secs(5));
+            }),
+        );
+        side.tick(at(0));
+        side.receive(&head_to(role, FIN | BINARY, 1_000_000));
+        for second in 1..1000 {
+            side.receive(&[0]);
+            assert_eq!(tick_flushed(&mut side, second * 2), None, "after {} s", second * 2);
+        }
+        assert_eq!(side.state(), State::Open);
+    }
+}
+
+#[test]
+fn a_sign_of_life_from_before_the_ping_does_not_count() {
+    let mut side = Side::server_with(pinging());
+    side.tick(at(0));
+    side.receive(&to(Role::Server, FIN | TEXT, b"still alive"));
+    tick_flushed(&mut side, 10);
+    tick_flushed(&mut side, 40);
+    tick_flushed(&mut side, 40);
+    assert_eq!(tick_flushed(&mut side, 60), Some(Timeout::Pong));
+}
+
+#[test]
+fn without_a_pong_timeout_a_ping_waits_for_ever() {
+    let mut side = Side::server_with(config(|config| {
+        config.ping_interval = Some(secs(30));
+        config.pong_timeout = None;
+    }));
+    side.tick(at(0));
+    for second in (30..1000).step_by(30) {
+        assert_eq!(tick_flushed(&mut side, second), None);
+    }
+    assert_eq!(side.state(), State::Open);
+}
+
+#[test]
+fn a_ping_of_the_caller_has_the_pong_timeout() {
+    for role in ROLES {
+        let mut side = Side::of(role);
+        side.tick(at(0));
+        side.connection.ping(&mut side.output).unwrap();
+        assert!(side.connection.poll_timeout().is_some_and(|due| due <= at(0)));
+        tick_flushed(&mut side, 5);
+        assert_eq!(side.connection.poll_timeout(), Some(at(25)));
+        assert_eq!(tick_flushed(&mut side, 24), None);
+        assert_eq!(tick_flushed(&mut side, 25), Some(Timeout::Pong));
+    }
+}
+
+#[test]
+fn a_ping_with_a_payload_of_the_caller_has_no_deadline() {
+    let mut side = Side::server();
+    side.tick(at(0));
+    side.send_ping(b"hello?");
+    tick_flushed(&mut side, 0);
+    assert_eq!(side.connection.poll_timeout(), None);
+    assert_eq!(tick_flushed(&mut side, 1_000_000), None);
+}
+
+// Round-trip time
+
+#[test]
+fn the_round_trip_of_a_ping_of_the_caller_is_measured() {
+    for role in ROLES {
+        let mut side = Side::of(role);
+        side.tick(at(0));
+        assert_eq!(side.connection.round_trip(), None);
+        side.connection.ping(&mut side.output).unwrap();
+        tick_flushed(&mut side, 5);
+        side.receive(&to(role, FIN | PONG, &numbered(1)));
+        tick_flushed(&mut side, 8);
+        assert_eq!(side.connection.round_trip(), Some(secs(3)));
+    }
+}
+
+#[test]
+fn the_round_trip_of_a_ping_of_the_keepalive_is_measured() {
+    // As documented: a call when a deadline comes, and after each batch of input.
+    for role in ROLES {
+        let mut side = Side::of_with(role, pinging());
+        side.tick(at(0));
+        let mut now = 0;
+        while side.output.is_empty() {
+            now += 10;
+            side.tick(at(now));
+        }
+        side.output.clear();
+        while side.connection.poll_timeout().is_some_and(|due| due <= at(now)) {
+            side.tick(at(now));
+        }
+        side.receive(&to(role, FIN | PONG, &numbered(1)));
+        side.tick(at(32));
+        assert_eq!(side.connection.round_trip(), Some(secs(2)));
+    }
+}
+
+#[test]
+fn a_round_trip_whose_beginning_nobody_noticed_is_not_claimed() {
+    for role in ROLES {
+        let mut side = Side::of(role);
+        side.tick(at(0));
+        side.connection.ping(&mut side.output).unwrap();
+        side.receive(&to(role, FIN | PONG, &numbered(1)));
+        tick_flushed(&mut side, 7);
+        assert_eq!(side.connection.round_trip(), None);
+        assert_eq!(side.connection.poll_timeout(), None, "but it was answered");
+    }
+}
+
+#[test]
+fn only_the_pong_of_the_newest_ping_gives_a_round_trip() {
+    let mut side = Side::server();
+    side.tick(at(0));
+    side.connection.ping(&mut side.output).unwrap();
+    tick_flushed(&mut side, 0);
+    side.connection.ping(&mut side.output).unwrap();
+    tick_flushed(&mut side, 1);
+    for payload in [numbered(1), numbered(3), vec![], b"other".to_vec()] {
+        side.receive(&to(Role::Server, FIN | PONG, &payload));
+        tick_flushed(&mut side, 2);
+        assert_eq!(side.connection.round_trip(), None, "{payload:?}");
+    }
+    side.receive(&to(Role::Server, FIN | PONG, &numbered(2)));
+    tick_flushed(&mut side, 4);
+    assert_eq!(side.connection.round_trip(), Some(secs(3)));
+    side.receive(&to(Role::Server, FIN | PONG, &numbered(2)));
+    tick_flushed(&mut side, 9);
+    assert_eq!(side.connection.round_trip(), Some(secs(3)), "the same pong again tells nothing");
+}
+
+#[test]
+fn the_round_trip_across_the_pair_is_the_time_that_passed() {
+    let mut pair = Pair::new();
+    pair.client.connection.ping(&mut pair.client.output).unwrap();
+    pair.flush();
+    pair.advance(Duration::from_millis(0));
+    pair.advance(Duration::from_millis(40));
+    pair.deliver_to_server(usize::MAX);
+    pair.flush();
+    pair.advance(Duration::from_millis(35));
+    pair.deliver_to_client(usize::MAX);
+    pair.advance(Duration::ZERO);
+    assert_eq!(pair.client.connection.round_trip(), Some(Duration::from_millis(75)));
+    assert_eq!(pair.client.heard, [pong(&numbered(1))]);
+}
+
+// Idle timeout
+
+#[test]
+fn silence_closes_the_connection_with_1001() {
+    for role in ROLES {
+        let mut side = Side::of_with(role, idling());
+        side.tick(at(0));
+        assert_eq!(side.connection.poll_timeout(), Some(at(10)));
+        assert_eq!(side.tick(at(9)), None);
+        assert_eq!(side.tick(at(10)), Some(Timeout::Idle));
+        assert_eq!(plain(&side.output), [(0x88, close_body(1001, "nothing received for too long"))]);
+        assert_eq!((side.state(), side.teardown()), (State::Closing, Teardown::Keep));
+        assert_eq!(side.connection.end_cause(), Some(&EndCause::Timeout(Timeout::Idle)));
+        assert_eq!(side.connection.poll_timeout(), Some(at(20)), "now the closing handshake has its time");
+        assert_eq!(side.tick(at(11)), None, "it is said once");
+        assert_eq!(side.tick(at(20)), Some(Timeout::Close));
+        assert_eq!(side.connection.end_cause(), Some(&EndCause::Timeout(Timeout::Idle)));
+    }
+}
+
+#[test]
+fn what_we_send_does_not_make_the_peer_less_idle() {
+    let mut side = Side::server_with(idling());
+    side.tick(at(0));
+    for second in 1..10 {
+        side.send_text("anyone?");
+        assert_eq!(tick_flushed(&mut side, second), None);
+    }
+    assert_eq!(tick_flushed(&mut side, 10), Some(Timeout::Idle));
+}
+
+#[test]
+fn a_peer_that_sends_a_byte_in_time_is_not_idle() {
+    let mut side = Side::server_with(idling());
+    side.tick(at(0));
+    for second in (9..900).step_by(9) {
+        side.receive(&to(Role::Server, FIN | PONG, b""));
+        assert_eq!(side.tick(at(second)), None);
+        assert_eq!(side.connection.poll_timeout(), Some(at(second + 10)));
+    }
+}
+
+#[test]
+fn an_idle_pair_closes_cleanly() {
+    for role in ROLES {
+        let (client, server) = match role {
+            Role::Client => (idling(), Config::default()),
+            Role::Server => (Config::default(), idling()),
+        };
+        let mut pair = Pair::with(client, server);
+        pair.advance(secs(10));
+        pair.obey_teardown();
+        assert_eq!(pair.states(), (State::Closed, State::Closed));
+        assert_eq!(pair.hung_up, [Role::Server, Role::Client]);
+        assert_eq!(pair.peer_of(role).connection.end_cause(), Some(&EndCause::Remote));
+        assert_eq!(pair.side(role).connection.close_code(), Some(CloseCode::GOING_AWAY));
+    }
+}
+
+// Message timeout
+
+#[test]
+fn a_message_that_takes_too_long_closes_the_connection_with_1008() {
+    for role in ROLES {
+        for begun in [to(role, TEXT, b"open"), head_to(role, FIN | BINARY, 5), vec![FIN | TEXT]] {
+            let mut side = Side::of_with(role, impatient());
+            side.tick(at(0));
+            assert_eq!(side.connection.poll_timeout(), None, "no message, no deadline");
+            side.receive(&begun);
+            side.tick(at(3));
+            assert_eq!(side.connection.poll_timeout(), Some(at(13)));
+            assert_eq!(side.tick(at(12)), None);
+            assert_eq!(side.tick(at(13)), Some(Timeout::Message));
+            assert_eq!(plain(&side.output), [(0x88, close_body(1008, "message took too long to arrive"))]);
+            assert_eq!(side.connection.end_cause(), Some(&EndCause::Timeout(Timeout::Message)));
+            assert_eq!(side.state(), State::Closing);
+        }
+    }
+}
+
+#[test]
+fn neither_fragments_nor_control_frames_give_a_message_more_time() {
+    for role in ROLES {
+        let mut side = Side::of_with(role, impatient());
+        side.receive(&to(role, TEXT, b"slowly"));
+        for second in 0..10 {
+            side.receive(&to(role, CONTINUATION, b"."));
+            side.receive(&to(role, FIN | PING, b""));
+            assert_eq!(side.tick(at(second)), None);
+        }
+        assert_eq!(side.tick(at(10)), Some(Timeout::Message));
+    }
+}
+
+#[test]
+fn each_message_has_its_own_time() {
+    for role in ROLES {
+        let mut side = Side::of_with(role, impatient());
+        side.tick(at(0));
+        for n in 0..50 {
+            side.receive(&to(role, TEXT, b"in "));
+            assert_eq!(side.tick(at(n * 9)), None);
+            // One ends and the next begins between two looks at the clock.
+            side.receive(&to(role, FIN | CONTINUATION, b"time"));
+        }
+        assert_eq!(side.tick(at(1000)), None, "none is open");
+        assert_eq!(side.connection.poll_timeout(), None);
+        assert_eq!(side.heard.len(), 50);
+    }
+}
+
+#[test]
+fn the_time_of_a_message_is_not_that_of_a_control_frame_before_it() {
+    for role in ROLES {
+        let mut side = Side::of_with(role, impatient());
+        side.tick(at(0));
+        let slow_ping = to(role, FIN | PING, b"slow");
+        side.receive(&slow_ping[..3]);
+        side.tick(at(0));
+        side.receive(&slow_ping[3..]);
+        side.receive(&to(role, TEXT, b"just begun"));
+        assert_eq!(side.tick(at(9)), None);
+        assert_eq!(side.tick(at(10)), None, "the message began 1 s ago");
+        assert_eq!(side.tick(at(19)), Some(Timeout::Message));
+    }
+}
+
+// Lifetime
+
+#[test]
+fn a_connection_of_its_longest_age_closes_with_1001_whatever_goes_on() {
+    for role in ROLES {
+        let mut side = Side::of_with(role, config(|config| config.lifetime = Some(secs(100))));
+        side.tick(at(50));
+        for second in 50..150 {
+            side.receive(&to(role, FIN | TEXT, b"busy"));
+            assert_eq!(side.tick(at(second)), None);
+            assert_eq!(side.connection.poll_timeout(), Some(at(150)));
+        }
+        assert_eq!(side.tick(at(150)), Some(Timeout::Lifetime));
+        assert_eq!(plain(&side.output), [(0x88, close_body(1001, "connection reached its longest lifetime"))]);
+        assert_eq!(side.connection.end_cause(), Some(&EndCause::Timeout(Timeout::Lifetime)));
+        assert_eq!(side.state(), State::Closing);
+    }
+}
+
+#[test]
+fn messages_that_are_on_their_way_at_a_deadline_are_still_received() {
+    let mut pair = Pair::with(Config::default(), config(|config| config.lifetime = Some(secs(100))));
+    pair.client.send_text("on its way");
+    pair.flush();
+    pair.advance(secs(100));
+    pair.obey_teardown();
+    assert_eq!(pair.server.heard[0], text("on its way"));
+    assert_eq!(pair.client.connection.close_code(), Some(CloseCode::GOING_AWAY));
+}
+
+// What does not matter any more
+
+#[test]
+fn once_closing_only_the_deadline_of_the_closing_handshake_counts() {
+    for role in ROLES {
+        let mut side = Side::of_with(
+            role,
+            config(|config| {
+                config.ping_interval = Some(secs(1));
+                config.pong_timeout = Some(secs(1));
+                config.idle_timeout = Some(secs(2));
+                config.message_timeout = Some(secs(2));
+                config.lifetime = Some(secs(3));
+            }),
+        );
+        side.tick(at(0));
+        side.receive(&to(role, TEXT, b"open"));
+        side.close(CloseCode::NORMAL, "");
+        side.tick(at(0));
+        side.output.clear();
+        assert_eq!(side.connection.poll_timeout(), Some(at(10)));
+        for second in 1..10 {
+            assert_eq!(side.tick(at(second)), None);
+        }
+        assert_eq!(side.output, [], "no ping after our Close");
+        assert_eq!(side.tick(at(10)), Some(Timeout::Close));
+    }
+}
+
+#[test]
+fn a_closed_connection_whose_transport_ended_has_no_deadline() {
+    for role in ROLES {
+        let mut side = Side::of_with(role, everything());
+        side.tick(at(0));
+        side.connection.receive_eof();
+        assert_eq!(side.connection.poll_timeout(), None);
+        assert_eq!(side.tick(at(1_000_000)), None);
+        assert_eq!(side.output, []);
+    }
+}
+
+#[test]
+fn every_deadline_says_in_words_what_it_was() {
+    let all = [Timeout::Handshake, Timeout::Pong, Timeout::Idle, Timeout::Message, Timeout::Lifetime, Timeout::Close];
+    let mut words: Vec<_> = all.iter().map(ToString::to_string).collect();
+    words.dedup();
+    assert_eq!(words.len(), all.len());
+    assert!(words.iter().all(|words| !words.is_empty() && words.len() <= 123));
+}
