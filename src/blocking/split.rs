@@ -4,7 +4,9 @@
 //! blocks or the application runs: events borrow the reading half's buffer, not the engine. One thread at a time
 //! writes. Whoever adds output while another thread writes leaves it to that one, which looks again under the lock
 //! before it stops; so a pong or a Close of the reading half goes out at the next frame boundary of a long message,
-//! and never waits for a lock.
+//! and never waits for a lock. A writer stops when its own bytes are out and somebody else waits who can go on. The
+//! reading half writes only where nobody else does: if the stream is full just then, it blocks until the peer reads, or
+//! until the write timeout of the stream, after which it reads on.
 
 use alloc::sync::Arc;
 use core::time::Duration;
