@@ -118,8 +118,12 @@ impl<S: Transport> Line<S> {
     fn flush(&mut self, link: &mut impl Link<S>) {
         self.tell_time(link);
         // A peer that does not read, now or ever, may still have something to say; if not, reading will tell.
-        while matches!(link.flush(&mut self.stream), Ok(true)) {
+        if matches!(link.flush(&mut self.stream), Ok(true)) {
+            let owed_pong = link.with(|engine| engine.connection.owes_pong());
             self.tell_time(link);
+            if owed_pong {
+                let _ = link.flush(&mut self.stream);
+            }
         }
     }
 
