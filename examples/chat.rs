@@ -1,7 +1,7 @@
 //! A chat with plain threads: what one says, all get. One that reads slowly, or is dead, holds nobody up.
 //!
-//! Each guest has a thread that receives and one that sends, with a short queue between the hall and the sending one. To
-//! speak is to put a message, encoded once, into every queue, which never waits: whoever's queue is full is shown out.
+//! Each guest has a thread that receives, a thread that sends, and a short queue in front of the latter. To speak is to
+//! put a message, encoded once, into every queue, which never waits: whoever's queue is full is shown out.
 //!
 //! ```sh
 //! cargo run --example chat                         # on 127.0.0.1:9001, or [--addr] HOST:PORT
@@ -12,7 +12,7 @@ use core::time::Duration;
 use std::collections::HashMap;
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::ExitCode;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::{env, io, thread};
 
@@ -20,7 +20,7 @@ use sockeye::blocking::{Acceptor, Error, Receiver};
 use sockeye::{Config, PreparedMessage};
 
 /// Messages that may wait for one guest.
-const QUEUE: usize = 64;
+const QUEUE: usize = 256;
 
 /// The guests, each by number.
 #[derive(Default)]
@@ -30,7 +30,14 @@ impl Hall {
     /// Says something to all.
     fn say(&self, text: String) {
         let message = PreparedMessage::new(text); // the frame is encoded here, once; clones share it
-        self.guests().retain(|_, guest| guest.queue.try_send(message.clone()).is_ok());
+        self.guests().retain(|_, guest| match guest.queue.try_send(message.clone()) {
+            Ok(()) => true,
+            Err(TrySendError::Disconnected(_)) => false, // is leaving
+            Err(TrySendError::Full(_)) => {
+                let _ = guest.stream.shutdown(Shutdown::Both); // wakes both threads, whatever they are stuck in
+                false
+            }
+        });
     }
 
     fn enter(&self, number: u64, guest: Guest) {
@@ -53,16 +60,10 @@ struct Guest {
     stream: TcpStream,
 }
 
-impl Drop for Guest {
-    /// Shows the guest out: that ends both threads, even where one is stuck in a write that nobody reads.
-    fn drop(&mut self) {
-        let _ = self.stream.shutdown(Shutdown::Both);
-    }
-}
-
 /// Lets one guest take part, from the opening handshake to the end.
 fn welcome(number: u64, stream: TcpStream, acceptor: &Acceptor, hall: &Hall) -> Result<(), Error> {
     stream.set_nodelay(true)?;
+    stream.set_write_timeout(Some(Duration::from_secs(5)))?; // for a guest who closes and reads nothing any more
     let handle = stream.try_clone()?;
     let (mut receiver, sender) = acceptor.accept(stream)?.split()?;
 

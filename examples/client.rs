@@ -24,7 +24,7 @@ fn talk(socket: WebSocket<TcpStream>) -> Result<(), Box<dyn Error>> {
         print(&message)?;
     }
     if let Some(close) = sender.peer_close() {
-        eprintln!("closed: {} {}", close.code(), close.reason());
+        eprintln!("{}", format!("closed: {} {}", close.code(), close.reason()).trim_end());
     }
     Ok(())
 }

@@ -22,7 +22,7 @@ use sockeye::{Assembler, Config, Connection, EndCause, Received, State, Teardown
 /// Serves one connection from its first byte to its last.
 fn serve(mut stream: TcpStream) -> Result<(), Box<dyn Error>> {
     let origin = Instant::now(); // any origin will do, but one for all times
-    let mut buffer = vec![0; 16 * 1024]; // events are lent from it, so everything in it is received before the next read
+    let mut buffer = vec![0; 16 * 1024]; // messages are lent from it: all of it is received before the next read
     let mut output = Vec::new();
     stream.set_write_timeout(Some(Duration::from_secs(10)))?; // the engine's deadlines cannot interrupt a write
 
@@ -35,7 +35,7 @@ fn serve(mut stream: TcpStream) -> Result<(), Box<dyn Error>> {
     let mut connection = Connection::server(Config::default());
     let mut assembler = Assembler::new(Config::default()); // puts messages together that come in pieces
     loop {
-        // 1. Receive until every byte was taken. Pings and Closes are answered by the engine: the replies are in the output.
+        // 1. Receive until every byte was taken. The engine answers pings and Closes: its replies are in the output.
         let mut input = &mut buffer[..filled];
         loop {
             match connection.receive_message(&mut input, &mut assembler, &mut output) {
@@ -54,9 +54,14 @@ fn serve(mut stream: TcpStream) -> Result<(), Box<dyn Error>> {
         //    passed, is added to the output.
         connection.handle_timeout(origin.elapsed().into(), &mut output);
 
-        // 3. Write.
+        // 3. Write. A pong that was held back because so much was waiting is added when the time is told again.
         stream.write_all(&output)?;
         output.clear();
+        if connection.owes_pong() {
+            connection.handle_timeout(origin.elapsed().into(), &mut output);
+            stream.write_all(&output)?;
+            output.clear();
+        }
 
         // 4. Do with the transport what the state asks for.
         match connection.teardown() {

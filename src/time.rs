@@ -88,7 +88,8 @@ pub enum Timeout {
     Message,
     /// The connection reached its age: [`Config::lifetime`](crate::Config::lifetime).
     Lifetime,
-    /// The closing handshake took too long: [`Config::close_timeout`](crate::Config::close_timeout).
+    /// The closing handshake took too long: [`Config::close_timeout`](crate::Config::close_timeout). Who or what began
+    /// it is what [`Connection::end_cause`](crate::Connection::end_cause) says.
     Close,
 }
 

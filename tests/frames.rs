@@ -604,6 +604,12 @@ fn no_whole_message_is_promised_where_another_thing_comes_next() {
     server.receive(&message[..1]);
     assert_ne!(server.connection.peek(&message[1..]), sockeye::Next::Message);
     assert_eq!(server.receive(&message[1..]), [text("whole")]);
+
+    // The rest of a frame that looks like a message by itself: the header was cut after its first byte.
+    let message = masked_with([0x80, 1, 2, 3], FIN | BINARY, b"x");
+    server.receive(&message[..1]);
+    assert_eq!(message[1..3], [0x81, 0x80]);
+    assert_ne!(server.connection.peek(&message[1..]), sockeye::Next::Message);
 }
 
 #[test]
@@ -715,7 +721,7 @@ fn the_halves_of_a_connection_go_on_where_it_was_split() {
         while let Some(event) = server.connection.receive(&mut input, &mut server.output).unwrap() {
             seen.push_str(&text_of(&event));
         }
-        let (mut receiver, mut sender) = server.connection.split();
+        let (mut receiver, mut sender, _) = server.connection.split();
         let mut input = &mut tail[..];
         while let Some(event) = receiver.receive(&mut input).unwrap() {
             seen.push_str(&text_of(&event));
@@ -732,7 +738,7 @@ fn the_halves_of_a_connection_go_on_where_it_was_split() {
 
 #[test]
 fn the_halves_pass_what_is_owed_as_values() {
-    let (mut receiver, mut sender) = Connection::server(Config::default()).split();
+    let (mut receiver, mut sender, _) = Connection::server(Config::default()).split();
     let mut bytes = [masked(FIN | PING, b"ping"), masked(FIN | PONG, b""), masked(FIN | CLOSE, b"\x03\xe9")].concat();
     let (mut input, mut output) = (&mut bytes[..], Vec::new());
     while let Some(event) = receiver.receive(&mut input).unwrap() {
@@ -748,7 +754,7 @@ fn the_halves_pass_what_is_owed_as_values() {
 
 #[test]
 fn a_receiving_half_that_fails_owes_a_close_with_its_code() {
-    let (mut receiver, mut sender) = Connection::server(Config::default()).split();
+    let (mut receiver, mut sender, _) = Connection::server(Config::default()).split();
     let mut bytes = masked(FIN | TEXT, b"\xff");
     let error = receiver.receive(&mut &mut bytes[..]).unwrap_err();
     assert_eq!(receiver.state(), sockeye::Receiving::Failed);
@@ -759,8 +765,18 @@ fn a_receiving_half_that_fails_owes_a_close_with_its_code() {
 }
 
 #[test]
+fn a_receiving_half_cannot_fail_after_the_close_of_the_peer() {
+    let (mut receiver, _, _) = Connection::server(Config::default()).split();
+    receiver.receive(&mut &mut masked(FIN | CLOSE, b"")[..]).unwrap();
+    receiver.fail(ProtocolError::InvalidUtf8);
+    receiver.receive_eof();
+    assert_eq!(receiver.state(), sockeye::Receiving::Closed);
+    assert_eq!(receiver.receive(&mut &mut masked(FIN | TEXT, b"x")[..]), Ok(None));
+}
+
+#[test]
 fn a_receiving_half_whose_input_ends_is_lost() {
-    let (mut receiver, _) = Connection::server(Config::default()).split();
+    let (mut receiver, _, _) = Connection::server(Config::default()).split();
     receiver.receive(&mut &mut masked(FIN | TEXT, b"x")[..]).unwrap();
     receiver.receive_eof();
     assert_eq!(receiver.state(), sockeye::Receiving::Lost);

@@ -94,7 +94,8 @@ fn every_method_of_a_connection_has_its_signature() {
     let _: fn(&mut Connection, &[u8], &mut Vec<u8>) -> Result<(), SendError> = Connection::send_pong;
     let _: fn(&mut Connection, Close, &mut Vec<u8>) -> Result<(), SendError> = Connection::close;
     let _: fn(&mut Connection, Instant, &mut Vec<u8>) -> Option<Timeout> = Connection::handle_timeout;
-    let _: fn(Connection) -> (Receiver, Sender) = Connection::split;
+    let _: fn(Connection) -> (Receiver, Sender, Option<Reply>) = Connection::split;
+    let _: fn(&Connection) -> bool = Connection::owes_pong;
     let _: fn(&Connection) -> Option<Instant> = Connection::poll_timeout;
     let _: fn(&Connection) -> State = Connection::state;
     let _: fn(&Connection) -> Teardown = Connection::teardown;

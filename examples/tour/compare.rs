@@ -74,15 +74,13 @@ pub(crate) fn chapter(page: &mut Page<impl Write>) -> Result<(), Error> {
     assert_eq!(bills.each_ref().map(|bill| bill.connections), [1, 1, 2 * EACH as u64]);
     assert!(bills[1..].iter().all(|bill| bill.bytes() > 5 * bills[0].bytes()));
 
-    page.section(
-        "Beside HTTP",
-        &format!("{EACH} messages each way, {payload} bytes of payload; handshake and close included."),
-    )?;
+    let gist = format!("{EACH} messages each way, {payload} bytes: over a WebSocket, and as HTTP requests.");
+    page.section("Beside HTTP", &gist)?;
     page.bills(&bills)?;
     page.text(&[
-        "HTTP at its best: each poll finds news, none comes back empty. HTTP/2 would pack the header",
-        "fields, and still ask for each message. TCP's own bytes are not counted. It is loopback: over a",
-        "network, each request in turn waits for a round trip. Meanwhile our connection stayed open.",
+        "Handshake and close are counted, TCP's own bytes are not. It is HTTP at its best: each poll",
+        "finds news. HTTP/2 would pack the header fields, and still ask for each message. And this is",
+        "loopback: over a network, each request in turn waits for a round trip.",
     ])?;
     Ok(())
 }

@@ -70,13 +70,9 @@ impl<W: Write> Page<W> {
     /// Frames as arrows between the two sides, with the time of each and its bytes.
     pub(crate) fn timeline(&mut self, frames: &[Frame]) -> io::Result<()> {
         let start = frames.first().map_or(Duration::ZERO, |frame| frame.at);
-        writeln!(
-            self.out,
-            "  {FAINT}{:>10}{FAINT:#}  {CLIENT}client{CLIENT:#}{:w$}{SERVER}server{SERVER:#}  {FAINT}payload+header{FAINT:#}",
-            "time",
-            "",
-            w = WIRE - 8,
-        )?;
+        let gap = " ".repeat(WIRE - 8);
+        write!(self.out, "  {FAINT}{:>10}{FAINT:#}  {CLIENT}client{CLIENT:#}{gap}", "time")?;
+        writeln!(self.out, "{SERVER}server{SERVER:#}  {FAINT}payload+header{FAINT:#}")?;
         for frame in frames {
             let bytes = format!("{:>7}+{}", frame.payload.len(), frame.header_len);
             self.arrow(&format!("{:>10}", time(frame.at - start)), frame, &bytes)?;
@@ -92,10 +88,8 @@ impl<W: Write> Page<W> {
             Party::Client => (CLIENT, format!("── {label} {shaft}▶ ")),
             Party::Server => (SERVER, format!(" ◀{shaft} {label} ──")),
         };
-        writeln!(
-            self.out,
-            "  {FAINT}{left}{FAINT:#}  {CLIENT}│{CLIENT:#}{style}{arrow}{style:#}{SERVER}│{SERVER:#}  {FAINT}{right}{FAINT:#}"
-        )
+        write!(self.out, "  {FAINT}{left}{FAINT:#}  {CLIENT}│{CLIENT:#}{style}{arrow}{style:#}")?;
+        writeln!(self.out, "{SERVER}│{SERVER:#}  {FAINT}{right}{FAINT:#}")
     }
 
     pub(crate) fn sides(&mut self, client: &Side, server: &Side) -> io::Result<()> {
@@ -150,7 +144,7 @@ impl<W: Write> Page<W> {
         Ok(())
     }
 
-    /// The closing handshake: frames, and the states of client and server once each was sent and received as far as shown.
+    /// The closing handshake: its frames, each with the states of client and server right after it was sent.
     pub(crate) fn closing(
         &mut self,
         open: State,
@@ -179,7 +173,7 @@ impl<W: Write> Page<W> {
         for (command, what) in [
             ("echo_server", "the server of the README"),
             ("client ws://127.0.0.1:9001", "talk to it from another terminal"),
-            ("chat", "many guests, plain threads; talk to it with two clients"),
+            ("chat", "plain threads; join it with two clients"),
             ("streaming", "one message of any size in flat memory"),
             ("sans_io", "the bare loop: the engine without our adapter"),
         ] {

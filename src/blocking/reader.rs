@@ -113,11 +113,12 @@ impl<S: Transport> Line<S> {
         self.stream
     }
 
-    /// Tells the time and writes what is queued; then again, for a ping's time runs from when it was written.
+    /// Tells the time and writes what is queued; then again, for a ping's time runs from when it was written, and a pong
+    /// that was held back may have room now.
     fn flush(&mut self, link: &mut impl Link<S>) {
         self.tell_time(link);
         // A peer that does not read, now or ever, may still have something to say; if not, reading will tell.
-        if matches!(link.flush(&mut self.stream), Ok(true)) {
+        while matches!(link.flush(&mut self.stream), Ok(true)) {
             self.tell_time(link);
         }
     }

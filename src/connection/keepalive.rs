@@ -100,7 +100,7 @@ impl Keepalive {
             self.closing_since = Some(now);
             return Some(Due::Expired(timeout));
         }
-        if self.ping_from().is_some_and(|from| passed(now, from, config.ping_interval)) {
+        if self.ping_from(config).is_some_and(|from| passed(now, from, config.ping_interval)) {
             self.last_ping = now;
             let number = self.next_ping();
             if let Some(ping) = &mut self.ping {
@@ -130,7 +130,7 @@ impl Keepalive {
             (self.message.map(|(since, _)| since), config.message_timeout),
             (Some(self.last_received), config.idle_timeout),
             (Some(started), config.lifetime),
-            (self.ping_from(), config.ping_interval),
+            (self.ping_from(config), config.ping_interval),
         ]
         .into_iter()
         .filter_map(|(since, limit)| Some(since? + limit?))
@@ -211,11 +211,11 @@ impl Keepalive {
         }
     }
 
-    /// From when the time to the next ping runs; `None` while one is waiting for a sign of life.
-    fn ping_from(&self) -> Option<Instant> {
-        match self.pong_since() {
-            Some(_) => None,
-            None => Some(self.last_received.max(self.last_ping)),
+    /// From when the time to the next ping runs; `None` while a deadline waits for a sign of life.
+    fn ping_from(&self, config: &Config) -> Option<Instant> {
+        match (self.pong_since(), config.pong_timeout) {
+            (Some(_), Some(_)) => None,
+            (Some(_), None) | (None, _) => Some(self.last_received.max(self.last_ping)),
         }
     }
 
