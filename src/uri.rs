@@ -2,6 +2,7 @@
 
 use alloc::string::{String, ToString};
 use core::fmt;
+use core::net::Ipv6Addr;
 
 use http::Uri;
 use thiserror::Error;
@@ -86,13 +87,21 @@ impl core::str::FromStr for WsUri {
         if host.is_empty() {
             return Err(UriError::Host);
         }
-        let given = authority.as_str().get(host.len()..).and_then(|rest| rest.strip_prefix(':'));
-        let port = match given {
-            None | Some("") => 80,
-            Some(digits) => digits.parse().ok().filter(|&port| port != 0).ok_or(UriError::Port)?,
+        // RFC 3986 §3.2.2: what stands in brackets is an IPv6 address.
+        let name = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+            Some(address) if address.parse::<Ipv6Addr>().is_ok() => address,
+            Some(_) => return Err(UriError::Host),
+            None => host,
+        };
+        let port = match authority.as_str().get(host.len()..) {
+            None | Some("" | ":") => 80,
+            Some(given) => {
+                let digits = given.strip_prefix(':').filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+                digits.and_then(|digits| digits.parse().ok()).filter(|&port| port != 0).ok_or(UriError::Port)?
+            }
         };
         Ok(Self {
-            host: host.trim_start_matches('[').trim_end_matches(']').into(),
+            host: name.into(),
             port,
             authority: if port == 80 { host.into() } else { alloc::format!("{host}:{port}") },
             target: match uri.query() {
@@ -168,6 +177,11 @@ mod tests {
         assert_eq!(parts("ws://me:pw@example.com/"), Err(UriError::UserInfo));
         assert_eq!(parts("ws://example.com:0/"), Err(UriError::Port));
         assert_eq!(parts("ws://example.com:65536/"), Err(UriError::Port));
+        assert_eq!(parts("ws://example.com:+80/"), Err(UriError::Port));
+        assert!(parts("ws://[::1]x:80/").is_err());
+        assert!(parts("ws://[::1/").is_err());
+        assert!(parts("ws://[a]/").is_err());
+        assert!(parts("ws://a:1:2/").is_err());
         assert!(matches!(parts("ws:///path"), Err(UriError::Invalid { .. } | UriError::Host)));
         assert!(matches!(parts("ws://exa mple.com/"), Err(UriError::Invalid { .. })));
         assert!(matches!(parts("ws://example.com/a\r\nb"), Err(UriError::Invalid { .. })));
