@@ -68,7 +68,8 @@ pub enum Assembly<'b> {
 }
 
 impl Assembler {
-    /// Creates an assembler with the limit of a configuration; it holds no memory until a message comes in pieces.
+    /// Creates an assembler with the limit of a configuration, that of the connection that feeds it; it holds no memory
+    /// until a message comes in pieces.
     #[must_use]
     pub fn new(config: impl Into<Arc<Config>>) -> Self {
         let config: Arc<Config> = config.into();

@@ -46,7 +46,18 @@
 //! # Deadlines
 //!
 //! Those of the [`Config`] are kept by the read timeout of the stream, if it has one; one that the caller set is kept to,
-//! too. A write that blocks is not interrupted: set a write timeout on the stream.
+//! too. They are looked at while something receives, and pings are answered then: a connection on which nobody
+//! receives keeps no deadline and looks dead to its peer.
+//!
+//! A write that blocks is not interrupted: set a write timeout on the stream. When it passes, the stream counts as one
+//! that does not block: the send that met it has taken its message and says `Ok`, and a later one that finds no room
+//! fails with [`Error::is_would_block`].
+//!
+//! # The end
+//!
+//! Dropping a connection, or the last of its halves, closes the stream and sends no Close, which the peer reports as
+//! 1006. Call [`WebSocket::close`] and receive until `None`; from another thread, [`WebSocket::split`] and
+//! [`Sender::close`].
 
 mod accept;
 mod connect;
@@ -174,8 +185,9 @@ impl<S: Transport> WebSocket<S> {
 
     /// Receives the next piece of a message, as it arrived, and lends it; `None` after a clean close.
     ///
-    /// The message may be of any size, and [`Config::max_frame_size`] is the only limit that holds. Receive a message to
-    /// its end in the way that you began it.
+    /// The message may be of any size: [`Config::max_frame_size`] and [`Config::max_fragments`] hold, and
+    /// [`Config::max_message_size`] does not. Receive a message to its end (until [`Chunk::is_last`]) in the way that you
+    /// began it: [`Self::receive`] in the middle of one gives a message that nobody sent.
     ///
     /// # Errors
     ///
@@ -197,8 +209,8 @@ impl<S: Transport> WebSocket<S> {
     ///
     /// # Errors
     ///
-    /// [`Error::Send`] if it cannot be sent; [`Error::Io`] if the stream failed, or if it does not block and has no room for what was
-    /// queued before: then the message was not taken.
+    /// [`Error::Send`] if it cannot be sent; [`Error::Io`] if the stream failed, or if it does not block and has no room
+    /// for what was queued before: then the message was not taken.
     pub fn send<'m>(&mut self, message: impl Into<MessageRef<'m>>) -> Result<(), Error> {
         let mut rest = message.into();
         let fragment_size = self.direct.engine.connection.config().fragment_size.max(1);
@@ -296,7 +308,9 @@ impl<S: Transport> WebSocket<S> {
         self.write()
     }
 
-    /// Splits the connection into halves for two threads. The sending half can be cloned.
+    /// Splits the connection into halves for two threads. The sending half can be cloned. Keep a handle to the stream
+    /// itself (`try_clone`) if you need one: the halves do not give it back, and the stream stays open while one of them
+    /// is there.
     ///
     /// ```no_run
     /// # fn run(stream: std::net::TcpStream) -> Result<(), sockeye::blocking::Error> {
@@ -316,7 +330,8 @@ impl<S: Transport> WebSocket<S> {
         split::split(self.reader, self.direct.engine, self.subprotocol)
     }
 
-    /// Gives the stream back, with the read timeout that it came with. What was read and not received, or queued and not written, is lost.
+    /// Gives the stream back, with the read timeout that it came with. What was read and not received, or queued and not
+    /// written, is lost.
     pub fn into_inner(self) -> S {
         self.reader.line.into_stream()
     }
@@ -326,7 +341,8 @@ impl<S: Transport> WebSocket<S> {
         &self.reader.line.stream
     }
 
-    /// Returns the subprotocol that the opening handshake agreed on.
+    /// Returns the subprotocol that the opening handshake agreed on, if this connection made it: `None` after
+    /// [`Self::resume`], [`Self::server`] and [`Self::client`], whose caller has the response.
     #[must_use]
     pub fn subprotocol(&self) -> Option<&str> {
         self.subprotocol.as_deref()
@@ -338,7 +354,8 @@ impl<S: Transport> WebSocket<S> {
         self.direct.engine.connection.state()
     }
 
-    /// Returns the close code of the connection once it is closed (RFC 6455 §7.1.5).
+    /// Returns the close code of the connection once it is closed (RFC 6455 §7.1.5): that of the peer's Close, or 1006 if
+    /// none came, as when it was we who failed the connection; then see [`Self::end_cause`].
     #[must_use]
     pub fn close_code(&self) -> Option<CloseCode> {
         self.direct.engine.connection.close_code()

@@ -13,21 +13,31 @@ use crate::handshake::{Acceptance, Rejection, Response, ServerConfig, ServerHand
 /// Accepts connections as a server.
 ///
 /// ```no_run
-/// use std::net::TcpListener;
-/// use sockeye::blocking::Acceptor;
+/// use std::net::{TcpListener, TcpStream};
+/// use std::thread;
+/// use sockeye::blocking::{Acceptor, Error};
 /// use sockeye::handshake::Rejection;
 ///
-/// let acceptor = Acceptor::default();
-/// for stream in TcpListener::bind("127.0.0.1:0")?.incoming() {
-///     let mut socket = acceptor.accept_with(stream?, |acceptance| {
+/// fn serve(acceptor: &Acceptor, stream: TcpStream) -> Result<(), Error> {
+///     stream.set_nodelay(true)?; // as `Connector::connect` does for a client
+///     let mut socket = acceptor.accept_with(stream, |acceptance| {
 ///         match acceptance.request().path() {
-///             "/chat" => Ok(acceptance.respond()),
+///             "/chat" => Ok(acceptance.select_subprotocol(&["chat.v2"]).header("Server", "sockeye")?.respond()),
 ///             _ => Err(Rejection::new(404)?),
 ///         }
 ///     })?;
 ///     socket.send("welcome")?;
+///     while socket.receive()?.is_some() {}
+///     Ok(())
 /// }
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+///
+/// let acceptor = Acceptor::default();
+/// for stream in TcpListener::bind("127.0.0.1:0")?.incoming() {
+///     let (acceptor, stream) = (acceptor.clone(), stream?);
+///     // A client that is refused, or slow with its request, must hold up nobody else.
+///     thread::spawn(move || serve(&acceptor, stream).unwrap_or_else(|error| eprintln!("{error}")));
+/// }
+/// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
@@ -50,7 +60,8 @@ impl Acceptor {
     }
 
     /// Accepts a connection on a stream, or not, as `decide` says: it sees the request, picks a subprotocol and adds header
-    /// fields, or rejects.
+    /// fields, or rejects. What is needed of the request later (its path, a cookie) it copies out: the connection does not
+    /// keep it. This adapter decodes no extension, so do not agree on one here.
     ///
     /// # Errors
     ///

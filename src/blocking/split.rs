@@ -139,7 +139,8 @@ impl<S: Transport> Receiver<S> {
 }
 
 impl<S: Transport> Sender<S> {
-    /// Sends a message, and returns when it was written. See [`WebSocket::send`](super::WebSocket::send).
+    /// Sends a message, and returns when it was written, or when the stream would not take more for now. See
+    /// [`WebSocket::send`](super::WebSocket::send).
     ///
     /// # Errors
     ///

@@ -22,8 +22,9 @@ pub struct Config {
     /// gathered as such. A longer one fails the connection with 1009 when its header has arrived.
     pub max_frame_size: u64,
     /// The longest message that an [`Assembler`](crate::Assembler) puts together, after any extension, in bytes.
-    /// Default 16 MiB. The memory that one connection can be made to hold is this and no more. Chunks that are
-    /// streamed instead are not counted.
+    /// Default 16 MiB. It is all that an assembler can be made to hold. Who drives the engine gives the assembler the same
+    /// configuration as the connection, whose own copy of this limit is not looked at. Chunks that are streamed instead
+    /// are not counted.
     pub max_message_size: usize,
     /// The most frames that one message may come in. Default 131,072. Guards against a message of empty fragments
     /// that never ends; fragments hold no memory beyond their bytes.
@@ -44,7 +45,8 @@ pub struct Config {
     /// written and nothing at all was received for so long after. Any byte is proof of life, not only the pong. Default
     /// 20 seconds.
     pub pong_timeout: Option<Duration>,
-    /// Closes the connection (1001) when nothing was received for so long. Default `None`: off.
+    /// Closes the connection (1001) when nothing was received for so long. Default `None`: off. Pings and pongs count:
+    /// a peer that sends no messages but answers the pings of a shorter `ping_interval` is never idle.
     pub idle_timeout: Option<Duration>,
     /// Closes the connection (1008) when a message that has begun is not complete after so long. Default `None`: off.
     pub message_timeout: Option<Duration>,
