@@ -276,11 +276,12 @@ impl<S: Transport> WebSocket<S> {
     /// As [`Self::send`].
     pub fn ping(&mut self) -> Result<(), Error> {
         self.make_room(ControlPayload::MAX)?;
-        let Engine { connection, output, .. } = &mut self.direct.engine;
-        connection.ping(output)?;
+        // Its time runs from before the write: the pong may be here before that returns.
+        let now = self.reader.line.now();
+        self.direct.engine.connection.ping(&mut self.direct.engine.output)?;
         self.write()?;
-        // The ping is out: its time runs from now.
-        self.reader.line.tell_time(&mut self.direct);
+        let Engine { connection, output, .. } = &mut self.direct.engine;
+        connection.handle_timeout(now, output);
         Ok(())
     }
 

@@ -180,7 +180,7 @@ impl<S: Transport> Line<S> {
         })
     }
 
-    fn now(&self) -> Instant {
+    pub(super) fn now(&self) -> Instant {
         self.origin.elapsed().into()
     }
 }

@@ -223,11 +223,14 @@ impl<S: Transport> Sender<S> {
     /// As [`WebSocket::ping`](super::WebSocket::ping).
     pub fn ping(&self) -> Result<(), Error> {
         let mut shares = self.shared.room(ControlPayload::MAX)?;
+        // Its time runs from before the write: another thread may have received the pong before that returns.
+        let now = self.shared.origin.elapsed().into();
         let Engine { connection, output, .. } = &mut shares.engine;
         connection.ping(output)?;
+        connection.handle_timeout(now, output);
         self.shared.write(shares)?;
-        // The ping is out: its time runs from now.
-        self.shared.lock().tell_time(self.shared.origin);
+        let Engine { connection, output, .. } = &mut self.shared.lock().engine;
+        connection.handle_timeout(now, output); // and now it is out
         Ok(())
     }
 
