@@ -54,9 +54,14 @@ fn serve(mut stream: TcpStream) -> Result<(), Box<dyn Error>> {
         //    passed, is added to the output.
         connection.handle_timeout(origin.elapsed().into(), &mut output);
 
-        // 3. Write.
+        // 3. Write. A pong that was held back because so much was waiting is added when the time is told again.
         stream.write_all(&output)?;
         output.clear();
+        if connection.owes_pong() {
+            connection.handle_timeout(origin.elapsed().into(), &mut output);
+            stream.write_all(&output)?;
+            output.clear();
+        }
 
         // 4. Do with the transport what the state asks for.
         match connection.teardown() {

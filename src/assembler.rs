@@ -172,14 +172,14 @@ impl Assembler {
         }
         match chunk.payload {
             Payload::Text { completed, text } => {
-                self.reserve(text.len() + completed.map_or(0, char::len_utf8))?;
+                self.reserve(text.len() + completed.map_or(0, char::len_utf8), chunk.frame_remaining)?;
                 if let Gathered::Text(gathered) = &mut self.gathered {
                     gathered.extend(completed);
                     gathered.push_str(text);
                 }
             }
             Payload::Binary(bytes) => {
-                self.reserve(bytes.len())?;
+                self.reserve(bytes.len(), chunk.frame_remaining)?;
                 if let Gathered::Binary(gathered) = &mut self.gathered {
                     gathered.extend_from_slice(bytes);
                 }
@@ -202,18 +202,22 @@ impl Assembler {
 
     /// Makes room for `more` bytes that are there, and refuses them where they go beyond the limit.
     ///
-    /// The buffer doubles, so that tiny fragments cost linear time, but never beyond the limit.
-    fn reserve(&mut self, more: usize) -> Result<(), ProtocolError> {
+    /// The buffer doubles, so that tiny fragments cost linear time. Where the sender has `announced` more of the frame, it
+    /// grows faster, but never beyond four times the bytes that are there: what is only announced allocates nothing.
+    fn reserve(&mut self, more: usize, announced: u64) -> Result<(), ProtocolError> {
         let needed = self.len() + more;
         if needed > self.max {
             return Err(ProtocolError::MessageTooBig { len: needed as u64, max: self.max as u64 });
         }
-        let target = |capacity: usize, len: usize| {
-            if needed <= capacity { 0 } else { needed.max(capacity.saturating_mul(2).min(self.max)) - len }
+        let announced = usize::try_from(announced).unwrap_or(usize::MAX);
+        let expected = needed.saturating_add(announced).min(needed.saturating_mul(4));
+        let additional = |capacity: usize, len: usize| match capacity {
+            enough if needed <= enough => 0,
+            short => expected.max(short.saturating_mul(2)).min(self.max) - len,
         };
         match &mut self.gathered {
-            Gathered::Text(text) => text.reserve_exact(target(text.capacity(), text.len())),
-            Gathered::Binary(bytes) => bytes.reserve_exact(target(bytes.capacity(), bytes.len())),
+            Gathered::Text(text) => text.reserve_exact(additional(text.capacity(), text.len())),
+            Gathered::Binary(bytes) => bytes.reserve_exact(additional(bytes.capacity(), bytes.len())),
         }
         Ok(())
     }
@@ -233,7 +237,7 @@ impl Assembler {
         loop {
             step.clear();
             let decoded = decoder.decode(bytes, fin, &mut step, STEP)?;
-            self.reserve(step.len())?;
+            self.reserve(step.len(), 0)?;
             match &mut self.gathered {
                 Gathered::Binary(gathered) => gathered.extend_from_slice(&step),
                 Gathered::Text(gathered) => {

@@ -276,12 +276,12 @@ impl<S: Transport> WebSocket<S> {
     /// As [`Self::send`].
     pub fn ping(&mut self) -> Result<(), Error> {
         self.make_room(ControlPayload::MAX)?;
-        // Its time runs from before the write: the pong may be here before that returns.
-        let now = self.reader.line.now();
-        self.direct.engine.connection.ping(&mut self.direct.engine.output)?;
-        self.write()?;
         let Engine { connection, output, .. } = &mut self.direct.engine;
-        connection.handle_timeout(now, output);
+        connection.ping(output)?;
+        // It goes out between these two: what its round trip is counted from, and what its deadline is.
+        self.reader.line.tell_time(&mut self.direct);
+        self.write()?;
+        self.reader.line.tell_time(&mut self.direct);
         Ok(())
     }
 

@@ -43,6 +43,8 @@ use crate::time::{Instant, Timeout};
 /// appends to `output`, which the caller writes to the transport whenever it likes and then clears. Replies to pings
 /// and Closes are appended by themselves. See the [crate's documentation](crate) for the loop.
 ///
+/// A connection takes less than 600 bytes where it lies, and none elsewhere but its share of the configuration.
+///
 /// ```
 /// use sockeye::{Assembler, Config, Connection, MessageRef, Received};
 ///
@@ -114,7 +116,8 @@ impl Connection {
         }
     }
 
-    /// Lets a negotiated extension encode what is sent and own reserved bits of what is received (RFC 6455 §9).
+    /// Lets a negotiated extension encode what is sent and own reserved bits of what is received (RFC 6455 §9). It takes
+    /// the place of one that was there before.
     ///
     /// The other direction belongs to the assembler: [`Assembler::extend`].
     pub fn extend(&mut self, rsv: Rsv, encoder: Box<dyn Encoder>) {
@@ -196,7 +199,8 @@ impl Connection {
     }
 
     /// Appends a whole message: a `&str` is text, a `&[u8]` is binary. One longer than [`Config::fragment_size`] goes
-    /// out in fragments.
+    /// out in fragments, all of which are appended at once. To let control frames in between as these come up, send the
+    /// parts that [`MessageRef::split_at`] gives by [`Self::send_fragment`], and write each.
     ///
     /// # Errors
     ///
@@ -384,10 +388,26 @@ impl Connection {
     /// Splits the connection into halves for two owners, such as two threads.
     ///
     /// Deadlines and the round-trip time stay behind: they need both. What is owed goes from the receiver to the sender
-    /// by [`Event::reply`] and `Reply::from(&error)`.
+    /// by [`Event::reply`] and `Reply::from(&error)`. The third part is the pong that was [owed](Self::owes_pong) so far.
+    ///
+    /// ```
+    /// use sockeye::{Config, Connection};
+    ///
+    /// let (mut receiver, mut sender, owed) = Connection::server(Config::default()).split();
+    /// assert_eq!(owed, None);
+    /// let (mut read, mut output) = (*b"\x89\x80\0\0\0\0", Vec::new());   // a ping
+    /// let mut input = &mut read[..];
+    /// while let Some(event) = receiver.receive(&mut input)? {
+    ///     if let Some(reply) = event.reply() {
+    ///         sender.reply(reply, &mut output);   // in another thread, as often as not
+    ///     }
+    /// }
+    /// assert_eq!(output, b"\x8a\x00");
+    /// # Ok::<(), sockeye::ProtocolError>(())
+    /// ```
     #[must_use]
-    pub fn split(self) -> (Receiver, Sender) {
-        (self.receiver, self.sender)
+    pub fn split(self) -> (Receiver, Sender, Option<Reply>) {
+        (self.receiver, self.sender, self.owed_pong.map(|payload| Reply::Pong(*payload)))
     }
 
     /// Returns the next time at which [`Self::handle_timeout`] has something to do; `None` before its first call, and
@@ -398,6 +418,15 @@ impl Connection {
             return None;
         }
         self.keepalive.poll(self.state() == State::Open, &self.config)
+    }
+
+    /// Returns whether a pong is held back, because more output than [`Config::max_pending_pongs`] was waiting.
+    ///
+    /// It is appended by the next [`Self::receive`] or [`Self::handle_timeout`] that finds the output shorter: where this
+    /// holds after output was written, call one of them, an empty input will do.
+    #[must_use]
+    pub fn owes_pong(&self) -> bool {
+        self.owed_pong.is_some()
     }
 
     /// Returns where the connection stands.

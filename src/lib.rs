@@ -129,3 +129,8 @@ pub use crate::prepared::PreparedMessage;
 pub use crate::time::{Instant, Timeout};
 #[cfg(feature = "std")]
 pub use crate::uri::{UriError, WsUri};
+
+/// The README's programs, so that they compile.
+#[cfg(all(doctest, feature = "std"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -4,6 +4,7 @@
 //! origin for all instants given to one connection; a test passes whatever it likes.
 
 use core::fmt;
+use core::num::NonZeroU64;
 use core::ops::{Add, Sub};
 use core::time::Duration;
 
@@ -20,12 +21,38 @@ use core::time::Duration;
 /// assert_eq!(later - start, Duration::from_secs(2));
 /// assert_eq!(start - later, Duration::ZERO);
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Instant(Duration);
+///
+/// It counts nanoseconds, and reaches 584 years far; what is later counts as the last instant there is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant {
+    /// Nanoseconds since the origin and one more, so that an `Option` takes no more room.
+    nanos: NonZeroU64,
+}
+
+impl Instant {
+    /// The time since the origin.
+    fn since_origin(self) -> Duration {
+        Duration::from_nanos(self.nanos.get() - 1)
+    }
+}
 
 impl From<Duration> for Instant {
     fn from(since_origin: Duration) -> Self {
-        Self(since_origin)
+        let nanos = u64::try_from(since_origin.as_nanos()).unwrap_or(u64::MAX);
+        Self { nanos: NonZeroU64::MIN.saturating_add(nanos) }
+    }
+}
+
+impl Default for Instant {
+    /// The origin.
+    fn default() -> Self {
+        Duration::ZERO.into()
+    }
+}
+
+impl fmt::Debug for Instant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Instant({:?})", self.since_origin())
     }
 }
 
@@ -34,7 +61,7 @@ impl Add<Duration> for Instant {
 
     /// A later instant; one too far away to be represented is the last there is.
     fn add(self, rhs: Duration) -> Self {
-        Self(self.0.saturating_add(rhs))
+        self.since_origin().saturating_add(rhs).into()
     }
 }
 
@@ -43,7 +70,7 @@ impl Sub for Instant {
 
     /// The time from `rhs` to `self`, zero if `rhs` is the later one.
     fn sub(self, rhs: Self) -> Duration {
-        self.0.saturating_sub(rhs.0)
+        Duration::from_nanos(self.nanos.get().saturating_sub(rhs.nanos.get()))
     }
 }
 
@@ -61,7 +88,8 @@ pub enum Timeout {
     Message,
     /// The connection reached its age: [`Config::lifetime`](crate::Config::lifetime).
     Lifetime,
-    /// The closing handshake took too long: [`Config::close_timeout`](crate::Config::close_timeout).
+    /// The closing handshake took too long: [`Config::close_timeout`](crate::Config::close_timeout). Who or what began
+    /// it is what [`Connection::end_cause`](crate::Connection::end_cause) says.
     Close,
 }
 

@@ -511,6 +511,20 @@ fn a_caller_can_fail_the_connection_for_what_it_found_itself() {
 }
 
 #[test]
+fn a_reason_that_is_too_long_is_cut_between_characters_when_the_connection_is_failed() {
+    const LONG: &str = "x€€€€€€€€€€€€€€€€€€€€€€€€€€€€€€€€€€€€€€€€€€€€€€€€€€€€€€€€€€€€";
+    for role in ROLES {
+        let mut pair = Pair::new();
+        let error = ProtocolError::Extension(ExtensionError::new(LONG, CloseCode::UNSUPPORTED_DATA));
+        let side = pair.side(role);
+        side.connection.fail(error, &mut side.output);
+        pair.deliver();
+        let reason = &LONG[..1 + 40 * "€".len()];
+        assert_eq!(pair.peer_of(role).heard, [close(CloseCode::UNSUPPORTED_DATA, reason)]);
+    }
+}
+
+#[test]
 fn failing_after_the_end_changes_nothing() {
     for role in ROLES {
         let mut side = Side::of(role);

@@ -3,7 +3,6 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,7 +10,7 @@ use std::time::{Duration, Instant};
 const ADAPTERS: [&str; 2] = ["blocking", "sans-io"];
 
 fn example(name: &str) -> Command {
-    let mut path = PathBuf::from(std::env::current_exe().expect("a test has a path"));
+    let mut path = std::env::current_exe().expect("a test has a path");
     path.pop();
     path.pop();
     Command::new(path.join("examples").join(name))
@@ -76,21 +75,12 @@ impl Drop for Server {
 
 /// A frame of a client, masked with a key of zeros.
 fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    let mut frame = vec![first];
-    match payload.len() {
-        len @ 0..=125 => frame.push(0x80 | len as u8),
-        len @ 126..=0xffff => {
-            frame.push(0x80 | 126);
-            frame.extend((len as u16).to_be_bytes());
-        }
-        len => {
-            frame.push(0x80 | 127);
-            frame.extend((len as u64).to_be_bytes());
-        }
-    }
-    frame.extend([0; 4]);
-    frame.extend(payload);
-    frame
+    let head = match u16::try_from(payload.len()) {
+        Ok(len @ 0..=125) => vec![first, 0x80 | len.to_be_bytes()[1]],
+        Ok(len) => [&[first, 0x80 | 126], &len.to_be_bytes()[..]].concat(),
+        Err(_) => [&[first, 0x80 | 127], &(payload.len() as u64).to_be_bytes()[..]].concat(),
+    };
+    [&head[..], &[0; 4], payload].concat()
 }
 
 /// Reads to the end, which must be a clean one; what came.

@@ -4,7 +4,7 @@ mod common;
 
 use common::wire::{BINARY, CLOSE, CONTINUATION, FIN, KEY, PING, PONG, ROLES, TEXT, only_close_code, plain, to};
 use common::{Pair, Side, at, binary, close, config, failed, ping, pong, text};
-use sockeye::{CloseCode, Config, ControlPayload, Fin, ProtocolError, Role, SendError, State};
+use sockeye::{CloseCode, Config, ControlPayload, Fin, MessageRef, ProtocolError, Role, SendError, State};
 
 /// A configuration in which pongs wait behind that much output.
 fn pongs_up_to(bytes: usize) -> Config {
@@ -141,6 +141,39 @@ fn a_pong_is_not_starved_by_a_continuous_feed() {
 }
 
 #[test]
+fn a_pong_and_a_close_wait_for_one_fragment_and_not_for_the_whole_of_a_long_message() {
+    // An adapter hands a long message over a fragment at a time, writes that, and looks at what is owed in between.
+    for role in ROLES {
+        let mut side = Side::of(role);
+        let payload = vec![7; 1 << 20];
+        let (mut rest, mut written) = (MessageRef::Binary(&payload), Vec::new());
+        for n in 0.. {
+            let (fragment, after) = rest.split_at(64 * 1024);
+            let fin = if after.payload().is_empty() { Fin::Last } else { Fin::More };
+            side.connection.send_fragment(fragment, fin, &mut side.output).unwrap();
+            written.append(&mut side.output);
+            if n == 2 {
+                side.receive(&to(role, FIN | PING, b"now"));
+            }
+            if fin == Fin::Last {
+                break;
+            }
+            rest = after;
+        }
+        let frames = plain(&written);
+        assert_eq!(frames.len(), 17);
+        assert_eq!(frames[3], (FIN | PONG, b"now".to_vec()));
+
+        let mut side = Side::of(role);
+        side.connection.send_fragment(&payload[..64 * 1024], Fin::More, &mut side.output).unwrap();
+        side.receive(&to(role, FIN | CLOSE, b"\x03\xe8"));
+        let refused = side.connection.send_fragment(&payload[64 * 1024..], Fin::Last, &mut side.output);
+        assert_eq!(refused, Err(SendError::Closed));
+        assert_eq!(plain(&side.output).last(), Some(&(FIN | CLOSE, b"\x03\xe8".to_vec())));
+    }
+}
+
+#[test]
 fn every_ping_is_answered_in_order_while_there_is_room() {
     for role in ROLES {
         let mut side = Side::of(role);
@@ -197,6 +230,19 @@ fn a_pong_that_waited_goes_out_when_time_is_told() {
     assert_eq!(pongs(&server.take_output()), [b""; 0], "still no room");
     server.tick(at(2));
     assert_eq!(pongs(&server.output), [b"1"]);
+}
+
+#[test]
+fn a_pong_that_waits_can_be_asked_for_and_crosses_a_split() {
+    let mut server = Side::server_with(pongs_up_to(8));
+    assert!(!server.connection.owes_pong());
+    server.send_text("more than eight bytes");
+    server.receive(&to(Role::Server, FIN | PING, b"1"));
+    assert!(server.connection.owes_pong());
+    let (_, mut sender, owed) = server.connection.split();
+    let mut output = Vec::new();
+    sender.reply(owed.expect("the pong"), &mut output);
+    assert_eq!(pongs(&output), [b"1"]);
 }
 
 #[test]

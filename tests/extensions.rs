@@ -278,7 +278,7 @@ fn chunks_of_a_marked_message_are_streamed_encoded() {
 #[test]
 fn an_encoded_message_is_never_promised_to_lie_whole_in_the_input() {
     let server = extended(sockeye::Role::Server, Config::default()).connection;
-    assert!(!server.has_whole_message(&to(sockeye::Role::Server, FIN | RSV1 | TEXT, b"")));
+    assert_ne!(server.peek(&to(sockeye::Role::Server, FIN | RSV1 | TEXT, b"")), sockeye::Next::Message);
 }
 
 // Text
@@ -331,6 +331,19 @@ fn an_encoded_text_leaves_nothing_behind_for_the_next_one() {
             to(role, FIN | RSV1 | TEXT, &one_by_one(b"fine")),
         ];
         assert_eq!(side.receive(&bytes.concat()), [binary(&"€".as_bytes()[..2]), text("fine")]);
+    }
+}
+
+#[test]
+fn an_assembler_can_serve_another_connection_after_one_that_was_lost_inside_a_character() {
+    for role in ROLES {
+        let mut lost = extended(role, Config::default());
+        lost.receive(&to(role, RSV1 | TEXT, &one_by_one(&"€".as_bytes()[..2])));
+        lost.connection.receive_eof();
+
+        let mut next = extended(role, Config::default());
+        next.assembler = lost.assembler;
+        assert_eq!(next.receive(&to(role, FIN | RSV1 | TEXT, &one_by_one(b"fine"))), [text("fine")]);
     }
 }
 
@@ -453,7 +466,7 @@ fn a_marked_message_without_a_decoder_is_refused() {
 
 #[test]
 fn the_halves_of_a_connection_keep_their_extension() {
-    let (mut receiver, mut sender) = extended(sockeye::Role::Server, Config::default()).connection.split();
+    let (mut receiver, mut sender, _) = extended(sockeye::Role::Server, Config::default()).connection.split();
     let mut output = Vec::new();
     sender.send_text("aa", &mut output).unwrap();
     assert_eq!(output[0], FIN | RSV1 | TEXT);
@@ -464,4 +477,38 @@ fn the_halves_of_a_connection_keep_their_extension() {
     let Ok(Some(Event::Data(chunk))) = receiver.receive(&mut &mut bytes[..]) else { panic!() };
     assert_eq!(assembler.push(chunk), Ok(sockeye::Assembly::Complete));
     assert_eq!(assembler.take(), Message::from("bb"));
+}
+
+/// An encoder that holds everything back until the message ends.
+#[derive(Default)]
+struct Hoard(Vec<u8>);
+
+impl Encoder for Hoard {
+    fn encode(&mut self, piece: &[u8], fin: Fin, output: &mut Vec<u8>) -> Result<(), ExtensionError> {
+        self.0.extend(piece);
+        if fin == Fin::Last {
+            output.append(&mut self.0);
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_piece_that_the_encoder_holds_back_makes_no_frame() {
+    let (mut server, mut output) = (sockeye::Connection::server(Config::default()), Vec::new());
+    server.extend(Rsv::RSV1, Box::new(Hoard::default()));
+    server.send_fragment("He", Fin::More, &mut output).unwrap();
+    server.send_fragment("l", Fin::More, &mut output).unwrap();
+    assert_eq!(output, []);
+    server.send_fragment("lo", Fin::Last, &mut output).unwrap();
+    assert_eq!(output, [&[FIN | RSV1 | TEXT, 5], &b"Hello"[..]].concat());
+}
+
+#[test]
+fn an_extension_takes_the_place_of_the_one_before_it() {
+    let mut server = sockeye::Connection::server(Config::default());
+    server.extend(Rsv::RSV1, Box::new(Hoard::default()));
+    server.extend(Rsv::RSV2, Box::new(Hoard::default()));
+    let (mut wire, mut output) = (to(sockeye::Role::Server, FIN | RSV1 | TEXT, b"x"), Vec::new());
+    assert_eq!(server.receive(&mut &mut wire[..], &mut output), Err(ProtocolError::ReservedBits));
 }

@@ -108,7 +108,7 @@ fn a_length_just_below_2_to_the_63_overflows_nothing() {
             assert_eq!(chunk.frame_remaining(), len - 5);
             assert!(chunk.is_first() && !chunk.is_last());
             assert_eq!(connection.receive(&mut input, &mut output), Ok(None));
-            assert!(!connection.has_whole_message(&head_to(role, FIN | BINARY, len)));
+            assert_ne!(connection.peek(&head_to(role, FIN | BINARY, len)), sockeye::Next::Message);
 
             let heard = Side::of(role).receive(&head_to(role, FIN | BINARY, len));
             assert_eq!(heard, [failed(ProtocolError::FrameTooBig { len, max: 16 << 20 })]);
@@ -559,8 +559,8 @@ fn a_message_that_lies_whole_in_the_input_is_lent_from_there() {
             let mut bytes = to(role, FIN | BINARY, &some_bytes(len));
             let lies = bytes.as_ptr_range();
             let mut connection = Side::of(role).connection;
-            assert!(connection.has_whole_message(&bytes));
-            assert!(!connection.has_whole_message(&bytes[..bytes.len() - 1]));
+            assert_eq!(connection.peek(&bytes), sockeye::Next::Message);
+            assert_ne!(connection.peek(&bytes[..bytes.len() - 1]), sockeye::Next::Message);
             let mut input = &mut bytes[..];
             let Ok(Some(Event::Data(chunk))) = connection.receive(&mut input, &mut Vec::new()) else { panic!() };
             let Some(MessageRef::Binary(message)) = chunk.whole() else { panic!("{len} bytes are not whole") };
@@ -592,18 +592,24 @@ fn a_message_is_streamed_as_it_arrives() {
 fn no_whole_message_is_promised_where_another_thing_comes_next() {
     let mut server = Side::server();
     let message = masked(FIN | TEXT, b"whole");
-    assert!(server.connection.has_whole_message(&message));
-    assert!(!server.connection.has_whole_message(&masked(FIN | PING, b"ping")));
-    assert!(!server.connection.has_whole_message(&masked(TEXT, b"part")));
-    assert!(!server.connection.has_whole_message(&[FIN | 0x3]));
-    assert!(!server.connection.has_whole_message(&[]));
+    assert_eq!(server.connection.peek(&message), sockeye::Next::Message);
+    assert_ne!(server.connection.peek(&masked(FIN | PING, b"ping")), sockeye::Next::Message);
+    assert_ne!(server.connection.peek(&masked(TEXT, b"part")), sockeye::Next::Message);
+    assert_ne!(server.connection.peek(&[FIN | 0x3]), sockeye::Next::Message);
+    assert_ne!(server.connection.peek(&[]), sockeye::Next::Message);
     server.receive(&masked(TEXT, b"open"));
-    assert!(!server.connection.has_whole_message(&masked(FIN | CONTINUATION, b"end")));
+    assert_ne!(server.connection.peek(&masked(FIN | CONTINUATION, b"end")), sockeye::Next::Message);
     server.receive(&masked(FIN | CONTINUATION, b"end"));
-    assert!(server.connection.has_whole_message(&message));
+    assert_eq!(server.connection.peek(&message), sockeye::Next::Message);
     server.receive(&message[..1]);
-    assert!(!server.connection.has_whole_message(&message[1..]));
+    assert_ne!(server.connection.peek(&message[1..]), sockeye::Next::Message);
     assert_eq!(server.receive(&message[1..]), [text("whole")]);
+
+    // The rest of a frame that looks like a message by itself: the header was cut after its first byte.
+    let message = masked_with([0x80, 1, 2, 3], FIN | BINARY, b"x");
+    server.receive(&message[..1]);
+    assert_eq!(message[1..3], [0x81, 0x80]);
+    assert_ne!(server.connection.peek(&message[1..]), sockeye::Next::Message);
 }
 
 #[test]
@@ -715,7 +721,7 @@ fn the_halves_of_a_connection_go_on_where_it_was_split() {
         while let Some(event) = server.connection.receive(&mut input, &mut server.output).unwrap() {
             seen.push_str(&text_of(&event));
         }
-        let (mut receiver, mut sender) = server.connection.split();
+        let (mut receiver, mut sender, _) = server.connection.split();
         let mut input = &mut tail[..];
         while let Some(event) = receiver.receive(&mut input).unwrap() {
             seen.push_str(&text_of(&event));
@@ -732,7 +738,7 @@ fn the_halves_of_a_connection_go_on_where_it_was_split() {
 
 #[test]
 fn the_halves_pass_what_is_owed_as_values() {
-    let (mut receiver, mut sender) = Connection::server(Config::default()).split();
+    let (mut receiver, mut sender, _) = Connection::server(Config::default()).split();
     let mut bytes = [masked(FIN | PING, b"ping"), masked(FIN | PONG, b""), masked(FIN | CLOSE, b"\x03\xe9")].concat();
     let (mut input, mut output) = (&mut bytes[..], Vec::new());
     while let Some(event) = receiver.receive(&mut input).unwrap() {
@@ -748,7 +754,7 @@ fn the_halves_pass_what_is_owed_as_values() {
 
 #[test]
 fn a_receiving_half_that_fails_owes_a_close_with_its_code() {
-    let (mut receiver, mut sender) = Connection::server(Config::default()).split();
+    let (mut receiver, mut sender, _) = Connection::server(Config::default()).split();
     let mut bytes = masked(FIN | TEXT, b"\xff");
     let error = receiver.receive(&mut &mut bytes[..]).unwrap_err();
     assert_eq!(receiver.state(), sockeye::Receiving::Failed);
@@ -759,8 +765,18 @@ fn a_receiving_half_that_fails_owes_a_close_with_its_code() {
 }
 
 #[test]
+fn a_receiving_half_cannot_fail_after_the_close_of_the_peer() {
+    let (mut receiver, _, _) = Connection::server(Config::default()).split();
+    receiver.receive(&mut &mut masked(FIN | CLOSE, b"")[..]).unwrap();
+    receiver.fail(ProtocolError::InvalidUtf8);
+    receiver.receive_eof();
+    assert_eq!(receiver.state(), sockeye::Receiving::Closed);
+    assert_eq!(receiver.receive(&mut &mut masked(FIN | TEXT, b"x")[..]), Ok(None));
+}
+
+#[test]
 fn a_receiving_half_whose_input_ends_is_lost() {
-    let (mut receiver, _) = Connection::server(Config::default()).split();
+    let (mut receiver, _, _) = Connection::server(Config::default()).split();
     receiver.receive(&mut &mut masked(FIN | TEXT, b"x")[..]).unwrap();
     receiver.receive_eof();
     assert_eq!(receiver.state(), sockeye::Receiving::Lost);

@@ -358,6 +358,18 @@ fn a_sign_of_life_from_before_the_ping_does_not_count() {
 }
 
 #[test]
+fn a_sign_of_life_from_before_the_ping_was_flushed_does_not_count() {
+    let mut side = Side::server_with(pinging());
+    side.tick(at(0));
+    side.tick(at(30));
+    side.receive(&to(Role::Server, FIN | TEXT, b"still alive"));
+    assert_eq!(side.tick(at(31)), None, "with the ping still in the output");
+    assert_eq!(tick_flushed(&mut side, 40), None);
+    assert_eq!(side.connection.poll_timeout(), Some(at(60)));
+    assert_eq!(tick_flushed(&mut side, 60), Some(Timeout::Pong));
+}
+
+#[test]
 fn without_a_pong_timeout_a_ping_waits_for_ever() {
     let mut side = Side::server_with(config(|config| {
         config.ping_interval = Some(secs(30));
@@ -368,6 +380,7 @@ fn without_a_pong_timeout_a_ping_waits_for_ever() {
         assert_eq!(tick_flushed(&mut side, second), None);
     }
     assert_eq!(side.state(), State::Open);
+    assert_eq!(side.connection.sent().frames, 33, "and the next ones are sent all the same");
 }
 
 #[test]

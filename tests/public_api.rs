@@ -11,7 +11,7 @@ use core::time::Duration;
 use sockeye::{
     Assembler, Assembly, Chunk, Close, CloseCode, CloseCodeClass, Config, Connection, ControlPayload, Counters,
     Decoded, Decoder, Encoder, EndCause, Event, ExtensionError, Fin, FrameHead, FrameHeader, Instant, MaskingKeys,
-    MaskingPolicy, Message, MessageKind, MessageRef, OpCode, Payload, PreparedMessage, ProtocolError, Received,
+    MaskingPolicy, Message, MessageKind, MessageRef, Next, OpCode, Payload, PreparedMessage, ProtocolError, Received,
     Receiver, Receiving, Reply, Role, Rsv, SendError, Sender, State, Teardown, Timeout, mask,
 };
 
@@ -94,7 +94,8 @@ fn every_method_of_a_connection_has_its_signature() {
     let _: fn(&mut Connection, &[u8], &mut Vec<u8>) -> Result<(), SendError> = Connection::send_pong;
     let _: fn(&mut Connection, Close, &mut Vec<u8>) -> Result<(), SendError> = Connection::close;
     let _: fn(&mut Connection, Instant, &mut Vec<u8>) -> Option<Timeout> = Connection::handle_timeout;
-    let _: fn(Connection) -> (Receiver, Sender) = Connection::split;
+    let _: fn(Connection) -> (Receiver, Sender, Option<Reply>) = Connection::split;
+    let _: fn(&Connection) -> bool = Connection::owes_pong;
     let _: fn(&Connection) -> Option<Instant> = Connection::poll_timeout;
     let _: fn(&Connection) -> State = Connection::state;
     let _: fn(&Connection) -> Teardown = Connection::teardown;
@@ -102,7 +103,7 @@ fn every_method_of_a_connection_has_its_signature() {
     let _: fn(&Connection) -> Option<&Close> = Connection::peer_close;
     let _: fn(&Connection) -> Option<CloseCode> = Connection::close_code;
     let _: fn(&Connection) -> Role = Connection::role;
-    let _: fn(&Connection, &[u8]) -> bool = Connection::has_whole_message;
+    let _: fn(&Connection, &[u8]) -> Next = Connection::peek;
     let _: fn(&Connection) -> Option<Duration> = Connection::round_trip;
     let _: fn(&Connection) -> Counters = Connection::received;
     let _: fn(&Connection) -> Counters = Connection::sent;
@@ -133,7 +134,7 @@ fn every_method_of_the_halves_has_its_signature() {
     let _: fn(&mut Receiver) = Receiver::receive_eof;
     let _: fn(&mut Receiver, ProtocolError) = Receiver::fail;
     let _: fn(&Receiver) -> Receiving = Receiver::state;
-    let _: fn(&Receiver, &[u8]) -> bool = Receiver::has_whole_message;
+    let _: fn(&Receiver, &[u8]) -> Next = Receiver::peek;
     let _: fn(&Receiver) -> bool = Receiver::is_mid_message;
     let _: fn(&Receiver) -> Counters = Receiver::received;
     let _: fn(&mut Sender, MessageRef<'static>, &mut Vec<u8>) -> Result<(), SendError> = Sender::send;

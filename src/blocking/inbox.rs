@@ -7,6 +7,7 @@ use crate::assembler::{Assembler, Assembly};
 use crate::connection::{Connection, Event, Next, Received};
 use crate::error::ProtocolError;
 use crate::message::{Chunk, Message, MessageRef};
+use crate::time::{Instant, Timeout};
 
 /// A connection and the bytes that it wants written.
 #[derive(Debug)]
@@ -14,11 +15,19 @@ pub(super) struct Engine {
     pub(super) connection: Connection,
     pub(super) output: Vec<u8>,
     pub(super) outbox: Outbox,
+    /// The deadline that passed last. What ended the connection is the first thing that did, and may be another one.
+    pub(super) expired: Option<Timeout>,
 }
 
 impl Engine {
     pub(super) fn new(connection: Connection) -> Self {
-        Self { connection, output: Vec::new(), outbox: Outbox::default() }
+        Self { connection, output: Vec::new(), outbox: Outbox::default(), expired: None }
+    }
+
+    /// Tells the engine the time.
+    pub(super) fn tell_time(&mut self, now: Instant) {
+        let expired = self.connection.handle_timeout(now, &mut self.output);
+        self.expired = expired.or(self.expired);
     }
 }
 

@@ -75,7 +75,7 @@ impl<S: Transport> Line<S> {
     /// Tells the engine the time.
     pub(super) fn tell_time(&self, link: &mut impl Link<S>) {
         let now = self.now();
-        link.with(|engine| engine.connection.handle_timeout(now, &mut engine.output));
+        link.with(|engine| engine.tell_time(now));
     }
 
     /// Takes the connection down to its end, and says how it ended; after a clean close, that is `Ok`.
@@ -113,11 +113,12 @@ impl<S: Transport> Line<S> {
         self.stream
     }
 
-    /// Tells the time and writes what is queued; then again, for a ping's time runs from when it was written.
+    /// Tells the time and writes what is queued; then again, for a ping's time runs from when it was written, and a pong
+    /// that was held back may have room now.
     fn flush(&mut self, link: &mut impl Link<S>) {
         self.tell_time(link);
         // A peer that does not read, now or ever, may still have something to say; if not, reading will tell.
-        if matches!(link.flush(&mut self.stream), Ok(true)) {
+        while matches!(link.flush(&mut self.stream), Ok(true)) {
             self.tell_time(link);
         }
     }
@@ -180,7 +181,7 @@ impl<S: Transport> Line<S> {
         })
     }
 
-    pub(super) fn now(&self) -> Instant {
+    fn now(&self) -> Instant {
         self.origin.elapsed().into()
     }
 }
@@ -192,7 +193,12 @@ fn ending(engine: &Engine, failure: Option<ErrorKind>) -> Result<(), Error> {
         (Some(EndCause::Timeout(timeout)), _) => Err(Error::Timeout(*timeout)),
         (Some(EndCause::Local | EndCause::Remote | EndCause::TransportLost) | None, Some(_)) => Ok(()),
         (Some(EndCause::Local | EndCause::Remote | EndCause::TransportLost) | None, None) => {
-            Err(failure.map_or(Error::Lost, |kind| Error::Io(kind.into())))
+            Err(match (failure, engine.expired) {
+                (Some(kind), _) => Error::Io(kind.into()),
+                // We closed, and the peer did not answer.
+                (None, Some(timeout)) => Error::Timeout(timeout),
+                (None, None) => Error::Lost,
+            })
         }
     }
 }

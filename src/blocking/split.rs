@@ -4,7 +4,9 @@
 //! blocks or the application runs: events borrow the reading half's buffer, not the engine. One thread at a time
 //! writes. Whoever adds output while another thread writes leaves it to that one, which looks again under the lock
 //! before it stops; so a pong or a Close of the reading half goes out at the next frame boundary of a long message,
-//! and never waits for a lock.
+//! and never waits for a lock. A writer stops when its own bytes are out and somebody else waits who can go on. The
+//! reading half writes only where nobody else does: if the stream is full just then, it blocks until the peer reads, or
+//! until the write timeout of the stream, after which it reads on.
 
 use alloc::sync::Arc;
 use core::time::Duration;
@@ -223,14 +225,12 @@ impl<S: Transport> Sender<S> {
     /// As [`WebSocket::ping`](super::WebSocket::ping).
     pub fn ping(&self) -> Result<(), Error> {
         let mut shares = self.shared.room(ControlPayload::MAX)?;
-        // Its time runs from before the write: another thread may have received the pong before that returns.
-        let now = self.shared.origin.elapsed().into();
         let Engine { connection, output, .. } = &mut shares.engine;
         connection.ping(output)?;
-        connection.handle_timeout(now, output);
+        // It goes out between these two: what its round trip is counted from, and what its deadline is.
+        shares.engine.tell_time(self.shared.origin.elapsed().into());
         self.shared.write(shares)?;
-        let Engine { connection, output, .. } = &mut self.shared.lock().engine;
-        connection.handle_timeout(now, output); // and now it is out
+        self.shared.lock().engine.tell_time(self.shared.origin.elapsed().into());
         Ok(())
     }
 
@@ -244,7 +244,7 @@ impl<S: Transport> Sender<S> {
         let Engine { connection, output, .. } = &mut shares.engine;
         connection.close(close, output)?;
         // The time for the closing handshake runs from now, even if somebody else is stuck in a write.
-        shares.tell_time(self.shared.origin);
+        shares.engine.tell_time(self.shared.origin.elapsed().into());
         self.shared.write(shares)
     }
 
@@ -351,12 +351,6 @@ impl Shares {
     /// Whether there is nothing to write and nothing to flush.
     fn is_done(&self) -> bool {
         self.engine.outbox.is_done(&self.engine.output)
-    }
-
-    /// Tells the engine the time.
-    fn tell_time(&mut self, origin: Instant) {
-        let Engine { connection, output, .. } = &mut self.engine;
-        connection.handle_timeout(origin.elapsed().into(), output);
     }
 }
 

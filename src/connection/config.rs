@@ -29,7 +29,8 @@ pub struct Config {
     /// that never ends; fragments hold no memory beyond their bytes.
     pub max_fragments: u32,
     /// The most bytes of output that pongs are added to. Default 16 KiB. Where more is waiting to be written, a pong is
-    /// held back, and only the one for the newest ping is sent when there is room (RFC 6455 §5.5.3).
+    /// held back, and only the one for the newest ping is sent, once the output is shorter (RFC 6455 §5.5.3):
+    /// [`Connection::owes_pong`](crate::Connection::owes_pong).
     pub max_pending_pongs: usize,
     /// The longest frame payload that is sent: a longer message goes out in fragments of this size, so that a control
     /// frame can be sent between them. Default 128 KiB.
@@ -39,8 +40,9 @@ pub struct Config {
     /// Sends a ping when nothing was received for so long. Default `None`: off. A ping costs the two sides a few bytes
     /// and keeps address translators on the way from forgetting the connection.
     pub ping_interval: Option<Duration>,
-    /// Ends the connection when a keepalive ping was sent and nothing at all was received for so long after. Any byte is
-    /// proof of life, not only the pong. Default 20 seconds; without `ping_interval` it has no effect.
+    /// Ends the connection (1011) when a ping of the keepalive, or of [`Connection::ping`](crate::Connection::ping), was
+    /// written and nothing at all was received for so long after. Any byte is proof of life, not only the pong. Default
+    /// 20 seconds.
     pub pong_timeout: Option<Duration>,
     /// Closes the connection (1001) when nothing was received for so long. Default `None`: off.
     pub idle_timeout: Option<Duration>,

@@ -33,6 +33,8 @@ pub(crate) struct Keepalive {
 #[derive(Clone, Copy, Debug)]
 struct Ping {
     stage: PingStage,
+    /// When it was last known not to have been flushed: the best that is known of when it went out.
+    waited_at: Option<Instant>,
     pong_received: bool,
     /// Bytes received before it was flushed; any beyond these prove that the peer lives.
     seen_bytes: u64,
@@ -98,9 +100,13 @@ impl Keepalive {
             self.closing_since = Some(now);
             return Some(Due::Expired(timeout));
         }
-        if self.ping_from().is_some_and(|from| passed(now, from, config.ping_interval)) {
+        if self.ping_from(config).is_some_and(|from| passed(now, from, config.ping_interval)) {
             self.last_ping = now;
-            return Some(Due::Ping(self.next_ping()));
+            let number = self.next_ping();
+            if let Some(ping) = &mut self.ping {
+                ping.waited_at = Some(now);
+            }
+            return Some(Due::Ping(number));
         }
         None
     }
@@ -124,7 +130,7 @@ impl Keepalive {
             (self.message.map(|(since, _)| since), config.message_timeout),
             (Some(self.last_received), config.idle_timeout),
             (Some(started), config.lifetime),
-            (self.ping_from(), config.ping_interval),
+            (self.ping_from(config), config.ping_interval),
         ]
         .into_iter()
         .filter_map(|(since, limit)| Some(since? + limit?))
@@ -134,7 +140,12 @@ impl Keepalive {
     /// Begins a new ping; its number.
     pub(crate) fn next_ping(&mut self) -> u64 {
         self.pings += 1;
-        self.ping = Some(Ping { stage: PingStage::Appended, pong_received: false, seen_bytes: self.seen_bytes });
+        self.ping = Some(Ping {
+            stage: PingStage::Appended,
+            waited_at: None,
+            pong_received: false,
+            seen_bytes: self.seen_bytes,
+        });
         self.pings
     }
 
@@ -162,12 +173,19 @@ impl Keepalive {
     fn note_ping(&mut self, now: Instant, facts: Facts, config: &Config) {
         let Some(ping) = &mut self.ping else { return };
         if ping.pong_received {
+            let flushed_by = match ping.stage {
+                PingStage::Appended => None,
+                PingStage::Queued(at) | PingStage::Flushed(at) => Some(at),
+            };
             // Nobody knows when one was sent that was not noticed before its pong.
-            if let PingStage::Queued(sent) | PingStage::Flushed(sent) = ping.stage {
+            if let Some(sent) = ping.waited_at.or(flushed_by) {
                 self.round_trip = Some(now - sent);
             }
             self.ping = None;
             return;
+        }
+        if !facts.is_output_empty && !matches!(ping.stage, PingStage::Flushed(_)) {
+            ping.waited_at = Some(now);
         }
         ping.stage = match ping.stage {
             PingStage::Flushed(at) => PingStage::Flushed(at),
@@ -193,11 +211,11 @@ impl Keepalive {
         }
     }
 
-    /// From when the time to the next ping runs; `None` while one is waiting for a sign of life.
-    fn ping_from(&self) -> Option<Instant> {
-        match self.pong_since() {
-            Some(_) => None,
-            None => Some(self.last_received.max(self.last_ping)),
+    /// From when the time to the next ping runs; `None` while a deadline waits for a sign of life.
+    fn ping_from(&self, config: &Config) -> Option<Instant> {
+        match (self.pong_since(), config.pong_timeout) {
+            (Some(_), Some(_)) => None,
+            (Some(_), None) | (None, _) => Some(self.last_received.max(self.last_ping)),
         }
     }
 
@@ -209,5 +227,5 @@ impl Keepalive {
 
 /// Whether `limit`, if there is one, has passed since `since`.
 fn passed(now: Instant, since: Instant, limit: Option<Duration>) -> bool {
-    limit.is_some_and(|limit| now >= since + limit)
+    limit.is_some_and(|limit| now - since >= limit)
 }

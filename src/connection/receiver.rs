@@ -116,9 +116,9 @@ impl Receiver {
         }
     }
 
-    /// Lets reserved bits pass that an extension owns.
+    /// Lets the reserved bits pass that an extension owns, and no others.
     pub(crate) fn allow(&mut self, rsv: Rsv) {
-        self.rsv = self.rsv | rsv;
+        self.rsv = rsv;
     }
 
     /// Receives the next event from the front of `input` and advances `input` over what it took.

@@ -273,6 +273,11 @@ impl Sender {
             }
             _ => payload,
         };
+        // An encoder that holds all of a piece back has nothing to send for it yet.
+        if open.is_encoded && rest.is_empty() && fin == Fin::More {
+            self.open = Some(open);
+            return Ok(());
+        }
         self.count(fin, rest.len());
         loop {
             let (piece, after) = rest.split_at(rest.len().min(self.config.fragment_size.max(1)));

@@ -16,7 +16,7 @@
 //!  close()            our Close is sent                   down one row
 //!  Close arrives      theirs is here, ours is the reply   right, then down
 //!  violation, limit   Close with its code is sent         right to Failed
-//!  deadline           Close is sent (ping, close: none)   down, or right to Lost
+//!  deadline           Close is sent                       down; for ping and close right to Lost, too
 //!  end of input       without a Close: 1006               right to Lost
 //! ```
 //!
@@ -87,6 +87,6 @@ pub enum Teardown {
     /// Write what is queued, shut our direction down, and read and discard until the peer closes or the deadline comes:
     /// a transport closed over unread bytes is reset, and the reset may overtake our Close frame.
     Linger,
-    /// Write what is queued, then close the transport.
+    /// Write what is queued, as far as the transport takes it without waiting for ever, then close the transport.
     Close,
 }

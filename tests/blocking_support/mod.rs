@@ -1,5 +1,10 @@
 //! What the tests of the blocking adapter share: a stream that follows a script, and frames by hand.
-#![allow(dead_code, unreachable_pub, clippy::missing_panics_doc, reason = "each test file uses a part, and it is one of each")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::missing_panics_doc,
+    reason = "each test file uses a part, and it is one of each"
+)]
 #![allow(clippy::cast_possible_truncation, reason = "each length is matched to its form")]
 
 use std::collections::VecDeque;

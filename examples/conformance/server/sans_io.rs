@@ -208,6 +208,13 @@ impl Peer {
         }
         for _ in 0..READS_A_TURN {
             self.write()?;
+            if let Phase::Open(connection, _) = &mut self.phase {
+                // A pong that was held back for what is written now.
+                if connection.owes_pong() && self.output.is_empty() {
+                    connection.handle_timeout(now, &mut self.output);
+                    continue;
+                }
+            }
             if self.is_finished(now) {
                 return Ok(Turn::Drop);
             }

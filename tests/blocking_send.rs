@@ -1,0 +1,222 @@
+//! Sending over the blocking adapter: queued, written, in fragments.
+
+mod blocking_support;
+
+use std::io::ErrorKind;
+
+use blocking_support::*;
+use sockeye::blocking::Error;
+use sockeye::{Close, Config, Fin, PreparedMessage, SendError};
+
+#[test]
+fn many_small_messages_are_one_write() {
+    let stream = Scripted::open("");
+    let mut socket = server(stream.clone(), Config::default());
+    for number in 0..1000 {
+        socket.feed(&format!("{number}")).unwrap();
+    }
+    assert_eq!(stream.script().writes.len(), 0);
+    socket.flush().unwrap();
+    assert_eq!(stream.script().writes.len(), 1);
+    assert_eq!(stream.script().flushes, 1);
+    assert_eq!(frames(&stream.output()).len(), 1000);
+    socket.flush().unwrap();
+    assert_eq!(stream.script().writes.len(), 1);
+    assert_eq!(stream.script().flushes, 1);
+}
+
+#[test]
+fn send_takes_what_was_queued_along() {
+    let stream = Scripted::open("");
+    let mut socket = server(stream.clone(), Config::default());
+    socket.feed("one").unwrap();
+    socket.send("two").unwrap();
+    assert_eq!(stream.script().writes.len(), 1);
+    assert_eq!(frames(&stream.output()), [(0x81, b"one".to_vec()), (0x81, b"two".to_vec())]);
+}
+
+#[test]
+fn what_is_queued_is_bounded_by_being_written() {
+    let stream = Scripted::open("");
+    let mut socket = server(stream.clone(), Config::default());
+    for _ in 0..1000 {
+        socket.feed(&[0u8; 1000]).unwrap();
+    }
+    assert!(stream.script().writes.len() >= 15);
+    assert!(stream.script().largest_write <= 64 * 1024 + 1004, "{}", stream.script().largest_write);
+}
+
+#[test]
+fn queued_output_is_flushed_before_a_receive_reads() {
+    let stream = Scripted::open("");
+    let mut socket = server(stream.clone(), Config::default());
+    socket.feed("one").unwrap();
+    assert!(socket.receive().unwrap_err().is_would_block());
+    assert_eq!(stream.script().written_at_reads, [5]);
+    // Through the halves, too.
+    let (mut receiver, sender) = socket.split().unwrap();
+    sender.feed("two").unwrap();
+    assert!(receiver.receive().unwrap_err().is_would_block());
+    assert_eq!(stream.script().written_at_reads, [5, 10]);
+}
+
+#[test]
+fn large_message_goes_out_in_fragments_and_is_never_held_as_a_whole() {
+    let text = "a€".repeat(250_000);
+    let expected = |stream: &Scripted| {
+        let written = frames(&stream.output());
+        assert_eq!(written.iter().map(|(first, _)| *first).collect::<Vec<_>>(), [0x01, 0, 0, 0, 0, 0, 0, 0x80]);
+        assert!(written.iter().all(|(_, payload)| core::str::from_utf8(payload).is_ok()));
+        assert!(written.into_iter().flat_map(|(_, payload)| payload).eq(text.bytes()));
+        assert!(stream.script().largest_write <= 128 * 1024 + 14, "{}", stream.script().largest_write);
+    };
+    let stream = Scripted::open("");
+    client(stream.clone(), Config::default()).send(&text).unwrap();
+    expected(&stream);
+    let stream = Scripted::open("");
+    client(stream.clone(), Config::default()).split().unwrap().1.send(&text).unwrap();
+    expected(&stream);
+}
+
+#[test]
+fn fragments_of_any_size_end() {
+    for fragment_size in [0, 1, 2, 3, 5] {
+        let stream = Scripted::open("");
+        let mut socket = server(stream.clone(), config(|config| config.fragment_size = fragment_size));
+        socket.send("a€😀").unwrap();
+        let (_, sender) = socket.split().unwrap();
+        sender.send("a€😀").unwrap();
+        let payload: Vec<u8> = frames(&stream.output()).into_iter().flat_map(|(_, payload)| payload).collect();
+        assert_eq!(payload, "a€😀a€😀".as_bytes(), "{fragment_size}");
+    }
+}
+
+#[test]
+fn fragments_of_the_callers_own_are_written_one_by_one() {
+    let stream = Scripted::open("");
+    let mut socket = server(stream.clone(), Config::default());
+    socket.send_fragment("Hel", Fin::More).unwrap();
+    assert!(matches!(socket.send("no"), Err(Error::Send(SendError::MessageOpen))));
+    assert!(matches!(socket.send(&[0u8; 300_000]), Err(Error::Send(SendError::MessageOpen))));
+    assert!(matches!(socket.send_fragment(b"no", Fin::More), Err(Error::Send(SendError::FragmentKind))));
+    socket.ping().unwrap();
+    socket.send_fragment("lo", Fin::Last).unwrap();
+    let written = frames(&stream.output());
+    assert_eq!(written[0], (0x01, b"Hel".to_vec()));
+    assert_eq!(written[1].0, 0x89);
+    assert_eq!(written[2..], [(0x80, b"lo".to_vec())]);
+    assert_eq!(stream.script().writes.len(), 3);
+    assert_eq!((socket.sent().messages, socket.sent().frames, socket.sent().payload_bytes), (1, 3, 5));
+}
+
+#[test]
+fn prepared_message_is_sent_by_both_roles_and_both_forms() {
+    let message = PreparedMessage::from_static_text("again");
+    for make in [server, client] {
+        let stream = Scripted::open("");
+        let mut socket = make(stream.clone(), Config::default());
+        socket.send_prepared(&message).unwrap();
+        let (_, sender) = socket.split().unwrap();
+        sender.send_prepared(&message).unwrap();
+        assert_eq!(frames(&stream.output()), [(0x81, b"again".to_vec()), (0x81, b"again".to_vec())]);
+        assert_eq!(stream.script().writes.len(), 2);
+    }
+}
+
+#[test]
+fn nothing_follows_our_close() {
+    let stream = Scripted::open("");
+    let mut socket = server(stream.clone(), Config::default());
+    socket.feed("before").unwrap();
+    socket.close(Close::normal()).unwrap();
+    assert!(matches!(socket.send("after"), Err(Error::Send(SendError::Closed))));
+    assert!(matches!(socket.feed("after"), Err(Error::Send(SendError::Closed))));
+    assert!(matches!(socket.ping(), Err(Error::Send(SendError::Closed))));
+    assert!(matches!(socket.close(Close::normal()), Err(Error::Send(SendError::Closed))));
+    assert_eq!(frames(&stream.output()), [(0x81, b"before".to_vec()), (0x88, close_body(1000, ""))]);
+}
+
+#[test]
+fn nothing_follows_half_a_frame_on_a_broken_stream() {
+    let message = [7u8; 1000];
+    let broken = || {
+        let stream = Scripted::open("");
+        stream.script().write_stops.push_back((100, Some(ErrorKind::BrokenPipe)));
+        stream
+    };
+    let is_broken = |result| matches!(result, Err(Error::Io(error)) if error.kind() == ErrorKind::BrokenPipe);
+
+    let stream = broken();
+    let mut socket = server(stream.clone(), Config::default());
+    assert!(is_broken(socket.send(&message)));
+    assert!(is_broken(socket.send("again")));
+    assert!(is_broken(socket.send(&[0u8; 300_000])));
+    assert!(is_broken(socket.flush()));
+    assert!(is_broken(socket.close(Close::normal())));
+    assert_eq!(stream.output().len(), 100);
+
+    let stream = broken();
+    let (mut receiver, sender) = server(stream.clone(), Config::default()).split().unwrap();
+    assert!(is_broken(sender.send(&message)));
+    assert!(is_broken(sender.send("again")));
+    assert!(is_broken(sender.send(&[0u8; 300_000])));
+    assert!(is_broken(sender.flush()));
+    assert!(receiver.receive().unwrap_err().is_would_block());
+    assert_eq!(stream.output().len(), 100);
+}
+
+#[test]
+fn what_came_before_the_stream_broke_for_writing_is_received() {
+    let stream = Scripted::new([masked(0x89, b""), masked(0x81, b"last words")].concat());
+    stream.script().write_stops.push_back((0, Some(ErrorKind::BrokenPipe)));
+    let mut socket = server(stream, Config::default());
+    assert!(socket.send("lost").is_err());
+    assert_eq!(socket.receive().unwrap(), Some("last words".into()));
+    assert!(matches!(socket.receive(), Err(Error::Lost)));
+}
+
+#[test]
+fn stream_that_takes_nothing_is_an_error_and_not_a_loop() {
+    struct Full;
+    impl std::io::Read for Full {
+        fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+            Ok(0)
+        }
+    }
+    impl std::io::Write for Full {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Ok(0)
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    impl sockeye::blocking::Transport for Full {}
+    let mut socket = sockeye::blocking::WebSocket::server(Full, Config::default());
+    let Err(Error::Io(error)) = socket.send("hi") else { panic!() };
+    assert_eq!(error.kind(), ErrorKind::WriteZero);
+}
+
+#[test]
+fn full_stream_that_does_not_block_refuses_before_it_takes_and_never_grows_without_bound() {
+    let stream = Scripted::open("");
+    let mut socket = server(stream.clone(), Config::default());
+    stream.script().write_stops = (0..100_000).map(|_| (0, Some(ErrorKind::WouldBlock))).collect();
+    let mut taken = 0;
+    let refusal = loop {
+        match socket.send(&[0u8; 1000]) {
+            Ok(()) => taken += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(refusal.is_would_block());
+    assert_eq!(taken, 65);
+    let mut pings = 0;
+    while socket.ping().is_ok() {
+        pings += 1;
+        assert!(pings < 100_000);
+    }
+    stream.script().write_stops.clear();
+    socket.flush().unwrap();
+    assert_eq!(frames(&stream.output()).len(), taken + pings);
+}
