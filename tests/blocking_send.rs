@@ -84,10 +84,12 @@ fn fragments_of_any_size_end() {
         let stream = Scripted::open("");
         let mut socket = server(stream.clone(), config(|config| config.fragment_size = fragment_size));
         socket.send("a€😀").unwrap();
+        socket.send(&[0x61u8; 11]).unwrap();
         let (_, sender) = socket.split().unwrap();
         sender.send("a€😀").unwrap();
+        sender.send(&[0x61u8; 11]).unwrap();
         let payload: Vec<u8> = frames(&stream.output()).into_iter().flat_map(|(_, payload)| payload).collect();
-        assert_eq!(payload, "a€😀a€😀".as_bytes(), "{fragment_size}");
+        assert_eq!(payload, "a€😀aaaaaaaaaaaa€😀aaaaaaaaaaa".as_bytes(), "{fragment_size}");
     }
 }
 

@@ -73,6 +73,7 @@ impl Read for Gated {
         let n = buf.len().min(gate.input.len());
         buf[..n].copy_from_slice(&gate.input[..n]);
         gate.input.drain(..n);
+        self.0.1.notify_all();
         Ok(n)
     }
 }
@@ -205,7 +206,11 @@ fn senders_that_wait_behind_a_stuck_one_do_not_stop_the_receiver() {
     let sending: Vec<_> =
         (0..4).map(|_| sender.clone()).map(|sender| thread::spawn(move || sender.send(&[7; 60_000]))).collect();
     stream.until_a_writer_is_stuck();
-    for _ in 0..4 {
+    for waiting in 2..5 {
+        // One is stuck, and another one waits behind it.
+        while sender.sent().messages < waiting {
+            thread::yield_now();
+        }
         stream.change(|gate| gate.input = [masked(0x89, b"1"), masked(0x81, b"hello")].concat());
         assert_eq!(receiver.receive().unwrap(), Some("hello".into()));
         // One write passes: whoever waits goes on, and not the receiver.
