@@ -97,7 +97,10 @@ fn client(address: &str, tape: &Tape, meeting: &Meeting, page: &mut Page<impl Wr
 
     page.section("A ping, measured", "The client times its ping, and tells the server what it found.")?;
     let frames = tape.frames();
-    page.timeline(&frames[pushed.len()..])?;
+    let measured = &frames[pushed.len()..];
+    let [ping, pong, _] = measured else { return Err("a ping is a frame, and so is a pong".into()) };
+    assert!(round_trip >= pong.at - ping.at, "from before the ping was written until after the pong was read");
+    page.timeline(measured)?;
 
     page.section("The state that each side keeps", "What one has sent, the other has received.")?;
     let client = Side::of(&socket);
