@@ -43,10 +43,19 @@ use crate::utf8::Utf8Tail;
 #[derive(Debug)]
 pub struct Assembler {
     gathered: Gathered,
-    is_complete: bool,
+    stage: Stage,
     max: usize,
     decoder: Option<Box<dyn Decoder>>,
     tail: Utf8Tail,
+}
+
+/// How far the message in the assembler has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// There is none, or the beginning of it went elsewhere.
+    Empty,
+    Open,
+    Complete,
 }
 
 /// The message under assembly.
@@ -75,7 +84,7 @@ impl Assembler {
         let config: Arc<Config> = config.into();
         Self {
             gathered: Gathered::Binary(Vec::new()),
-            is_complete: false,
+            stage: Stage::Empty,
             max: config.max_message_size,
             decoder: None,
             tail: Utf8Tail::default(),
@@ -87,7 +96,8 @@ impl Assembler {
         self.decoder = Some(decoder);
     }
 
-    /// Takes the next chunk. A complete message that was not taken is dropped when the next one begins.
+    /// Takes the next chunk. A complete message that was not taken is dropped when the next one begins. Chunks of a
+    /// message whose beginning went elsewhere are dropped.
     ///
     /// # Errors
     ///
@@ -107,7 +117,7 @@ impl Assembler {
     #[must_use]
     pub fn message(&self) -> MessageRef<'_> {
         match &self.gathered {
-            _ if !self.is_complete => MessageRef::Binary(&[]),
+            _ if self.stage != Stage::Complete => MessageRef::Binary(&[]),
             Gathered::Text(text) => MessageRef::Text(text),
             Gathered::Binary(bytes) => MessageRef::Binary(bytes),
         }
@@ -117,7 +127,7 @@ impl Assembler {
     ///
     /// The message owns at most twice the memory that its payload needs.
     pub fn take(&mut self) -> Message {
-        if !self.is_complete {
+        if self.stage != Stage::Complete {
             return Message::Binary(Bytes::new());
         }
         match core::mem::replace(&mut self.gathered, Gathered::Binary(Vec::new())) {
@@ -138,7 +148,7 @@ impl Assembler {
 
     /// Gives back the memory of the message that was completed last; an open one stays.
     pub fn release(&mut self) {
-        if self.is_complete {
+        if self.stage == Stage::Complete {
             self.gathered = Gathered::Binary(Vec::new());
         }
     }
@@ -166,7 +176,10 @@ impl Assembler {
         if chunk.is_first {
             self.begin(chunk.kind());
         }
-        self.is_complete = chunk.is_last;
+        // What goes on with a message that began elsewhere, as a stream of chunks, is no message.
+        if self.stage != Stage::Open {
+            return Ok(Assembly::Partial);
+        }
         // What the headers say counts, so that it does not matter how much of the payload is here.
         if chunk.message_len > self.max as u64 && !matches!(chunk.payload, Payload::Encoded { .. }) {
             return Err(ProtocolError::MessageTooBig { len: chunk.message_len, max: self.max as u64 });
@@ -187,7 +200,11 @@ impl Assembler {
             }
             Payload::Encoded { bytes, .. } => self.decode(bytes, if chunk.is_last { Fin::Last } else { Fin::More })?,
         }
-        Ok(if chunk.is_last { Assembly::Complete } else { Assembly::Partial })
+        if !chunk.is_last {
+            return Ok(Assembly::Partial);
+        }
+        self.stage = Stage::Complete;
+        Ok(Assembly::Complete)
     }
 
     /// Empties the buffer for a message of `kind`; a large one is not kept for a message that may be small.
@@ -199,6 +216,7 @@ impl Assembler {
             (_, MessageKind::Binary) => self.gathered = Gathered::Binary(Vec::new()),
         }
         self.tail.reset();
+        self.stage = Stage::Open;
     }
 
     /// Makes room for `more` bytes that are there, and refuses them where they go beyond the limit.

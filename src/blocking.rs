@@ -86,7 +86,9 @@ use crate::close::{Close, CloseCode};
 use crate::connection::{Config, Connection, Counters, EndCause, State};
 use crate::control::ControlPayload;
 use crate::error::SendError;
-use crate::extension::Fin;
+use crate::extension::{Decoder, Encoder, Fin};
+use crate::frame::Rsv;
+use crate::handshake::Response;
 use crate::message::{Chunk, Message, MessageRef};
 use crate::prepared::PreparedMessage;
 
@@ -95,7 +97,7 @@ use crate::prepared::PreparedMessage;
 pub struct WebSocket<S> {
     reader: Reader<S>,
     direct: Direct,
-    subprotocol: Option<Box<str>>,
+    response: Option<Box<Response>>,
 }
 
 /// The engine of a connection that is not split, at hand without a lock.
@@ -187,7 +189,7 @@ impl<S: Transport> WebSocket<S> {
     ///
     /// The message may be of any size: [`Config::max_frame_size`] and [`Config::max_fragments`] hold, and
     /// [`Config::max_message_size`] does not. Receive a message to its end (until [`Chunk::is_last`]) in the way that you
-    /// began it: [`Self::receive`] in the middle of one gives a message that nobody sent.
+    /// began it: [`Self::receive`] in the middle of one skips the rest of it.
     ///
     /// # Errors
     ///
@@ -308,6 +310,15 @@ impl<S: Transport> WebSocket<S> {
         self.write()
     }
 
+    /// Lets an extension that the opening handshake agreed on encode and decode messages (RFC 6455 §9), before any is sent
+    /// or received: see [`Encoder`](crate::Encoder).
+    ///
+    /// Chunks are not decoded: [`Self::receive_chunk`] gives them as [`Payload::Encoded`](crate::Payload::Encoded).
+    pub fn extend(&mut self, rsv: Rsv, encoder: Box<dyn Encoder>, decoder: Box<dyn Decoder>) {
+        self.direct.engine.connection.extend(rsv, encoder);
+        self.reader.inbox.extend(decoder);
+    }
+
     /// Splits the connection into halves for two threads. The sending half can be cloned. Keep a handle to the stream
     /// itself (`try_clone`) if you need one: the halves do not give it back, and the stream stays open while one of them
     /// is there.
@@ -327,7 +338,7 @@ impl<S: Transport> WebSocket<S> {
     ///
     /// [`Error::Io`] if the stream cannot be cloned.
     pub fn split(self) -> Result<(Receiver<S>, Sender<S>), Error> {
-        split::split(self.reader, self.direct.engine, self.subprotocol)
+        split::split(self.reader, self.direct.engine, self.response)
     }
 
     /// Gives the stream back, with the read timeout that it came with. What was read and not received, or queued and not
@@ -341,11 +352,18 @@ impl<S: Transport> WebSocket<S> {
         &self.reader.line.stream
     }
 
+    /// Returns the answer of the opening handshake: as a client, the server's with its header fields; as a server, ours.
+    /// `None` where somebody else did the handshake.
+    #[must_use]
+    pub fn response(&self) -> Option<&Response> {
+        self.response.as_deref()
+    }
+
     /// Returns the subprotocol that the opening handshake agreed on, if this connection made it: `None` after
     /// [`Self::resume`], [`Self::server`] and [`Self::client`], whose caller has the response.
     #[must_use]
     pub fn subprotocol(&self) -> Option<&str> {
-        self.subprotocol.as_deref()
+        self.response.as_ref()?.subprotocol()
     }
 
     /// Returns where the connection stands.

@@ -71,6 +71,8 @@ pub struct Connection {
     is_transport_ended: bool,
     /// Whether the closing handshake has taken as long as it may.
     is_overdue: bool,
+    /// Bytes that were taken out of the output and are not written yet.
+    in_flight: usize,
     /// The pong for the newest ping, while the output has no room for it.
     owed_pong: Option<Box<ControlPayload>>,
     cause: Option<EndCause>,
@@ -108,6 +110,7 @@ impl Connection {
             role,
             is_transport_ended: false,
             is_overdue: false,
+            in_flight: 0,
             owed_pong: None,
             cause: None,
             peer_close: None,
@@ -356,7 +359,7 @@ impl Connection {
             received_bytes: self.receiver.received().wire_bytes,
             incomplete: self.receiver.incomplete(),
             is_open: self.state() == State::Open,
-            is_output_empty: output.is_empty(),
+            is_output_empty: self.waiting(output) == 0,
         };
         let timeout = match self.keepalive.handle(now, facts, &self.config)? {
             Due::Ping(number) => {
@@ -383,6 +386,14 @@ impl Connection {
             self.abandon();
         }
         Some(timeout)
+    }
+
+    /// Says how many bytes were taken out of the output and are not written yet, where they are written elsewhere.
+    ///
+    /// They count as output that waits: a ping among them was not sent yet, and pongs are held back behind many. Who
+    /// clears the output only once it was written need not call this.
+    pub fn set_in_flight(&mut self, bytes: usize) {
+        self.in_flight = bytes;
     }
 
     /// Splits the connection into halves for two owners, such as two threads.
@@ -474,6 +485,12 @@ impl Connection {
         }
     }
 
+    /// Creates an assembler with the limit of this connection's configuration.
+    #[must_use]
+    pub fn assembler(&self) -> Assembler {
+        Assembler::new(self.config.clone())
+    }
+
     /// Returns which end of the connection this is.
     #[must_use]
     pub fn role(&self) -> Role {
@@ -490,12 +507,6 @@ impl Connection {
     #[must_use]
     pub fn is_sending_message(&self) -> bool {
         self.sender.is_sending_message()
-    }
-
-    /// The configuration, to be shared with the assembler.
-    #[cfg(feature = "std")]
-    pub(crate) fn shared_config(&self) -> Arc<Config> {
-        self.config.clone()
     }
 
     /// Returns the configuration.
@@ -536,7 +547,7 @@ impl Connection {
             Err(error) => return Err(self.fail(error, output)),
         };
         match &event {
-            Some(Event::Ping(payload)) if output.len() < self.config.max_pending_pongs => {
+            Some(Event::Ping(payload)) if self.waiting(output) < self.config.max_pending_pongs => {
                 self.sender.reply(Reply::Pong(*payload), output);
             }
             Some(Event::Ping(payload)) => self.owed_pong = Some(Box::new(*payload)),
@@ -581,11 +592,16 @@ impl Connection {
 
     /// Appends the pong for the newest ping, if there is one and room for it (RFC 6455 §5.5.3).
     fn pay_owed_pong(&mut self, output: &mut Vec<u8>) {
-        if self.owed_pong.is_some() && output.len() < self.config.max_pending_pongs {
+        if self.owed_pong.is_some() && self.waiting(output) < self.config.max_pending_pongs {
             if let Some(payload) = self.owed_pong.take() {
                 self.sender.reply(Reply::Pong(*payload), output);
             }
         }
+    }
+
+    /// How many bytes of output wait to be written.
+    fn waiting(&self, output: &[u8]) -> usize {
+        output.len().saturating_add(self.in_flight)
     }
 
     /// Gives up waiting for the peer.

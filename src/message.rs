@@ -60,6 +60,33 @@ impl Message {
             Self::Text(_) => None,
         }
     }
+
+    /// Gives away the text of a text message; a binary one comes back as the error.
+    ///
+    /// # Errors
+    ///
+    /// The message itself, if it is binary.
+    pub fn into_text(self) -> Result<String, Self> {
+        match self {
+            Self::Text(text) => Ok(text),
+            Self::Binary(_) => Err(self),
+        }
+    }
+
+    /// Gives away the payload, text as its UTF-8, without a copy.
+    #[must_use]
+    pub fn into_payload(self) -> Bytes {
+        match self {
+            Self::Text(text) => text.into(),
+            Self::Binary(bytes) => bytes,
+        }
+    }
+}
+
+impl From<&[u8]> for Message {
+    fn from(bytes: &[u8]) -> Self {
+        Self::Binary(Bytes::copy_from_slice(bytes))
+    }
 }
 
 impl From<&str> for Message {
@@ -113,6 +140,24 @@ impl<'a> MessageRef<'a> {
         match self {
             Self::Text(text) => text.as_bytes(),
             Self::Binary(bytes) => bytes,
+        }
+    }
+
+    /// Returns the text of a text message.
+    #[must_use]
+    pub fn as_text(self) -> Option<&'a str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Binary(_) => None,
+        }
+    }
+
+    /// Returns the bytes of a binary message.
+    #[must_use]
+    pub fn as_binary(self) -> Option<&'a [u8]> {
+        match self {
+            Self::Binary(bytes) => Some(bytes),
+            Self::Text(_) => None,
         }
     }
 

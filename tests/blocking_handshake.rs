@@ -52,6 +52,7 @@ fn application_sees_target_and_headers_and_picks_the_subprotocol() {
     let uri: WsUri = format!("ws://127.0.0.1:{port}/chat?room=1").parse().expect("an address");
     let request = uri.request().unwrap().subprotocol("chat.v1").unwrap().subprotocol("chat.v2").unwrap();
     let mut socket = Connector::default().connect_with(&uri, request.header("X-Token", "abc").unwrap()).unwrap();
+    assert_eq!(socket.response().unwrap().headers().get("x-served-by"), Some("test"));
     assert_eq!(socket.subprotocol(), Some("chat.v2"));
     assert!(socket.get_ref().nodelay().unwrap());
     socket.send("hello").unwrap();

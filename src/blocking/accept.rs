@@ -61,7 +61,7 @@ impl Acceptor {
 
     /// Accepts a connection on a stream, or not, as `decide` says: it sees the request, picks a subprotocol and adds header
     /// fields, or rejects. What is needed of the request later (its path, a cookie) it copies out: the connection does not
-    /// keep it. This adapter decodes no extension, so do not agree on one here.
+    /// keep it. Agree on an extension only if you give it to [`WebSocket::extend`] afterwards.
     ///
     /// # Errors
     ///
@@ -93,8 +93,8 @@ pub struct Accepting<S> {
     origins: ServerConfig,
     config: Arc<Config>,
     wire: Wire<S>,
-    /// What was decided and is being written: the subprotocol, or the rejection.
-    outcome: Option<Result<Option<Box<str>>, Box<Rejection>>>,
+    /// What was decided and is being written.
+    outcome: Option<Result<Box<Response>, Box<Rejection>>>,
 }
 
 impl<S: Transport> Accepting<S> {
@@ -128,7 +128,7 @@ impl<S: Transport> Accepting<S> {
             match decided {
                 Ok(response) => {
                     response.write(&mut self.wire.output);
-                    self.outcome = Some(Ok(response.subprotocol().map(Into::into)));
+                    self.outcome = Some(Ok(Box::new(response)));
                 }
                 Err(rejection) => self.reject(rejection),
             }
@@ -136,9 +136,9 @@ impl<S: Transport> Accepting<S> {
 
         self.wire.write()?;
         match self.outcome.take() {
-            Some(Ok(subprotocol)) => {
+            Some(Ok(response)) => {
                 let connection = Connection::server(self.config.clone());
-                self.wire.open(connection, subprotocol)
+                self.wire.open(connection, Some(response))
             }
             Some(Err(rejection)) => {
                 if let Some(stream) = self.wire.finish() {

@@ -106,7 +106,7 @@ impl<S: Transport> Connecting<S> {
             self.handshake.handle_timeout(self.wire.now())?;
             if let Some(response) = self.wire.receive(|input| self.handshake.receive(input))? {
                 let connection = Connection::client(self.config.clone());
-                return self.wire.open(connection, response.subprotocol().map(Into::into));
+                return self.wire.open(connection, Some(Box::new(response)));
             }
             if self.wire.read(self.handshake.poll_timeout())?.is_end() {
                 self.handshake.receive_eof()?;

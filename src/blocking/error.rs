@@ -19,7 +19,7 @@ pub enum Error {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// The peer broke the protocol or went beyond a limit; it was told by the Close with the fitting code.
-    #[error("the peer violated the protocol: {0}")]
+    #[error("the peer broke the protocol or a limit: {0}")]
     Protocol(#[from] ProtocolError),
     /// The caller asked for what cannot be sent.
     #[error(transparent)]

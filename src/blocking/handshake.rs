@@ -11,8 +11,8 @@ use super::outbox::Outbox;
 use super::reader::Reader;
 use super::timer::ReadTimer;
 use super::transport::Transport;
-use crate::assembler::Assembler;
 use crate::connection::Connection;
+use crate::handshake::Response;
 use crate::time::Instant;
 
 /// A stream before its connection is open, with what was read and what is to be written.
@@ -110,10 +110,10 @@ impl<S: Transport> Wire<S> {
     pub(super) fn open(
         &mut self,
         connection: Connection,
-        subprotocol: Option<Box<str>>,
+        response: Option<Box<Response>>,
     ) -> Result<WebSocket<S>, Error> {
         let stream = self.finish().ok_or(Error::Lost)?;
-        Ok(WebSocket::open(stream, connection, &self.input, subprotocol))
+        Ok(WebSocket::open(stream, connection, &self.input, response))
     }
 
     pub(super) fn now(&self) -> Instant {
@@ -123,10 +123,10 @@ impl<S: Transport> Wire<S> {
 
 impl<S: Transport> WebSocket<S> {
     /// Makes a connection of a stream whose opening handshake is done.
-    pub(super) fn open(stream: S, connection: Connection, leftover: &[u8], subprotocol: Option<Box<str>>) -> Self {
-        let assembler = Assembler::new(connection.shared_config());
+    pub(super) fn open(stream: S, connection: Connection, leftover: &[u8], response: Option<Box<Response>>) -> Self {
+        let assembler = connection.assembler();
         let reader = Reader::new(stream, Inbox::new(assembler, leftover));
-        let mut this = Self { reader, direct: super::Direct { engine: Engine::new(connection) }, subprotocol };
+        let mut this = Self { reader, direct: super::Direct { engine: Engine::new(connection) }, response };
         this.reader.line.tell_time(&mut this.direct);
         this
     }

@@ -6,6 +6,7 @@ use super::outbox::Outbox;
 use crate::assembler::{Assembler, Assembly};
 use crate::connection::{Connection, Event, Next, Received};
 use crate::error::ProtocolError;
+use crate::extension::Decoder;
 use crate::message::{Chunk, Message, MessageRef};
 use crate::time::{Instant, Timeout};
 
@@ -63,6 +64,11 @@ impl Inbox {
     /// Creates an inbox that begins with what was read behind the opening handshake.
     pub(super) fn new(assembler: Assembler, leftover: &[u8]) -> Self {
         Self { buffer: leftover.to_vec(), room: MIN_BUFFER, start: 0, end: leftover.len(), assembler }
+    }
+
+    /// Lets an extension decode the messages that it marked.
+    pub(super) fn extend(&mut self, decoder: Box<dyn Decoder>) {
+        self.assembler.extend(decoder);
     }
 
     /// Reads once; 0 bytes are the end of the input. Everything read before must have been received.

@@ -24,6 +24,7 @@ use crate::connection::{Counters, EndCause, State};
 use crate::control::ControlPayload;
 use crate::error::SendError;
 use crate::extension::Fin;
+use crate::handshake::Response;
 use crate::message::{Chunk, Message, MessageRef};
 use crate::prepared::PreparedMessage;
 
@@ -55,7 +56,7 @@ struct Shared<S> {
     stream: Mutex<S>,
     /// When the engine's clock began.
     origin: Instant,
-    subprotocol: Option<Box<str>>,
+    response: Option<Box<Response>>,
 }
 
 #[derive(Debug)]
@@ -76,12 +77,12 @@ struct Shares {
 pub(super) fn split<S: Transport>(
     reader: Reader<S>,
     engine: Engine,
-    subprotocol: Option<Box<str>>,
+    response: Option<Box<Response>>,
 ) -> Result<(Receiver<S>, Sender<S>), Error> {
     let stream = Mutex::new(reader.line.stream.try_clone()?);
     let shares = Shares { engine, is_writing: false, is_sending: false, taken: 0, written: 0, awaited: 0 };
     let (state, origin) = (Mutex::new(shares), reader.line.origin);
-    let shared = Arc::new(Shared { state, changed: Condvar::new(), stream, origin, subprotocol });
+    let shared = Arc::new(Shared { state, changed: Condvar::new(), stream, origin, response });
     Ok((Receiver { reader, shared: shared.clone() }, Sender { shared }))
 }
 
@@ -129,6 +130,11 @@ impl<S: Transport> Receiver<S> {
             },
             None => Ok(None),
         }
+    }
+
+    /// Returns the stream, as it is read from.
+    pub fn get_ref(&self) -> &S {
+        &self.reader.line.stream
     }
 
     /// Returns a sending half of the same connection, which also tells where that stands.
@@ -276,7 +282,7 @@ impl<S: Transport> Sender<S> {
     /// Returns the subprotocol that the opening handshake agreed on.
     #[must_use]
     pub fn subprotocol(&self) -> Option<&str> {
-        self.shared.subprotocol.as_deref()
+        self.shared.response.as_ref()?.subprotocol()
     }
 
     /// Returns the round-trip time of the last ping that was answered.
@@ -426,10 +432,12 @@ impl<S: Transport> Shared<S> {
             let mut output = core::mem::take(&mut shares.engine.output);
             let mut outbox = shares.engine.outbox;
             shares.taken += output.len() as u64;
+            shares.engine.connection.set_in_flight(output.len());
             drop(shares);
             let result = outbox.write(&mut output, &mut *stream);
             shares = self.lock();
             shares.engine.outbox = outbox;
+            shares.engine.connection.set_in_flight(0);
             shares.taken -= output.len() as u64;
             if outbox.check().is_ok() {
                 shares.written = shares.taken;

@@ -1,0 +1,52 @@
+//! Chunks and whole messages of the same connection (RFC 6455 §5.4), through the engine and the blocking adapter.
+
+use sockeye::blocking::{Plain, WebSocket};
+use sockeye::{Config, Connection, Event, Message, MessageRef, Received};
+
+/// "Hello" in two fragments, "A" and "B" in two, then "end", as a server sends them.
+const WIRE: &[u8] = b"\x01\x03Hel\x80\x02lo\x01\x01A\x80\x01B\x81\x03end";
+
+#[test]
+fn the_rest_of_a_message_that_began_as_chunks_is_no_message() {
+    let mut client = Connection::client(Config::default());
+    let mut assembler = client.assembler();
+    let (mut wire, mut output) = (WIRE.to_vec(), Vec::new());
+    let mut input = &mut wire[..];
+    let first = client.receive_message(&mut input, &mut assembler, &mut output).unwrap();
+    assert_eq!(first, Some(Received::Message(MessageRef::Text("Hello"))));
+    let Some(Event::Data(chunk)) = client.receive(&mut input, &mut output).unwrap() else { panic!("a chunk") };
+    assert!(chunk.is_first() && !chunk.is_last());
+    let next = client.receive_message(&mut input, &mut assembler, &mut output).unwrap();
+    assert_eq!(next, Some(Received::Message(MessageRef::Text("end"))));
+}
+
+#[test]
+fn the_blocking_adapter_skips_the_rest_of_a_message_that_began_as_chunks() {
+    let mut socket = WebSocket::client(Plain(std::io::Cursor::new(WIRE.to_vec())), Config::default());
+    assert_eq!(socket.receive().unwrap(), Some("Hello".into()));
+    assert!(socket.receive_chunk().unwrap().unwrap().is_first());
+    assert_eq!(socket.receive().unwrap(), Some("end".into()));
+}
+
+#[test]
+fn bytes_in_flight_count_as_output_that_waits() {
+    let mut config = Config::default();
+    config.max_pending_pongs = 100;
+    let mut client = Connection::client_with_keys(config, || [0; 4]);
+    let mut output = Vec::new();
+    client.set_in_flight(100);
+    client.receive(&mut &mut b"\x89\x00".to_vec()[..], &mut output).unwrap();
+    assert!(output.is_empty() && client.owes_pong());
+    client.set_in_flight(0);
+    client.receive(&mut &mut [][..], &mut output).unwrap();
+    assert_eq!(output, b"\x8a\x80\0\0\0\0");
+}
+
+#[test]
+fn a_message_gives_away_what_it_owns() {
+    assert_eq!(Message::from("text").into_text(), Ok("text".to_string()));
+    assert_eq!(Message::from(&b"bytes"[..]).into_text(), Err(Message::from(b"bytes".to_vec())));
+    assert_eq!(&Message::from("text").into_payload()[..], b"text");
+    assert_eq!((MessageRef::Text("a").as_text(), MessageRef::Text("a").as_binary()), (Some("a"), None));
+    assert_eq!((MessageRef::Binary(b"a").as_text(), MessageRef::Binary(b"a").as_binary()), (None, Some(&b"a"[..])));
+}
