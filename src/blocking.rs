@@ -7,7 +7,7 @@
 //!
 //! fn main() -> std::io::Result<()> {
 //!     for stream in TcpListener::bind("127.0.0.1:9001")?.incoming() {
-//!         let stream = stream?;
+//!         let Ok(stream) = stream else { continue };
 //!         thread::spawn(move || -> Result<(), sockeye::blocking::Error> {
 //!             let mut socket = sockeye::blocking::accept(stream)?;
 //!             while let Some(message) = socket.receive()? {
@@ -389,6 +389,13 @@ impl<S: Transport> WebSocket<S> {
     #[must_use]
     pub fn end_cause(&self) -> Option<&EndCause> {
         self.direct.engine.connection.end_cause()
+    }
+
+    /// Returns how many bytes are queued and not written yet: after a send that was `Ok`, what a stream that does not block,
+    /// or whose write timed out, has left over.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.direct.engine.queued()
     }
 
     /// Returns the round-trip time of the last ping that was answered.

@@ -396,6 +396,12 @@ impl Connection {
         self.in_flight = bytes;
     }
 
+    /// Returns what [`Self::set_in_flight`] said last.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
     /// Splits the connection into halves for two owners, such as two threads.
     ///
     /// Deadlines and the round-trip time stay behind: they need both. What is owed goes from the receiver to the sender

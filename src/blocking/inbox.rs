@@ -25,6 +25,11 @@ impl Engine {
         Self { connection, output: Vec::new(), outbox: Outbox::default(), expired: None }
     }
 
+    /// How many bytes are not written yet.
+    pub(super) fn queued(&self) -> usize {
+        self.output.len() + self.connection.in_flight()
+    }
+
     /// Tells the engine the time.
     pub(super) fn tell_time(&mut self, now: Instant) {
         let expired = self.connection.handle_timeout(now, &mut self.output);

@@ -285,6 +285,12 @@ impl<S: Transport> Sender<S> {
         self.shared.response.as_ref()?.subprotocol()
     }
 
+    /// Returns how many bytes are queued and not written yet, those included that a thread is writing now.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.shared.lock().engine.queued()
+    }
+
     /// Returns the round-trip time of the last ping that was answered.
     #[must_use]
     pub fn round_trip(&self) -> Option<Duration> {
