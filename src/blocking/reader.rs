@@ -167,6 +167,8 @@ impl<S: Transport> Line<S> {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
+        // A timeout of zero is none at all, and refused.
+        let wanted = wanted.map(|wanted| wanted.max(Duration::from_millis(1)));
         // Some systems set no timeout on a stream that has ended; then the read comes back by itself.
         self.timer.arm(&mut self.stream, wanted).unwrap_or(false) && until.is_some()
     }
