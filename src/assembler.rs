@@ -13,9 +13,10 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use crate::close::CloseCode;
 use crate::connection::Config;
 use crate::error::ProtocolError;
-use crate::extension::{Decoded, Decoder, Fin};
+use crate::extension::{Decoded, Decoder, ExtensionError, Fin};
 use crate::message::{Chunk, Message, MessageKind, MessageRef, Payload};
 use crate::utf8::Utf8Tail;
 
@@ -255,7 +256,12 @@ impl Assembler {
         let mut step = Vec::new();
         loop {
             step.clear();
+            let before = bytes.len();
             let decoded = decoder.decode(bytes, fin, &mut step, STEP)?;
+            // Asked again, one that took nothing and gave nothing would do the same for ever.
+            if decoded == Decoded::More && step.is_empty() && bytes.len() == before {
+                return Err(ExtensionError::new("the decoder makes no progress", CloseCode::INTERNAL_ERROR).into());
+            }
             self.reserve(step.len(), 0)?;
             match &mut self.gathered {
                 Gathered::Binary(gathered) => gathered.extend_from_slice(&step),

@@ -1,6 +1,7 @@
 //! The client's opening handshake on a stream, and the way to one over TCP.
 
 use alloc::sync::Arc;
+use core::time::Duration;
 use std::io::{self, ErrorKind};
 use std::net::{TcpStream, ToSocketAddrs};
 
@@ -54,7 +55,7 @@ impl Connector {
         let mut failure = io::Error::new(ErrorKind::NotFound, "the name has no address");
         for address in (uri.host(), uri.port()).to_socket_addrs()? {
             let stream = match self.handshake.timeout {
-                Some(timeout) => TcpStream::connect_timeout(&address, timeout),
+                Some(timeout) => TcpStream::connect_timeout(&address, timeout.max(Duration::from_millis(1))),
                 None => TcpStream::connect(address),
             };
             match stream {

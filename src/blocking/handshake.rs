@@ -135,25 +135,22 @@ impl<S: Transport> WebSocket<S> {
 /// Ends our direction and reads on for a moment, so that what was written is not lost to a reset that unread input
 /// would cause. Only where the time can be bounded.
 pub(super) fn linger(mut stream: impl Transport, started: StdInstant) {
-    let mut budget: usize = LINGER_BYTES;
     let mut buffer = [0; 4096];
     if stream.shutdown_write().is_err() {
         return;
     }
-    while let Some(left) = LINGER_TIME.checked_sub(started.elapsed()).filter(|left| !left.is_zero() && budget > 0) {
+    while let Some(left) = LINGER_TIME.checked_sub(started.elapsed()).filter(|left| !left.is_zero()) {
         if !matches!(stream.set_read_timeout(Some(left)), Ok(true)) {
             return;
         }
         match stream.read(&mut buffer) {
-            Ok(n) if n > 0 => budget = budget.saturating_sub(n),
+            Ok(0) => return,
+            Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Ok(_) | Err(_) => return,
+            Err(_) => return,
         }
     }
 }
 
 /// How long a refused client may take to close.
 const LINGER_TIME: Duration = Duration::from_secs(2);
-
-/// How much a refused client may still send.
-const LINGER_BYTES: usize = 1024 * 1024;

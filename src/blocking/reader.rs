@@ -172,6 +172,8 @@ impl<S: Transport> Line<S> {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
+        // A timeout of zero is none at all, and refused.
+        let wanted = wanted.map(|wanted| wanted.max(Duration::from_millis(1)));
         // Some systems set no timeout on a stream that has ended; then the read comes back by itself.
         self.timer.arm(&mut self.stream, wanted).unwrap_or(false) && until.is_some()
     }
@@ -191,12 +193,14 @@ impl<S: Transport> Line<S> {
 }
 
 /// How the connection ended, to be told again whenever asked.
-fn ending(engine: &Engine, failure: Option<ErrorKind>) -> Result<(), Error> {
+fn ending(engine: &mut Engine, failure: Option<ErrorKind>) -> Result<(), Error> {
     match (engine.connection.end_cause(), engine.connection.peer_close()) {
         (Some(EndCause::Violation(error)), _) => Err(error.clone().into()),
         (Some(EndCause::Timeout(timeout)), _) => Err(Error::Timeout(*timeout)),
         (Some(EndCause::Local | EndCause::Remote | EndCause::TransportLost) | None, Some(_)) => Ok(()),
         (Some(EndCause::Local | EndCause::Remote | EndCause::TransportLost) | None, None) => {
+            // What the peer did wrong after our Close; a connection that failed says so again.
+            engine.connection.receive(&mut Default::default(), &mut engine.output)?;
             Err(match (failure, engine.expired) {
                 (Some(kind), _) => Error::Io(kind.into()),
                 // We closed, and the peer did not answer.

@@ -290,13 +290,13 @@ impl Sender {
                 self.frame(is_final, Rsv::NONE, OpCode::Continuation, piece, output);
             }
             open.is_first = false;
+            // Now, and not behind the loop: the source of keys may panic at the next frame.
+            self.open = (!is_final).then_some(open);
             rest = after;
             if rest.is_empty() {
-                break;
+                return Ok(());
             }
         }
-        self.open = (fin == Fin::More).then_some(open);
-        Ok(())
     }
 
     /// Appends a control frame.

@@ -76,6 +76,9 @@ fn cases(options: &Options) -> Result<(), Error> {
     config.max_message_size = 32 * 1024 * 1024;
     config.max_frame_size = 32 * 1024 * 1024;
     config.max_fragments = 100_000;
+    // A server that is broken ends a case, and does not stop the loop.
+    config.idle_timeout = Some(Duration::from_secs(60));
+    config.lifetime = Some(Duration::from_secs(300));
     let config = Arc::new(config);
     let base = options.url.trim_end_matches('/');
     let agent = encode(&options.agent);

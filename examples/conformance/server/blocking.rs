@@ -4,19 +4,22 @@ use std::collections::HashMap;
 use std::io::{self, Read};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use sockeye::blocking::{Acceptor, Error, Sender};
 use sockeye::handshake::ServerConfig;
-use sockeye::{Close, CloseCode, Config};
+use sockeye::{Close, CloseCode, Config, SendError};
 
 /// The connections that are open, to be closed at the end.
 #[derive(Default)]
 struct Open {
     senders: Mutex<HashMap<u64, Sender<TcpStream>>>,
     one_less: Condvar,
+    /// Whether those that open now are to be closed at once; changes under the lock of the others.
+    is_stopping: AtomicBool,
 }
 
 /// Serves until `stop` becomes readable.
@@ -63,21 +66,39 @@ fn echo(number: u64, stream: TcpStream, acceptor: &Acceptor, open: &Open) -> Res
     // A peer that takes nothing for so long is not waited for.
     stream.set_write_timeout(Some(Duration::from_secs(30)))?;
     let (mut receiver, sender) = acceptor.accept(stream)?.split()?;
-    open.senders.lock().unwrap_or_else(PoisonError::into_inner).insert(number, sender.clone());
+    let is_stopping = {
+        let mut senders = open.senders.lock().unwrap_or_else(PoisonError::into_inner);
+        senders.insert(number, sender.clone());
+        open.is_stopping.load(Ordering::Relaxed)
+    };
+    if is_stopping {
+        close(&sender);
+    }
     while let Some(message) = receiver.receive_ref()? {
-        sender.send(message)?;
+        match sender.send(message) {
+            // Where we are closing, no echo can be sent; the peer's Close is still to come, and ours to be read.
+            Ok(()) | Err(Error::Send(SendError::Closed)) => {}
+            Err(error) => return Err(error),
+        }
     }
     Ok(())
 }
 
+/// Closes a connection, because the server stops; one that is closing already need not be closed.
+fn close(sender: &Sender<TcpStream>) {
+    let _ = Close::new(CloseCode::GOING_AWAY, "server is stopping").map(|close| sender.close(close));
+}
+
 /// Closes all connections with 1001, and waits a moment for them to end.
 fn close_all(open: &Open) {
-    let senders: Vec<_> = open.senders.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+    let senders: Vec<_> = {
+        let senders = open.senders.lock().unwrap_or_else(PoisonError::into_inner);
+        open.is_stopping.store(true, Ordering::Relaxed);
+        senders.values().cloned().collect()
+    };
     for sender in senders {
         // A thread for each, because a peer that does not read would hold up the others.
-        let _ = thread::Builder::new().stack_size(128 * 1024).spawn(move || {
-            let _ = Close::new(CloseCode::GOING_AWAY, "server is stopping").map(|close| sender.close(close));
-        });
+        let _ = thread::Builder::new().stack_size(128 * 1024).spawn(move || close(&sender));
     }
     let senders = open.senders.lock().unwrap_or_else(PoisonError::into_inner);
     let _ = open.one_less.wait_timeout_while(senders, PATIENCE, |senders| !senders.is_empty());

@@ -31,6 +31,7 @@ pub(crate) fn serve(
         deadlines: BTreeSet::new(),
         busy: Vec::new(),
         next_token: FIRST,
+        must_retry: false,
     };
     let mut stop = mio::net::UnixStream::from_std(stop);
     server.poll.registry().register(&mut stop, STOP, Interest::READABLE)?;
@@ -52,6 +53,8 @@ struct Server {
     /// Peers that may have more to read, and were interrupted to let the others have their turn.
     busy: Vec<Token>,
     next_token: usize,
+    /// Whether connections may wait that could not be accepted.
+    must_retry: bool,
 }
 
 /// One connection.
@@ -108,6 +111,9 @@ impl Server {
                     token => ready.push(token),
                 }
             }
+            if std::mem::take(&mut self.must_retry) {
+                self.accept()?;
+            }
             let now = self.now();
             while let Some(&(deadline, token)) = self.deadlines.first().filter(|(deadline, _)| *deadline <= now) {
                 self.deadlines.remove(&(deadline, token));
@@ -131,7 +137,8 @@ impl Server {
         let deadline = self.deadlines.first().map(|(deadline, _)| *deadline);
         let stop = stopped_at.map(|since| since + PATIENCE);
         // Rounded up to the poll's resolution, or it would return early and often.
-        let until = deadline.into_iter().chain(stop).min()?;
+        let retry = self.must_retry.then(|| self.now() + RETRY);
+        let until = deadline.into_iter().chain(stop).chain(retry).min()?;
         Some(until - self.now() + Duration::from_millis(1))
     }
 
@@ -140,8 +147,11 @@ impl Server {
             let mut stream = match listener.accept() {
                 Ok((stream, _)) => stream,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                // The connection is gone already, or there are no descriptors left: the next event tries again.
-                Err(_) => return Ok(()),
+                // The connection is gone already, or there are no descriptors left; no event tells of those that still wait.
+                Err(_) => {
+                    self.must_retry = true;
+                    return Ok(());
+                }
             };
             let token = Token(self.next_token);
             self.next_token += 1;
@@ -176,7 +186,7 @@ impl Server {
         }
     }
 
-    /// Closes all connections with 1001, and drops those that are not open yet.
+    /// Closes all connections with 1001, and drops those that are not open yet; who was refused is still to read why.
     fn close_all(&mut self) {
         self.peers.retain(|_, peer| match &mut peer.phase {
             Phase::Open(connection, _) => {
@@ -185,7 +195,8 @@ impl Server {
                     .and_then(|close| connection.close(close, &mut peer.output));
                 true
             }
-            Phase::Handshake(_) | Phase::Linger { .. } => false,
+            Phase::Handshake(_) => false,
+            Phase::Linger { .. } => true,
         });
     }
 
@@ -231,7 +242,14 @@ impl Peer {
             if n == 0 {
                 self.receive_eof(now);
                 self.write()?;
-                return Ok(Turn::Drop);
+                if self.output.is_empty() {
+                    return Ok(Turn::Drop);
+                }
+                // A peer that ended only its own direction is still to read what is queued, such as our Close.
+                if !matches!(self.phase, Phase::Linger { .. }) {
+                    self.phase = Phase::Linger { until: now + DRAIN, is_shut_down: false };
+                }
+                return Ok(Turn::Wait);
             }
             self.receive(&mut buffer[..n], now, config, handshake);
         }
@@ -366,6 +384,12 @@ const HIGH_WATER: usize = 256 * 1024;
 
 /// How long a refused peer may take to close.
 const LINGER: Duration = Duration::from_secs(2);
+
+/// How long a peer that sends no more may take to read what is queued.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// How long it takes to try again where a connection cannot be accepted.
+const RETRY: Duration = Duration::from_millis(50);
 
 /// How long the peers have to answer the Close.
 const PATIENCE: Duration = Duration::from_secs(3);
