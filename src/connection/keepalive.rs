@@ -100,7 +100,7 @@ impl Keepalive {
             self.closing_since = Some(now);
             return Some(Due::Expired(timeout));
         }
-        if self.ping_from(config).is_some_and(|from| passed(now, from, config.ping_interval)) {
+        if self.ping_from(config).is_some_and(|from| passed(now, from, ping_interval(config))) {
             self.last_ping = now;
             let number = self.next_ping();
             if let Some(ping) = &mut self.ping {
@@ -130,7 +130,7 @@ impl Keepalive {
             (self.message.map(|(since, _)| since), config.message_timeout),
             (Some(self.last_received), config.idle_timeout),
             (Some(started), config.lifetime),
-            (self.ping_from(config), config.ping_interval),
+            (self.ping_from(config), ping_interval(config)),
         ]
         .into_iter()
         .filter_map(|(since, limit)| Some(since? + limit?))
@@ -223,6 +223,11 @@ impl Keepalive {
     fn last_seen(&self, started: Instant) -> Instant {
         self.last_received.max(self.last_ping).max(started)
     }
+}
+
+/// The time between two pings, never so short that nothing else would be done.
+fn ping_interval(config: &Config) -> Option<Duration> {
+    config.ping_interval.map(|interval| interval.max(Duration::from_millis(1)))
 }
 
 /// Whether `limit`, if there is one, has passed since `since`.

@@ -16,7 +16,8 @@ use sockeye::{Close, CloseCode, Config, SendError};
 /// The connections that are open, to be closed at the end.
 #[derive(Default)]
 struct Open {
-    senders: Mutex<HashMap<u64, Sender<TcpStream>>>,
+    /// `None` for one whose opening handshake is not done.
+    senders: Mutex<HashMap<u64, Option<Sender<TcpStream>>>>,
     one_less: Condvar,
     /// Whether those that open now are to be closed at once; changes under the lock of the others.
     is_stopping: AtomicBool,
@@ -49,14 +50,28 @@ fn accept(listener: &TcpListener, acceptor: &Acceptor, open: &Arc<Open>) {
             thread::park_timeout(Duration::from_millis(50));
             continue;
         };
+        open.senders.lock().unwrap_or_else(PoisonError::into_inner).insert(number, None);
         let (acceptor, open) = (acceptor.clone(), open.clone());
+        let ended = Ended { number, open: open.clone() };
         // Where no thread can be had, the connection is dropped.
         let _ = thread::Builder::new().stack_size(128 * 1024).spawn(move || {
             // What goes wrong on a connection is its own affair; the peer was told.
             let _ = echo(number, stream, &acceptor, &open);
-            open.senders.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
-            open.one_less.notify_all();
+            drop(ended);
         });
+    }
+}
+
+/// Takes a connection out of those that are open, when it is dropped.
+struct Ended {
+    number: u64,
+    open: Arc<Open>,
+}
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.open.senders.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.number);
+        self.open.one_less.notify_all();
     }
 }
 
@@ -68,7 +83,7 @@ fn echo(number: u64, stream: TcpStream, acceptor: &Acceptor, open: &Open) -> Res
     let (mut receiver, sender) = acceptor.accept(stream)?.split()?;
     let is_stopping = {
         let mut senders = open.senders.lock().unwrap_or_else(PoisonError::into_inner);
-        senders.insert(number, sender.clone());
+        senders.insert(number, Some(sender.clone()));
         open.is_stopping.load(Ordering::Relaxed)
     };
     if is_stopping {
@@ -94,7 +109,7 @@ fn close_all(open: &Open) {
     let senders: Vec<_> = {
         let senders = open.senders.lock().unwrap_or_else(PoisonError::into_inner);
         open.is_stopping.store(true, Ordering::Relaxed);
-        senders.values().cloned().collect()
+        senders.values().flatten().cloned().collect()
     };
     for sender in senders {
         // A thread for each, because a peer that does not read would hold up the others.

@@ -63,6 +63,8 @@ struct Peer {
     phase: Phase,
     output: Vec<u8>,
     written: usize,
+    /// Since when the peer takes nothing of what is queued.
+    stuck_since: Option<Instant>,
     deadline: Option<Instant>,
 }
 
@@ -158,7 +160,7 @@ impl Server {
             let _ = stream.set_nodelay(true);
             self.poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
             let phase = Phase::Handshake(ServerHandshake::new(&self.handshake));
-            let peer = Peer { stream, phase, output: Vec::new(), written: 0, deadline: None };
+            let peer = Peer { stream, phase, output: Vec::new(), written: 0, stuck_since: None, deadline: None };
             self.peers.insert(token, peer);
             self.busy.push(token);
         }
@@ -214,11 +216,11 @@ impl Peer {
         config: &Arc<Config>,
         handshake: &ServerConfig,
     ) -> io::Result<Turn> {
-        if self.is_overdue(now) {
+        if self.is_overdue(now) || self.stuck_since.is_some_and(|since| now >= since + OUTPUT) {
             return Ok(Turn::Drop);
         }
         for _ in 0..READS_A_TURN {
-            self.write()?;
+            self.write(now)?;
             if let Phase::Open(connection, _) = &mut self.phase {
                 // A pong that was held back for what is written now.
                 if connection.owes_pong() && self.output.is_empty() {
@@ -241,7 +243,7 @@ impl Peer {
             };
             if n == 0 {
                 self.receive_eof(now);
-                self.write()?;
+                self.write(now)?;
                 if self.output.is_empty() {
                     return Ok(Turn::Drop);
                 }
@@ -344,24 +346,31 @@ impl Peer {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        match &self.phase {
+        let deadline = match &self.phase {
             Phase::Handshake(handshake) => handshake.poll_timeout(),
             Phase::Open(connection, _) => connection.poll_timeout(),
             Phase::Linger { until, .. } => Some(*until),
-        }
+        };
+        deadline.into_iter().chain(self.stuck_since.map(|since| since + OUTPUT)).min()
     }
 
     /// Writes as much as the stream takes.
-    fn write(&mut self) -> io::Result<()> {
+    fn write(&mut self, now: Instant) -> io::Result<()> {
+        let before = self.written;
         while self.written < self.output.len() {
             match self.stream.write(&self.output[self.written..]) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(n) => self.written += n,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    let since = self.stuck_since.filter(|_| self.written == before);
+                    self.stuck_since = since.or(Some(now));
+                    return Ok(());
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
+        self.stuck_since = None;
         // An idle connection owns no buffer.
         self.output = Vec::new();
         self.written = 0;
@@ -381,6 +390,9 @@ const READS_A_TURN: usize = 16;
 
 /// Queued bytes above which a peer is not read from.
 const HIGH_WATER: usize = 256 * 1024;
+
+/// How long a peer may take nothing of what is queued.
+const OUTPUT: Duration = Duration::from_secs(30);
 
 /// How long a refused peer may take to close.
 const LINGER: Duration = Duration::from_secs(2);

@@ -8,22 +8,14 @@ use sockeye::{
     Rsv, State,
 };
 
+/// A frame of a client, masked with a key of zeros.
 fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
-    let mut wire = vec![first];
-    match payload.len() {
-        n @ 0..=125 => wire.push(0x80 | n as u8),
-        n @ 126..=0xffff => {
-            wire.push(0x80 | 126);
-            wire.extend_from_slice(&(n as u16).to_be_bytes());
-        }
-        n => {
-            wire.push(0x80 | 127);
-            wire.extend_from_slice(&(n as u64).to_be_bytes());
-        }
-    }
-    wire.extend_from_slice(&[0; 4]);
-    wire.extend_from_slice(payload);
-    wire
+    let head = match u16::try_from(payload.len()) {
+        Ok(len @ 0..=125) => vec![first, 0x80 | len.to_be_bytes()[1]],
+        Ok(len) => [&[first, 0x80 | 126], &len.to_be_bytes()[..]].concat(),
+        Err(_) => [&[first, 0x80 | 127], &(payload.len() as u64).to_be_bytes()[..]].concat(),
+    };
+    [&head[..], &[0; 4], payload].concat()
 }
 
 const VALUES: [u64; 6] = [0, 1, 2, 125, 1 << 40, u64::MAX];
@@ -47,7 +39,7 @@ fn no_setting_makes_it_panic_or_loop() {
                     for size in [0, 1, 3, usize::MAX] {
                         let mut config = Config::default();
                         config.max_frame_size = frame;
-                        config.max_message_size = message as usize;
+                        config.max_message_size = usize::try_from(message).unwrap_or(usize::MAX);
                         config.max_fragments = fragments;
                         config.max_pending_pongs = pongs;
                         config.fragment_size = size;
