@@ -1,36 +1,11 @@
 //! RFC 6455 §4.2.2: what a server answers, a 101 or a refusal.
 
+mod handshake_support;
+
+use handshake_support::{replacing, with};
 use sockeye::handshake::{
-    BuildError, Extension, Headers, InvalidHeader, OriginPolicy, Rejection, Request, ServerConfig, ServerHandshake,
+    BuildError, Extension, InvalidHeader, OriginPolicy, Rejection, ServerConfig, ServerHandshake,
 };
-
-const VALID: [(&str, &str); 5] = [
-    ("Host", "server.example.com"),
-    ("Upgrade", "websocket"),
-    ("Connection", "Upgrade"),
-    ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
-    ("Sec-WebSocket-Version", "13"),
-];
-
-/// A request with the fields that a handshake needs, and more behind them.
-fn with(more: &[(&str, &str)]) -> Request {
-    request_of("GET", VALID.iter().chain(more))
-}
-
-/// The same, with all values of one field replaced by others.
-fn replacing(name: &str, values: &[&str]) -> Request {
-    let others = VALID.iter().filter(|field| field.0 != name).copied();
-    let fields: Vec<_> = others.chain(values.iter().map(|value| (name, *value))).collect();
-    request_of("GET", &fields)
-}
-
-fn request_of<'a>(method: &str, fields: impl IntoIterator<Item = &'a (&'a str, &'a str)>) -> Request {
-    let mut headers = Headers::new();
-    for (name, value) in fields {
-        headers.append(name, value).unwrap();
-    }
-    Request::new(method, "/chat", headers)
-}
 
 fn written(write: impl FnOnce(&mut Vec<u8>)) -> String {
     let mut output = Vec::new();

@@ -64,70 +64,54 @@ pub trait Transport: Read + Write {
     }
 }
 
-impl Transport for TcpStream {
-    fn shutdown_write(&mut self) -> io::Result<()> {
-        self.shutdown(Shutdown::Write)
-    }
+/// A socket of the standard library.
+macro_rules! socket {
+    ($socket:ty) => {
+        impl Transport for $socket {
+            fn shutdown_write(&mut self) -> io::Result<()> {
+                self.shutdown(Shutdown::Write)
+            }
 
-    fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
-        Self::set_read_timeout(self, timeout).map(|()| true)
-    }
+            fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
+                Self::set_read_timeout(self, timeout).map(|()| true)
+            }
 
-    fn read_timeout(&self) -> io::Result<Option<Duration>> {
-        Self::read_timeout(self)
-    }
+            fn read_timeout(&self) -> io::Result<Option<Duration>> {
+                Self::read_timeout(self)
+            }
 
-    fn try_clone(&self) -> io::Result<Self> {
-        Self::try_clone(self)
-    }
+            fn try_clone(&self) -> io::Result<Self> {
+                Self::try_clone(self)
+            }
+        }
+    };
 }
 
+socket!(TcpStream);
 #[cfg(unix)]
-impl Transport for std::os::unix::net::UnixStream {
-    fn shutdown_write(&mut self) -> io::Result<()> {
-        self.shutdown(Shutdown::Write)
-    }
+socket!(std::os::unix::net::UnixStream);
 
-    fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
-        Self::set_read_timeout(self, timeout).map(|()| true)
-    }
+/// A pointer to a transport.
+macro_rules! pointer {
+    ($pointer:ty) => {
+        impl<S: Transport + ?Sized> Transport for $pointer {
+            fn shutdown_write(&mut self) -> io::Result<()> {
+                (**self).shutdown_write()
+            }
 
-    fn read_timeout(&self) -> io::Result<Option<Duration>> {
-        Self::read_timeout(self)
-    }
+            fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
+                (**self).set_read_timeout(timeout)
+            }
 
-    fn try_clone(&self) -> io::Result<Self> {
-        Self::try_clone(self)
-    }
+            fn read_timeout(&self) -> io::Result<Option<Duration>> {
+                (**self).read_timeout()
+            }
+        }
+    };
 }
 
-impl<S: Transport + ?Sized> Transport for &mut S {
-    fn shutdown_write(&mut self) -> io::Result<()> {
-        (**self).shutdown_write()
-    }
-
-    fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
-        (**self).set_read_timeout(timeout)
-    }
-
-    fn read_timeout(&self) -> io::Result<Option<Duration>> {
-        (**self).read_timeout()
-    }
-}
-
-impl<S: Transport + ?Sized> Transport for Box<S> {
-    fn shutdown_write(&mut self) -> io::Result<()> {
-        (**self).shutdown_write()
-    }
-
-    fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
-        (**self).set_read_timeout(timeout)
-    }
-
-    fn read_timeout(&self) -> io::Result<Option<Duration>> {
-        (**self).read_timeout()
-    }
-}
+pointer!(&mut S);
+pointer!(Box<S>);
 
 /// Makes a [`Transport`] of anything that reads and writes.
 ///
