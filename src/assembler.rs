@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::close::CloseCode;
-use crate::connection::Config;
+use crate::config::Config;
 use crate::error::ProtocolError;
 use crate::extension::{Decoded, Decoder, ExtensionError, Fin};
 use crate::message::{Chunk, Message, MessageKind, MessageRef, Payload};

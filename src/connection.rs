@@ -4,7 +4,6 @@
 //! deadlines, and remembers what ended the connection. Who wants the halves in different threads splits it and passes
 //! the replies from one to the other.
 
-mod config;
 mod counters;
 mod event;
 mod keepalive;
@@ -19,7 +18,6 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-pub use self::config::{Config, MaskingPolicy, Role};
 pub use self::counters::Counters;
 pub use self::event::{Event, Received, Reply};
 pub use self::receiver::{Next, Receiver};
@@ -29,6 +27,7 @@ pub use self::state::{EndCause, Receiving, State, Teardown};
 use self::keepalive::{Due, Facts, Keepalive};
 use crate::assembler::{Assembler, Assembly};
 use crate::close::{Close, CloseCode};
+use crate::config::{Config, Role};
 use crate::control::ControlPayload;
 use crate::error::ProtocolError;
 use crate::extension::Encoder;

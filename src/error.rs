@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use crate::close::CloseCode;
 use crate::extension::ExtensionError;
+use crate::utf8::InvalidUtf8;
 
 /// What the peer did that RFC 6455, or a limit of ours, forbids. The connection is failed.
 ///
@@ -109,6 +110,12 @@ impl ProtocolError {
             }
             Self::Extension(error) => error.close_code(),
         }
+    }
+}
+
+impl From<InvalidUtf8> for ProtocolError {
+    fn from(_: InvalidUtf8) -> Self {
+        Self::InvalidUtf8
     }
 }
 

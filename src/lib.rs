@@ -100,6 +100,7 @@ pub mod handshake;
 
 mod assembler;
 mod close;
+mod config;
 mod connection;
 mod control;
 mod error;
@@ -115,9 +116,10 @@ mod utf8;
 
 pub use crate::assembler::{Assembler, Assembly};
 pub use crate::close::{Close, CloseCode, CloseCodeClass};
+pub use crate::config::{Config, MaskingPolicy, Role};
 pub use crate::connection::{
-    Config, Connection, Counters, EndCause, Event, MaskingKeys, MaskingPolicy, Next, Received, Receiver, Receiving,
-    Reply, Role, Sender, State, Teardown,
+    Connection, Counters, EndCause, Event, MaskingKeys, Next, Received, Receiver, Receiving, Reply, Sender, State,
+    Teardown,
 };
 pub use crate::control::ControlPayload;
 pub use crate::error::{ProtocolError, SendError};

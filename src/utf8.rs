@@ -7,7 +7,9 @@
 
 use core::str;
 
-use crate::error::ProtocolError;
+/// A byte that no UTF-8 can have in its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct InvalidUtf8;
 
 /// The beginning of a character that the last piece of text broke off in.
 #[derive(Clone, Copy, Debug, Default)]
@@ -18,10 +20,10 @@ pub(crate) struct Utf8Tail {
 
 impl Utf8Tail {
     /// Checks the next piece of a text: the character that it completes, if one was broken off, and the text after it.
-    pub(crate) fn check<'b>(&mut self, piece: &'b [u8]) -> Result<(Option<char>, &'b str), ProtocolError> {
+    pub(crate) fn check<'b>(&mut self, piece: &'b [u8]) -> Result<(Option<char>, &'b str), InvalidUtf8> {
         let (completed, rest) = if self.len == 0 { (None, piece) } else { self.complete(piece)? };
         let (whole, broken) = rest.split_at(rest.len() - broken_off(rest));
-        let text = str::from_utf8(whole).map_err(|_| ProtocolError::InvalidUtf8)?;
+        let text = str::from_utf8(whole).map_err(|_| InvalidUtf8)?;
         for &byte in broken {
             self.extend(byte)?;
         }
@@ -40,7 +42,7 @@ impl Utf8Tail {
 
     /// Takes from `piece` what the kept character lacks.
     #[cold]
-    fn complete<'b>(&mut self, piece: &'b [u8]) -> Result<(Option<char>, &'b [u8]), ProtocolError> {
+    fn complete<'b>(&mut self, piece: &'b [u8]) -> Result<(Option<char>, &'b [u8]), InvalidUtf8> {
         for (i, &byte) in piece.iter().enumerate() {
             if let Some(character) = self.extend(byte)? {
                 return Ok((Some(character), &piece[i + 1..]));
@@ -50,10 +52,10 @@ impl Utf8Tail {
     }
 
     /// Adds one byte to the kept ones; the character, if this was its last.
-    fn extend(&mut self, byte: u8) -> Result<Option<char>, ProtocolError> {
+    fn extend(&mut self, byte: u8) -> Result<Option<char>, InvalidUtf8> {
         let len = usize::from(self.len);
         // A valid prefix is at most three bytes long, so there is always room for one more.
-        let Some(slot) = self.bytes.get_mut(len) else { return Err(ProtocolError::InvalidUtf8) };
+        let Some(slot) = self.bytes.get_mut(len) else { return Err(InvalidUtf8) };
         *slot = byte;
         match str::from_utf8(&self.bytes[..=len]) {
             Ok(text) => {
@@ -64,7 +66,7 @@ impl Utf8Tail {
                 self.len += 1;
                 Ok(None)
             }
-            Err(_) => Err(ProtocolError::InvalidUtf8),
+            Err(_) => Err(InvalidUtf8),
         }
     }
 }

@@ -7,7 +7,8 @@ use super::WebSocket;
 use super::error::Error;
 use super::handshake::{Wire, linger};
 use super::transport::Transport;
-use crate::connection::{Config, Connection};
+use crate::config::Config;
+use crate::connection::Connection;
 use crate::handshake::{Acceptance, Rejection, Response, ServerConfig, ServerHandshake};
 
 /// Accepts connections as a server.

@@ -9,7 +9,8 @@ use super::WebSocket;
 use super::error::Error;
 use super::handshake::Wire;
 use super::transport::Transport;
-use crate::connection::{Config, Connection};
+use crate::config::Config;
+use crate::connection::Connection;
 use crate::handshake::{ClientConfig, ClientHandshake, ClientRequest};
 use crate::uri::WsUri;
 

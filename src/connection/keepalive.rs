@@ -6,7 +6,7 @@
 
 use core::time::Duration;
 
-use crate::connection::Config;
+use crate::config::Config;
 use crate::connection::receiver::Incomplete;
 use crate::time::{Instant, Timeout};
 

@@ -12,7 +12,7 @@ use alloc::sync::Arc;
 use core::mem;
 
 use crate::close::Close;
-use crate::connection::config::{Config, MaskingPolicy, Role};
+use crate::config::{Config, MaskingPolicy, Role};
 use crate::connection::counters::Counters;
 use crate::connection::event::Event;
 use crate::connection::state::Receiving;

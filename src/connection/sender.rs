@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::close::Close;
-use crate::connection::config::Config;
+use crate::config::Config;
 use crate::connection::counters::Counters;
 use crate::connection::event::Reply;
 use crate::control::ControlPayload;
