@@ -312,7 +312,7 @@ impl<S: Transport> WebSocket<S> {
     }
 
     /// Lets an extension that the opening handshake agreed on encode and decode messages (RFC 6455 §9), before any is sent
-    /// or received: see [`Encoder`](crate::Encoder).
+    /// or received: see [`Encoder`].
     ///
     /// Chunks are not decoded: [`Self::receive_chunk`] gives them as [`Payload::Encoded`](crate::Payload::Encoded).
     pub fn extend(&mut self, rsv: Rsv, encoder: Box<dyn Encoder>, decoder: Box<dyn Decoder>) {

@@ -11,7 +11,7 @@ use crate::message::{MessageKind, MessageRef};
 use crate::prepared::PreparedMessage;
 
 impl Connection {
-    /// Appends a whole message: a `&str` is text, a `&[u8]` is binary. One longer than [`Config::fragment_size`] goes
+    /// Appends a whole message: a `&str` is text, a `&[u8]` is binary. One longer than [`Config::fragment_size`](crate::Config::fragment_size) goes
     /// out in fragments, all of which are appended at once. To let control frames in between as these come up, send the
     /// parts that [`MessageRef::split_at`] gives by [`Self::send_fragment`], and write each.
     ///
@@ -69,7 +69,7 @@ impl Connection {
         self.sender.send_fragment(fragment, fin, output)
     }
 
-    /// Returns the header for a whole message, for a vectored write: see [`Sender::head`].
+    /// Returns the header for a whole message, for a vectored write: see [`Sender::head`](crate::Sender::head).
     ///
     /// # Errors
     ///
@@ -78,7 +78,7 @@ impl Connection {
         self.sender.head(kind, payload)
     }
 
-    /// Returns the header for a whole message whose payload is shared: see [`Sender::shared_head`].
+    /// Returns the header for a whole message whose payload is shared: see [`Sender::shared_head`](crate::Sender::shared_head).
     ///
     /// # Errors
     ///
@@ -87,7 +87,7 @@ impl Connection {
         self.sender.shared_head(kind, payload)
     }
 
-    /// Returns the two parts of a prepared message's frame: see [`Sender::prepared`].
+    /// Returns the two parts of a prepared message's frame: see [`Sender::prepared`](crate::Sender::prepared).
     ///
     /// # Errors
     ///
@@ -107,7 +107,7 @@ impl Connection {
 
     /// Appends a ping whose round trip is measured: [`Self::round_trip`] tells it once the pong is here.
     ///
-    /// [`Config::pong_timeout`] applies to it.
+    /// [`Config::pong_timeout`](crate::Config::pong_timeout) applies to it.
     ///
     /// # Errors
     ///
@@ -140,7 +140,7 @@ impl Connection {
 
     /// Begins the closing handshake (RFC 6455 §7.1.2): appends our Close, after everything that was sent before.
     ///
-    /// Go on receiving until the state is [`State::Closed`].
+    /// Go on receiving until the state is [`State::Closed`](crate::State::Closed).
     ///
     /// # Errors
     ///
