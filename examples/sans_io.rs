@@ -17,7 +17,7 @@ use std::time::Instant;
 use std::{env, thread};
 
 use sockeye::handshake::{Rejection, Request, ServerConfig, ServerHandshake};
-use sockeye::{Assembler, Config, Connection, EndCause, Received, State, Teardown};
+use sockeye::{Config, Connection, EndCause, Received, State, Teardown};
 
 /// Serves one connection from its first byte to its last.
 fn serve(mut stream: TcpStream) -> Result<(), Box<dyn Error>> {
@@ -33,7 +33,7 @@ fn serve(mut stream: TcpStream) -> Result<(), Box<dyn Error>> {
     };
 
     let mut connection = Connection::server(Config::default());
-    let mut assembler = Assembler::new(Config::default()); // puts messages together that come in pieces
+    let mut assembler = connection.assembler(); // puts messages together that come in pieces
     loop {
         // 1. Receive until every byte was taken. The engine answers pings and Closes: its replies are in the output.
         let mut input = &mut buffer[..filled];

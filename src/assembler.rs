@@ -25,10 +25,10 @@ use crate::utf8::Utf8Tail;
 /// Most programs let [`Connection::receive_message`](crate::Connection::receive_message) feed it. By hand:
 ///
 /// ```
-/// use sockeye::{Assembler, Assembly, Config, Connection, Event, MessageRef};
+/// use sockeye::{Assembly, Config, Connection, Event, MessageRef};
 ///
 /// let mut client = Connection::client(Config::default());
-/// let mut assembler = Assembler::new(Config::default());
+/// let mut assembler = client.assembler();
 /// let mut wire = *b"\x01\x03Hel\x80\x02lo";   // the second example of RFC 6455 §5.7
 /// let (mut input, mut output) = (&mut wire[..], Vec::new());
 /// while let Some(event) = client.receive(&mut input, &mut output)? {

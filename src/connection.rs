@@ -45,13 +45,13 @@ use crate::time::{Instant, Timeout};
 /// A connection takes less than 600 bytes where it lies, and none elsewhere but its share of the configuration.
 ///
 /// ```
-/// use sockeye::{Assembler, Config, Connection, MessageRef, Received};
+/// use sockeye::{Config, Connection, MessageRef, Received};
 ///
 /// let (mut client, mut server) = (Connection::client(Config::default()), Connection::server(Config::default()));
 /// let (mut up, mut down) = (Vec::new(), Vec::new());   // what is on its way to the server, and to the client
 /// client.send_text("hello", &mut up)?;
 ///
-/// let mut assembler = Assembler::new(Config::default());
+/// let mut assembler = server.assembler();
 /// let mut input = &mut up[..];
 /// while let Some(received) = server.receive_message(&mut input, &mut assembler, &mut down)? {
 ///     if let Received::Message(message) = received {

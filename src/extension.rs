@@ -20,7 +20,7 @@ use crate::message::MessageKind;
 /// their bytes around:
 ///
 /// ```
-/// use sockeye::{Assembler, Config, Connection, Decoded, Decoder, Encoder, ExtensionError, Fin, MessageRef, Received, Rsv};
+/// use sockeye::{Config, Connection, Decoded, Decoder, Encoder, ExtensionError, Fin, MessageRef, Received, Rsv};
 ///
 /// struct Invert;
 ///
@@ -48,7 +48,7 @@ use crate::message::MessageKind;
 ///
 /// let mut client = Connection::client(Config::default());
 /// client.extend(Rsv::RSV1, Box::new(Invert));
-/// let mut assembler = Assembler::new(Config::default());
+/// let mut assembler = client.assembler();
 /// assembler.extend(Box::new(Invert));
 /// let (mut input, mut output) = (&mut wire[..], Vec::new());
 /// let received = client.receive_message(&mut input, &mut assembler, &mut output)?;

@@ -59,7 +59,7 @@
 //! }
 //!
 //! let mut connection = Connection::server(Config::default());
-//! let mut assembler = Assembler::new(Config::default());
+//! let mut assembler = connection.assembler();
 //! let mut read = *b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58";   // "Hello", from a client (RFC 6455 §5.7)
 //! let mut output = Vec::new();
 //! let teardown = turn(&mut connection, &mut assembler, &mut read, &mut output, Instant::default())?;

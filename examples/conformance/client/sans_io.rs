@@ -75,8 +75,8 @@ impl Client {
                 break input.to_vec();
             }
         };
-        let connection = Connection::client(config.clone());
-        let assembler = Assembler::new(config);
+        let connection = Connection::client(config);
+        let assembler = connection.assembler();
         Ok(Self { stream, connection, assembler, input: leftover, output: Vec::new(), origin })
     }
 

@@ -274,7 +274,8 @@ impl Peer {
                     response.write(&mut self.output);
                     let mut connection = Connection::server(config.clone());
                     connection.handle_timeout(now, &mut self.output);
-                    self.phase = Phase::Open(Box::new(connection), Assembler::new(config.clone()));
+                    let assembler = connection.assembler();
+                    self.phase = Phase::Open(Box::new(connection), assembler);
                 }
                 Err(rejection) => {
                     rejection.write(&mut self.output);
