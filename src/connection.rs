@@ -235,7 +235,7 @@ impl Connection {
                 self.abandon();
                 return Some(timeout);
             }
-            Timeout::Pong | Timeout::Handshake => CloseCode::INTERNAL_ERROR,
+            Timeout::Pong => CloseCode::INTERNAL_ERROR,
             Timeout::Idle | Timeout::Lifetime => CloseCode::GOING_AWAY,
             Timeout::Message => CloseCode::POLICY_VIOLATION,
         };

@@ -74,12 +74,11 @@ impl Sub for Instant {
     }
 }
 
-/// A deadline that passed.
+/// A deadline of a connection that passed. That of the opening handshake is an error of the
+/// [handshake](crate::handshake).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Timeout {
-    /// The opening handshake took too long.
-    Handshake,
     /// A ping was sent and nothing came back: [`Config::pong_timeout`](crate::Config::pong_timeout).
     Pong,
     /// Nothing was received for too long: [`Config::idle_timeout`](crate::Config::idle_timeout).
@@ -96,7 +95,6 @@ pub enum Timeout {
 impl fmt::Display for Timeout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Handshake => "opening handshake timed out",
             Self::Pong => "no sign of life after a ping",
             Self::Idle => "nothing received for too long",
             Self::Message => "message took too long to arrive",

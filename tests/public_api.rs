@@ -300,7 +300,7 @@ fn every_variant_that_a_caller_may_match_is_there() {
         EndCause::Local,
         EndCause::Remote,
         EndCause::Violation(ProtocolError::Masked),
-        EndCause::Timeout(Timeout::Handshake),
+        EndCause::Timeout(Timeout::Pong),
         EndCause::TransportLost,
     ];
     let _ = [Timeout::Pong, Timeout::Idle, Timeout::Message, Timeout::Lifetime, Timeout::Close];
