@@ -61,9 +61,8 @@
 
 mod accept;
 mod connect;
-mod error;
+mod engine;
 mod handshake;
-mod inbox;
 mod outbox;
 mod reader;
 mod split;
@@ -75,13 +74,14 @@ use core::time::Duration;
 
 pub use self::accept::{Accepting, Acceptor, accept};
 pub use self::connect::{Connecting, Connector, connect};
-pub use self::error::Error;
 pub use self::split::{Receiver, Sender};
 pub use self::transport::{Plain, Transport};
+pub use crate::adapter::Error;
 
-use self::inbox::{Engine, Mode};
+use self::engine::Engine;
 use self::outbox::is_full;
 use self::reader::{Link, Reader};
+use crate::adapter::Mode;
 use crate::close::{Close, CloseCode};
 use crate::config::Config;
 use crate::connection::{Connection, Counters, EndCause, State};
@@ -163,7 +163,7 @@ impl<S: Transport> WebSocket<S> {
     /// [has nothing for now](Error::is_would_block). The connection stays ended and says the same again.
     pub fn receive(&mut self) -> Result<Option<Message>, Error> {
         match self.reader.next(&mut self.direct, Mode::Messages)? {
-            Some(ready) => match self.reader.inbox.take(ready, &mut self.direct.engine) {
+            Some(ready) => match self.direct.engine.take(&mut self.reader.inbox, ready) {
                 Ok(message) => Ok(message),
                 Err(_) => self.reader.line.take_down(&mut self.direct).map(|()| None),
             },
@@ -178,7 +178,7 @@ impl<S: Transport> WebSocket<S> {
     /// As [`Self::receive`].
     pub fn receive_ref(&mut self) -> Result<Option<MessageRef<'_>>, Error> {
         match self.reader.next(&mut self.direct, Mode::Messages)? {
-            Some(ready) => match self.reader.inbox.lend(ready, &mut self.direct.engine) {
+            Some(ready) => match self.direct.engine.lend(&mut self.reader.inbox, ready) {
                 Ok(message) => Ok(message),
                 Err(_) => self.reader.line.take_down(&mut self.direct).map(|()| None),
             },
@@ -197,7 +197,7 @@ impl<S: Transport> WebSocket<S> {
     /// As [`Self::receive`].
     pub fn receive_chunk(&mut self) -> Result<Option<Chunk<'_>>, Error> {
         match self.reader.next(&mut self.direct, Mode::Chunks)? {
-            Some(_) => match self.reader.inbox.lend_chunk(&mut self.direct.engine) {
+            Some(_) => match self.direct.engine.lend_chunk(&mut self.reader.inbox) {
                 Ok(chunk) => Ok(chunk),
                 Err(_) => self.reader.line.take_down(&mut self.direct).map(|()| None),
             },

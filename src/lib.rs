@@ -95,6 +95,8 @@
 extern crate alloc;
 
 #[cfg(feature = "std")]
+mod adapter;
+#[cfg(feature = "std")]
 pub mod blocking;
 pub mod handshake;
 

@@ -4,9 +4,9 @@ use alloc::sync::Arc;
 use std::time::Instant;
 
 use super::WebSocket;
-use super::error::Error;
 use super::handshake::{Wire, linger};
 use super::transport::Transport;
+use crate::adapter::Error;
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::handshake::{Acceptance, Rejection, Response, ServerConfig, ServerHandshake};

@@ -6,9 +6,9 @@ use std::io::{self, ErrorKind};
 use std::net::{TcpStream, ToSocketAddrs};
 
 use super::WebSocket;
-use super::error::Error;
 use super::handshake::Wire;
 use super::transport::Transport;
+use crate::adapter::Error;
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::handshake::{ClientConfig, ClientHandshake, ClientRequest};

@@ -5,12 +5,12 @@ use std::io::ErrorKind;
 use std::time::Instant as StdInstant;
 
 use super::WebSocket;
-use super::error::Error;
-use super::inbox::{Engine, Inbox};
+use super::engine::Engine;
 use super::outbox::Outbox;
 use super::reader::Reader;
 use super::timer::ReadTimer;
 use super::transport::Transport;
+use crate::adapter::{Error, Inbox};
 use crate::connection::Connection;
 use crate::handshake::Response;
 use crate::time::Instant;

@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind, Write};
 
-use super::inbox::Engine;
+use super::engine::Engine;
 
 /// How far the writing to a stream has come, beyond the output that still waits.
 #[derive(Clone, Copy, Debug, Default)]

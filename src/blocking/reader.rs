@@ -5,14 +5,14 @@
 //! down while the inbox is lent.
 
 use core::time::Duration;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read};
 use std::time::Instant as StdInstant;
 
-use super::error::Error;
-use super::inbox::{Engine, Inbox, Mode, Ready};
+use super::engine::Engine;
 use super::timer::ReadTimer;
 use super::transport::Transport;
-use crate::connection::{EndCause, State, Teardown};
+use crate::adapter::{Error, Inbox, Mode, Ready, ending};
+use crate::connection::{State, Teardown};
 use crate::time::Instant;
 
 /// The way from the receiving loop to the engine and to the sending side.
@@ -34,6 +34,7 @@ pub(super) trait Link<S> {
 #[derive(Debug)]
 pub(super) struct Reader<S> {
     pub(super) inbox: Inbox,
+    room: Room,
     pub(super) line: Line<S>,
 }
 
@@ -48,17 +49,27 @@ pub(super) struct Line<S> {
     failure: Option<ErrorKind>,
 }
 
+/// How much is read at once: more where much arrives, so that a connection that is mostly idle holds little.
+#[derive(Debug)]
+struct Room(usize);
+
 impl<S: Transport> Reader<S> {
     pub(super) fn new(stream: S, inbox: Inbox) -> Self {
         let timer = ReadTimer::default();
-        Self { inbox, line: Line { stream, origin: StdInstant::now(), timer, has_shut_down: false, failure: None } }
+        Self {
+            inbox,
+            room: Room::default(),
+            line: Line { stream, origin: StdInstant::now(), timer, has_shut_down: false, failure: None },
+        }
     }
 
     /// Receives until something can be lent; `None` after a clean close.
     pub(super) fn next(&mut self, link: &mut impl Link<S>, mode: Mode) -> Result<Option<Ready>, Error> {
         loop {
             // What is wrong with the input decides the teardown, which comes next.
-            if let Ok(Some(ready)) = link.with(|engine| self.inbox.next(engine, mode)) {
+            if let Ok(Some(ready)) =
+                link.with(|engine| self.inbox.next(&mut engine.connection, &mut engine.output, mode))
+            {
                 return Ok(Some(ready));
             }
             self.line.flush(link);
@@ -66,7 +77,7 @@ impl<S: Transport> Reader<S> {
             if link.with(|engine| engine.connection.teardown()) != Teardown::Keep {
                 return self.line.take_down(link).map(|()| None);
             }
-            self.line.read(link, |stream| self.inbox.fill(stream))?;
+            self.line.read(link, |stream| self.room.fill(&mut self.inbox, stream))?;
         }
     }
 }
@@ -100,7 +111,7 @@ impl<S: Transport> Line<S> {
             }
             // Without a read timeout the peer could make us wait for ever.
             if teardown == Teardown::Close || !self.bound_read(link) {
-                return link.with(|engine| ending(engine, self.failure));
+                return link.with(|engine| ending(&mut engine.connection, self.failure, engine.expired));
             }
             self.read(link, |stream| stream.read(&mut [0; 4096]))?;
         }
@@ -192,21 +203,40 @@ impl<S: Transport> Line<S> {
     }
 }
 
-/// How the connection ended, to be told again whenever asked.
-fn ending(engine: &mut Engine, failure: Option<ErrorKind>) -> Result<(), Error> {
-    match (engine.connection.end_cause(), engine.connection.peer_close()) {
-        (Some(EndCause::Violation(error)), _) => Err(error.clone().into()),
-        (Some(EndCause::Timeout(timeout)), _) => Err(Error::Timeout(*timeout)),
-        (Some(EndCause::Local | EndCause::Remote | EndCause::TransportLost) | None, Some(_)) => Ok(()),
-        (Some(EndCause::Local | EndCause::Remote | EndCause::TransportLost) | None, None) => {
-            // What the peer did wrong after our Close; a connection that failed says so again.
-            engine.connection.receive(&mut Default::default(), &mut engine.output)?;
-            Err(match (failure, engine.expired) {
-                (Some(kind), _) => Error::Io(kind.into()),
-                // We closed, and the peer did not answer.
-                (None, Some(timeout)) => Error::Timeout(timeout),
-                (None, None) => Error::Lost,
-            })
+impl Default for Room {
+    fn default() -> Self {
+        Self(MIN_BUFFER)
+    }
+}
+
+impl Room {
+    /// Reads once; 0 bytes are the end of the input.
+    fn fill(&mut self, inbox: &mut Inbox, stream: &mut impl Read) -> io::Result<usize> {
+        let buffer = inbox.buffer_mut();
+        if buffer.len() != self.0 {
+            *buffer = vec![0; self.0];
+        }
+        match stream.read(buffer) {
+            Ok(n) => {
+                inbox.filled(n);
+                if n == self.0 && self.0 < MAX_BUFFER {
+                    self.0 *= 2;
+                }
+                Ok(n)
+            }
+            Err(error) => {
+                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) {
+                    drop(inbox.take_buffer());
+                    *self = Self::default();
+                }
+                Err(error)
+            }
         }
     }
 }
+
+/// Bytes that are read at once, at first.
+const MIN_BUFFER: usize = 4 * 1024;
+
+/// Bytes that are read at once where they keep coming.
+const MAX_BUFFER: usize = 32 * 1024;

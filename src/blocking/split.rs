@@ -14,11 +14,11 @@ use std::io::ErrorKind;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use super::error::Error;
-use super::inbox::{Engine, Mode};
+use super::engine::Engine;
 use super::outbox::is_full;
 use super::reader::{Link, Reader};
 use super::transport::Transport;
+use crate::adapter::{Error, Mode};
 use crate::close::{Close, CloseCode};
 use crate::connection::{Counters, EndCause, State};
 use crate::control::ControlPayload;
@@ -94,7 +94,7 @@ impl<S: Transport> Receiver<S> {
     /// As there.
     pub fn receive(&mut self) -> Result<Option<Message>, Error> {
         match self.reader.next(&mut self.shared, Mode::Messages)? {
-            Some(ready) => match self.shared.with(|engine| self.reader.inbox.take(ready, engine)) {
+            Some(ready) => match self.shared.with(|engine| engine.take(&mut self.reader.inbox, ready)) {
                 Ok(message) => Ok(message),
                 Err(_) => self.reader.line.take_down(&mut self.shared).map(|()| None),
             },
@@ -109,7 +109,7 @@ impl<S: Transport> Receiver<S> {
     /// As there.
     pub fn receive_ref(&mut self) -> Result<Option<MessageRef<'_>>, Error> {
         match self.reader.next(&mut self.shared, Mode::Messages)? {
-            Some(ready) => match self.shared.with(|engine| self.reader.inbox.lend(ready, engine)) {
+            Some(ready) => match self.shared.with(|engine| engine.lend(&mut self.reader.inbox, ready)) {
                 Ok(message) => Ok(message),
                 Err(_) => self.reader.line.take_down(&mut self.shared).map(|()| None),
             },
@@ -124,7 +124,7 @@ impl<S: Transport> Receiver<S> {
     /// As there.
     pub fn receive_chunk(&mut self) -> Result<Option<Chunk<'_>>, Error> {
         match self.reader.next(&mut self.shared, Mode::Chunks)? {
-            Some(_) => match self.shared.with(|engine| self.reader.inbox.lend_chunk(engine)) {
+            Some(_) => match self.shared.with(|engine| engine.lend_chunk(&mut self.reader.inbox)) {
                 Ok(chunk) => Ok(chunk),
                 Err(_) => self.reader.line.take_down(&mut self.shared).map(|()| None),
             },

@@ -1,4 +1,4 @@
-//! What can go wrong on a blocking connection.
+//! What can go wrong on a connection, whatever the adapter.
 
 use std::io;
 

@@ -1,0 +1,146 @@
+//! The read buffer of a connection and the message that is put together from it.
+//!
+//! When to read, how much, and into which memory is the adapter's business; what to do with the bytes is the same for all.
+
+use crate::assembler::{Assembler, Assembly};
+use crate::connection::{Connection, Event, Next, Received};
+use crate::error::ProtocolError;
+use crate::extension::Decoder;
+use crate::message::{Chunk, Message, MessageRef};
+
+/// What was read and not yet received, and the message under assembly.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    /// Empty while there is nothing to read, where the adapter sees to it.
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    assembler: Assembler,
+}
+
+/// Whether whole messages are wanted, or chunks as they come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Messages,
+    Chunks,
+}
+
+/// What is there to be lent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ready {
+    /// A whole message in the buffer, or a chunk of one.
+    InBuffer,
+    /// A whole message in the assembler.
+    Assembled,
+}
+
+impl Inbox {
+    /// Creates an inbox that begins with what was read behind the opening handshake.
+    pub(crate) fn new(assembler: Assembler, leftover: &[u8]) -> Self {
+        Self { buffer: leftover.to_vec(), start: 0, end: leftover.len(), assembler }
+    }
+
+    /// Lets an extension decode the messages that it marked.
+    pub(crate) fn extend(&mut self, decoder: Box<dyn Decoder>) {
+        self.assembler.extend(decoder);
+    }
+
+    /// Gives the buffer to be read into; everything read before must have been received.
+    pub(crate) fn buffer_mut(&mut self) -> &mut Vec<u8> {
+        (self.start, self.end) = (0, 0);
+        // Whatever was lent is no longer in use.
+        self.assembler.release();
+        &mut self.buffer
+    }
+
+    /// Takes note that so many bytes were read to the front of the buffer.
+    pub(crate) fn filled(&mut self, len: usize) {
+        (self.start, self.end) = (0, len);
+    }
+
+    /// Takes the buffer away, if everything read was received.
+    pub(crate) fn take_buffer(&mut self) -> Option<Vec<u8>> {
+        (self.start == self.end && self.buffer.capacity() > 0).then(|| core::mem::take(&mut self.buffer))
+    }
+
+    /// Receives until something can be lent; `None` when all that was read was received.
+    pub(crate) fn next(
+        &mut self,
+        connection: &mut Connection,
+        output: &mut Vec<u8>,
+        mode: Mode,
+    ) -> Result<Option<Ready>, ProtocolError> {
+        while self.start < self.end {
+            let mut input = &mut self.buffer[self.start..self.end];
+            match (connection.peek(input), mode) {
+                (Next::Message, _) | (Next::Chunk, Mode::Chunks) => return Ok(Some(Ready::InBuffer)),
+                (Next::Chunk, Mode::Messages) | (Next::Other, _) => {}
+            }
+            let max = match mode {
+                Mode::Messages => self.assembler.max() as u64,
+                Mode::Chunks => u64::MAX,
+            };
+            let assembly = match connection.receive_any(&mut input, max, output)? {
+                Some(Event::Data(chunk)) => self.assembler.gather(chunk),
+                Some(Event::Ping(_) | Event::Pong(_) | Event::Close(_)) | None => Ok(Assembly::Partial),
+            };
+            self.start = self.end - input.len();
+            match assembly {
+                Ok(Assembly::Complete) => return Ok(Some(Ready::Assembled)),
+                Ok(Assembly::Whole(_) | Assembly::Partial) => {}
+                Err(error) => return Err(connection.fail(error, output)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Lends the message that is ready.
+    pub(crate) fn lend(
+        &mut self,
+        ready: Ready,
+        connection: &mut Connection,
+        output: &mut Vec<u8>,
+    ) -> Result<Option<MessageRef<'_>>, ProtocolError> {
+        let Self { buffer, start, end, assembler } = self;
+        if ready == Ready::Assembled {
+            return Ok(Some(assembler.message()));
+        }
+        let mut input = &mut buffer[*start..*end];
+        let received = connection.receive_message(&mut input, assembler, output)?;
+        *start = *end - input.len();
+        Ok(match received {
+            Some(Received::Message(message)) => Some(message),
+            // A message was announced, so it is one.
+            Some(Received::Ping(_) | Received::Pong(_) | Received::Close(_)) | None => None,
+        })
+    }
+
+    /// Gives away the message that is ready.
+    pub(crate) fn take(
+        &mut self,
+        ready: Ready,
+        connection: &mut Connection,
+        output: &mut Vec<u8>,
+    ) -> Result<Option<Message>, ProtocolError> {
+        match ready {
+            Ready::InBuffer => Ok(self.lend(ready, connection, output)?.map(MessageRef::to_owned)),
+            Ready::Assembled => Ok(Some(self.assembler.take())),
+        }
+    }
+
+    /// Lends the chunk that is ready.
+    pub(crate) fn lend_chunk(
+        &mut self,
+        connection: &mut Connection,
+        output: &mut Vec<u8>,
+    ) -> Result<Option<Chunk<'_>>, ProtocolError> {
+        let mut input = &mut self.buffer[self.start..self.end];
+        let event = connection.receive(&mut input, output)?;
+        self.start = self.end - input.len();
+        Ok(match event {
+            Some(Event::Data(chunk)) => Some(chunk),
+            // A chunk was announced, so it is one.
+            Some(Event::Ping(_) | Event::Pong(_) | Event::Close(_)) | None => None,
+        })
+    }
+}
