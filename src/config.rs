@@ -45,6 +45,10 @@ pub struct Config {
     /// written and nothing at all was received for so long after. Any byte is proof of life, not only the pong. Default
     /// 20 seconds.
     pub pong_timeout: Option<Duration>,
+    /// Ends the connection when output waits to be written and the transport has taken nothing of it for so long: a peer
+    /// that no longer reads holds our output no longer. Default 30 seconds. What the transport took shows in the length of
+    /// the output, and in [`Connection::set_in_flight`](crate::Connection::set_in_flight).
+    pub output_timeout: Option<Duration>,
     /// Closes the connection (1001) when nothing was received for so long. Default `None`: off. Pings and pongs count:
     /// a peer that sends no messages but answers the pings of a shorter `ping_interval` is never idle.
     pub idle_timeout: Option<Duration>,
@@ -68,6 +72,7 @@ impl Default for Config {
             masking: MaskingPolicy::ByRole,
             ping_interval: None,
             pong_timeout: Some(Duration::from_secs(20)),
+            output_timeout: Some(Duration::from_secs(30)),
             idle_timeout: None,
             message_timeout: None,
             lifetime: None,
