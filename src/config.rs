@@ -36,6 +36,14 @@ pub struct Config {
     /// The longest frame payload that is sent: a longer message goes out in fragments of this size, so that a control
     /// frame can be sent between them. Default 128 KiB.
     pub fragment_size: usize,
+    /// How many bytes of output may be queued: where a message would make it more, an adapter first writes, and a send
+    /// waits. Default 64 KiB, which gathers small messages into few writes. It bounds what a peer that reads slowly makes
+    /// us hold, but for the message that is longer by itself. For adapters: the engine does not look at it.
+    pub high_water_mark: usize,
+    /// How few bytes of output are queued when a send that waited may go on. Default 16 KiB: low enough that it does not
+    /// stop again at once, high enough that the transport always has something to take. For adapters whose sends wait
+    /// without a thread: the engine does not look at it.
+    pub low_water_mark: usize,
     /// Which frames are accepted as regards masking. Default [`MaskingPolicy::ByRole`].
     pub masking: MaskingPolicy,
     /// Sends a ping when nothing was received for so long. Default `None`: off. A ping costs the two sides a few bytes
@@ -69,6 +77,8 @@ impl Default for Config {
             max_fragments: 128 * 1024,
             max_pending_pongs: 16 * 1024,
             fragment_size: 128 * 1024,
+            high_water_mark: 64 * 1024,
+            low_water_mark: 16 * 1024,
             masking: MaskingPolicy::ByRole,
             ping_interval: None,
             pong_timeout: Some(Duration::from_secs(20)),

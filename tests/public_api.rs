@@ -244,6 +244,8 @@ fn every_field_of_a_configuration_can_be_set() {
     config.max_fragments = 1u32;
     config.max_pending_pongs = 1usize;
     config.fragment_size = 1usize;
+    config.high_water_mark = 1usize;
+    config.low_water_mark = 1usize;
     config.masking = MaskingPolicy::Either;
     let some: Option<Duration> = Some(Duration::ZERO);
     config.ping_interval = some;
