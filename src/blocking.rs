@@ -237,7 +237,8 @@ impl<S: Transport> WebSocket<S> {
         Ok(())
     }
 
-    /// Queues a message. It is written by the next flush or send, before a receive waits, or when 64 KiB are queued.
+    /// Queues a message. It is written by the next flush or send, before a receive waits, or when so much is queued that
+    /// the next message would go beyond [`Config::high_water_mark`].
     ///
     /// # Errors
     ///

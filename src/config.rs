@@ -36,6 +36,14 @@ pub struct Config {
     /// The longest frame payload that is sent: a longer message goes out in fragments of this size, so that a control
     /// frame can be sent between them. Default 128 KiB.
     pub fragment_size: usize,
+    /// How many bytes of output may be queued: where a message would make it more, an adapter first writes, and a send
+    /// waits. Default 64 KiB, which gathers small messages into few writes. It bounds what a peer that reads slowly makes
+    /// us hold, but for the message that is longer by itself. For adapters: the engine does not look at it.
+    pub high_water_mark: usize,
+    /// How few bytes of output are queued when a send that waited may go on. Default 16 KiB: low enough that it does not
+    /// stop again at once, high enough that the transport always has something to take. For adapters whose sends wait
+    /// without a thread: the engine does not look at it.
+    pub low_water_mark: usize,
     /// Which frames are accepted as regards masking. Default [`MaskingPolicy::ByRole`].
     pub masking: MaskingPolicy,
     /// Sends a ping when nothing was received for so long. Default `None`: off. A ping costs the two sides a few bytes
@@ -45,6 +53,10 @@ pub struct Config {
     /// written and nothing at all was received for so long after. Any byte is proof of life, not only the pong. Default
     /// 20 seconds.
     pub pong_timeout: Option<Duration>,
+    /// Ends the connection when output waits to be written and the transport has taken nothing of it for so long: a peer
+    /// that no longer reads holds our output no longer. Default 30 seconds. What the transport took shows in the length of
+    /// the output, and in [`Connection::set_in_flight`](crate::Connection::set_in_flight).
+    pub output_timeout: Option<Duration>,
     /// Closes the connection (1001) when nothing was received for so long. Default `None`: off. Pings and pongs count:
     /// a peer that sends no messages but answers the pings of a shorter `ping_interval` is never idle.
     pub idle_timeout: Option<Duration>,
@@ -65,9 +77,12 @@ impl Default for Config {
             max_fragments: 128 * 1024,
             max_pending_pongs: 16 * 1024,
             fragment_size: 128 * 1024,
+            high_water_mark: 64 * 1024,
+            low_water_mark: 16 * 1024,
             masking: MaskingPolicy::ByRole,
             ping_interval: None,
             pong_timeout: Some(Duration::from_secs(20)),
+            output_timeout: Some(Duration::from_secs(30)),
             idle_timeout: None,
             message_timeout: None,
             lifetime: None,

@@ -208,7 +208,8 @@ impl Connection {
     /// sign that everything sent so far was written.
     ///
     /// After [`Timeout::Idle`], [`Timeout::Message`] and [`Timeout::Lifetime`] our Close is in `output` and the closing
-    /// handshake has begun. After [`Timeout::Pong`] and [`Timeout::Close`] the connection is closed: [`Self::teardown`].
+    /// handshake has begun. After [`Timeout::Pong`], [`Timeout::Output`] and [`Timeout::Close`] the connection is closed:
+    /// [`Self::teardown`].
     pub fn handle_timeout(&mut self, now: Instant, output: &mut Vec<u8>) -> Option<Timeout> {
         self.pay_owed_pong(output);
         if self.is_overdue || (self.is_transport_ended && self.state() == State::Closed) {
@@ -219,6 +220,7 @@ impl Connection {
             incomplete: self.receiver.incomplete(),
             is_open: self.state() == State::Open,
             is_output_empty: self.waiting(output) == 0,
+            written_bytes: self.written_bytes(output),
         };
         let timeout = match self.keepalive.handle(now, facts, &self.config)? {
             Due::Ping(number) => {
@@ -230,7 +232,8 @@ impl Connection {
         };
         self.cause.get_or_insert(EndCause::Timeout(timeout));
         let code = match timeout {
-            Timeout::Close => {
+            // Nobody would take a Close.
+            Timeout::Close | Timeout::Output => {
                 self.is_overdue = true;
                 self.abandon();
                 return Some(timeout);
@@ -249,8 +252,9 @@ impl Connection {
 
     /// Says how many bytes were taken out of the output and are not written yet, where they are written elsewhere.
     ///
-    /// They count as output that waits: a ping among them was not sent yet, and pongs are held back behind many. Who
-    /// clears the output only once it was written need not call this.
+    /// They count as output that waits: a ping among them was not sent yet, and pongs are held back behind many. Say it
+    /// again as the transport takes them, for [`Config::output_timeout`] looks for that. Who clears the output only once
+    /// it was written need not call this.
     pub fn set_in_flight(&mut self, bytes: usize) {
         self.in_flight = bytes;
     }
@@ -467,6 +471,12 @@ impl Connection {
     /// How many bytes of output wait to be written.
     fn waiting(&self, output: &[u8]) -> usize {
         output.len().saturating_add(self.in_flight)
+    }
+
+    /// How many bytes of ours were written in all. Below zero where the output holds bytes of the caller's.
+    fn written_bytes(&self, output: &[u8]) -> i64 {
+        let sent = i64::try_from(self.sender.sent().wire_bytes).unwrap_or(i64::MAX);
+        sent.saturating_sub_unsigned(self.waiting(output) as u64)
     }
 
     /// Gives up waiting for the peer.

@@ -81,6 +81,8 @@ impl Sub for Instant {
 pub enum Timeout {
     /// A ping was sent and nothing came back: [`Config::pong_timeout`](crate::Config::pong_timeout).
     Pong,
+    /// Output waited and nothing of it was taken: [`Config::output_timeout`](crate::Config::output_timeout).
+    Output,
     /// Nothing was received for too long: [`Config::idle_timeout`](crate::Config::idle_timeout).
     Idle,
     /// A message took too long to arrive: [`Config::message_timeout`](crate::Config::message_timeout).
@@ -96,6 +98,7 @@ impl fmt::Display for Timeout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Pong => "no sign of life after a ping",
+            Self::Output => "nothing of the output was taken for too long",
             Self::Idle => "nothing received for too long",
             Self::Message => "message took too long to arrive",
             Self::Lifetime => "connection reached its longest lifetime",

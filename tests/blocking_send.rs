@@ -47,6 +47,19 @@ fn what_is_queued_is_bounded_by_being_written() {
 }
 
 #[test]
+fn the_high_water_mark_says_how_much_may_be_queued() {
+    for mark in [0, 10, 25, 1000] {
+        let stream = Scripted::open("");
+        let mut socket = server(stream.clone(), config(|config| config.high_water_mark = mark));
+        for _ in 0..1000 {
+            socket.feed("12345678").unwrap();
+            assert!(socket.queued() <= mark.max(10), "{} bytes", socket.queued());
+        }
+        assert_eq!(stream.script().largest_write, mark.max(10) / 10 * 10, "as few writes as can be");
+    }
+}
+
+#[test]
 fn queued_output_is_flushed_before_a_receive_reads() {
     let stream = Scripted::open("");
     let mut socket = server(stream.clone(), Config::default());

@@ -401,6 +401,7 @@ fn without_a_close_timeout_a_closing_handshake_waits_for_ever() {
     let mut side = Side::server_with(config(|config| config.close_timeout = None));
     side.tick(at(0));
     side.close(CloseCode::NORMAL, "");
+    side.output.clear();
     assert_eq!(side.tick(at(1_000_000)), None);
     assert_eq!((side.connection.poll_timeout(), side.state()), (None, State::Closing));
 }

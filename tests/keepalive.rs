@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use common::wire::{BINARY, CONTINUATION, FIN, PING, PONG, ROLES, TEXT, close_body, head_to, plain, to};
 use common::{Pair, Side, at, config, pong, secs, text};
-use sockeye::{CloseCode, Config, EndCause, Instant, Role, State, Teardown, Timeout};
+use sockeye::{CloseCode, Config, EndCause, Instant, Role, SendError, State, Teardown, Timeout};
 
 /// A ping after 30 s of silence, the end 20 s after it.
 fn pinging() -> Config {
@@ -23,9 +23,15 @@ fn impatient() -> Config {
     config(|config| config.message_timeout = Some(secs(10)))
 }
 
+/// An end where nothing of the output is taken for 10 s.
+fn stalling() -> Config {
+    config(|config| config.output_timeout = Some(secs(10)))
+}
+
 /// Every deadline there is.
 fn everything() -> Config {
     config(|config| {
+        config.output_timeout = Some(secs(35));
         config.ping_interval = Some(secs(30));
         config.idle_timeout = Some(secs(40));
         config.message_timeout = Some(secs(15));
@@ -128,6 +134,7 @@ fn a_deadline_as_long_as_can_be_never_comes() {
         config.idle_timeout = Some(Duration::MAX);
         config.lifetime = Some(Duration::MAX);
         config.close_timeout = Some(Duration::MAX);
+        config.output_timeout = Some(Duration::MAX);
     }));
     side.tick(at(5));
     assert_eq!(side.tick(at(u64::MAX / 2)), None);
@@ -185,7 +192,10 @@ fn no_second_ping_is_sent_while_the_first_waits_for_a_sign_of_life() {
 
 #[test]
 fn pings_do_not_pile_up_in_an_output_that_is_not_written() {
-    let mut side = Side::server_with(pinging());
+    let mut side = Side::server_with(config(|config| {
+        config.ping_interval = Some(secs(30));
+        config.output_timeout = None;
+    }));
     side.tick(at(0));
     for second in 0..1000 {
         assert_eq!(side.tick(at(second)), None, "after {second} s");
@@ -287,7 +297,11 @@ fn a_peer_that_is_gone_is_found_an_interval_and_a_pong_timeout_after_its_last_si
 #[test]
 fn the_pong_timeout_does_not_start_before_the_ping_was_flushed() {
     for role in ROLES {
-        let mut side = Side::of_with(role, pinging());
+        let patient = config(|config| {
+            config.ping_interval = Some(secs(30));
+            config.output_timeout = None;
+        });
+        let mut side = Side::of_with(role, patient);
         side.tick(at(0));
         side.tick(at(30));
         for second in 31..200 {
@@ -494,6 +508,299 @@ fn the_round_trip_across_the_pair_is_the_time_that_passed() {
     assert_eq!(pair.client.heard, [pong(&numbered(1))]);
 }
 
+// Output timeout
+
+#[test]
+fn output_of_which_nothing_is_taken_ends_the_connection_without_a_close() {
+    for role in ROLES {
+        let mut side = Side::of_with(role, stalling());
+        side.tick(at(0));
+        side.send_text("will you read this?");
+        let queued = side.output.len();
+        assert_eq!(side.tick(at(5)), None);
+        assert_eq!(side.connection.poll_timeout(), Some(at(15)));
+        assert_eq!(side.tick(at(14)), None);
+        assert_eq!((side.state(), side.connection.end_cause()), (State::Open, None));
+        assert_eq!(side.tick(at(15)), Some(Timeout::Output));
+        assert_eq!((side.state(), side.teardown()), (State::Closed, Teardown::Close));
+        assert_eq!(side.connection.end_cause(), Some(&EndCause::Timeout(Timeout::Output)));
+        assert_eq!(side.connection.close_code(), Some(CloseCode::ABNORMAL));
+        assert_eq!(side.output.len(), queued, "nobody would take a Close");
+        assert_eq!(side.connection.send_text("more", &mut side.output), Err(SendError::Closed));
+        assert_eq!((side.tick(at(100)), side.connection.poll_timeout()), (None, None), "it is said once");
+        assert_eq!(side.receive(&to(role, FIN | TEXT, b"late")), []);
+    }
+}
+
+#[test]
+fn output_does_not_start_its_time_before_it_is_noticed() {
+    for role in ROLES {
+        let mut side = Side::of_with(role, stalling());
+        side.send_text("from before the clock was seen");
+        assert_eq!(side.connection.poll_timeout(), None);
+        side.tick(at(100));
+        assert_eq!(side.connection.poll_timeout(), Some(at(110)));
+        side.output.clear();
+        side.tick(at(101));
+        assert_eq!(side.connection.poll_timeout(), None, "nothing waits");
+        side.send_text("not noticed yet");
+        assert_eq!(side.connection.poll_timeout(), None);
+        assert_eq!(side.tick(at(500)), None);
+        assert_eq!(side.tick(at(509)), None);
+        assert_eq!(side.tick(at(510)), Some(Timeout::Output));
+    }
+}
+
+#[test]
+fn a_byte_that_is_taken_gives_the_rest_of_the_output_new_time() {
+    for role in ROLES {
+        let mut side = Side::of_with(role, stalling());
+        side.tick(at(0));
+        side.send_binary(&[7; 1000]);
+        side.tick(at(0));
+        for step in 1..100 {
+            side.output.remove(0);
+            assert_eq!(side.tick(at(step * 9)), None, "after {} s", step * 9);
+            assert_eq!(side.connection.poll_timeout(), Some(at(step * 9 + 10)));
+        }
+        assert_eq!(side.tick(at(99 * 9 + 9)), None);
+        assert_eq!(side.tick(at(99 * 9 + 10)), Some(Timeout::Output));
+    }
+}
+
+#[test]
+fn more_output_gives_what_waits_no_new_time() {
+    for role in ROLES {
+        let mut side = Side::of_with(role, stalling());
+        side.tick(at(0));
+        for second in 0..10 {
+            side.send_text("and another thing");
+            assert_eq!(side.tick(at(second)), None);
+            assert_eq!(side.connection.poll_timeout(), Some(at(10)));
+        }
+        assert_eq!(side.tick(at(10)), Some(Timeout::Output));
+    }
+}
+
+#[test]
+fn output_that_is_taken_while_more_is_added_is_progress() {
+    // As long as before, or longer, but not the same bytes.
+    for role in ROLES {
+        for added in [10, 11, 300] {
+            let mut side = Side::of_with(role, stalling());
+            side.tick(at(0));
+            side.send_binary(&[7; 100]);
+            side.tick(at(0));
+            for step in 1..100 {
+                side.output.drain(..10);
+                side.send_binary(&vec![7; added]);
+                assert_eq!(side.tick(at(step * 9)), None, "{added} bytes, after {} s", step * 9);
+            }
+            assert_eq!(side.state(), State::Open);
+        }
+    }
+}
+
+#[test]
+fn output_that_was_written_in_between_leaves_no_deadline() {
+    for role in ROLES {
+        let mut side = Side::of_with(role, stalling());
+        side.tick(at(0));
+        for second in 0..100 {
+            side.send_text("quickly taken");
+            side.tick(at(second));
+            assert_eq!(side.connection.poll_timeout(), Some(at(second + 10)));
+            assert_eq!(tick_flushed(&mut side, second), None);
+            assert_eq!(side.connection.poll_timeout(), None);
+        }
+        side.send_text("the next one has all of its time");
+        side.tick(at(1000));
+        assert_eq!(side.connection.poll_timeout(), Some(at(1010)));
+    }
+}
+
+#[test]
+fn what_was_taken_between_two_calls_counts_as_of_the_second() {
+    let mut side = Side::server_with(stalling());
+    side.tick(at(0));
+    side.send_binary(&[7; 100]);
+    side.tick(at(0));
+    side.output.drain(..50);
+    assert_eq!(side.tick(at(1000)), None, "late, for nobody knows when it was, but never early");
+    assert_eq!(side.connection.poll_timeout(), Some(at(1010)));
+    assert_eq!(side.tick(at(1010)), Some(Timeout::Output));
+}
+
+#[test]
+fn bytes_in_flight_wait_until_they_are_said_to_be_written() {
+    for role in ROLES {
+        let mut side = Side::of_with(role, stalling());
+        side.tick(at(0));
+        side.send_binary(&[7; 100]);
+        side.tick(at(0));
+        let taken = side.take_output().len();
+        side.connection.set_in_flight(taken);
+        assert_eq!(side.tick(at(9)), None);
+        assert_eq!(side.connection.poll_timeout(), Some(at(10)), "that they were taken out is no progress");
+        side.connection.set_in_flight(taken - 1);
+        assert_eq!(side.tick(at(9)), None);
+        assert_eq!(side.connection.poll_timeout(), Some(at(19)));
+        assert_eq!(side.tick(at(19)), Some(Timeout::Output));
+    }
+}
+
+#[test]
+fn bytes_of_the_callers_in_the_output_are_output_too() {
+    // The answer of the opening handshake, as often as not: it is more than the connection ever sent.
+    for role in ROLES {
+        let mut side = Side::of_with(role, stalling());
+        side.output.extend([b'x'; 1000]);
+        side.send_text("hi");
+        side.tick(at(0));
+        for step in 1..100 {
+            side.output.drain(..10);
+            assert_eq!(side.tick(at(step * 9)), None, "after {} s", step * 9);
+        }
+        side.output.extend([b'x'; 1000]);
+        assert_eq!(side.tick(at(99 * 9 + 9)), None);
+        side.output.drain(..1);
+        assert_eq!(side.tick(at(99 * 9 + 9)), None);
+        assert_eq!(side.connection.poll_timeout(), Some(at(99 * 9 + 19)));
+    }
+}
+
+#[test]
+fn output_that_stalls_while_closing_ends_the_connection_too() {
+    for role in ROLES {
+        let mut side = Side::of_with(
+            role,
+            config(|config| {
+                config.output_timeout = Some(secs(10));
+                config.close_timeout = Some(secs(15));
+            }),
+        );
+        side.tick(at(0));
+        side.close(CloseCode::NORMAL, "");
+        side.tick(at(0));
+        assert_eq!(side.connection.poll_timeout(), Some(at(10)));
+        assert_eq!(side.tick(at(9)), None);
+        assert_eq!(side.tick(at(10)), Some(Timeout::Output));
+        assert_eq!((side.state(), side.teardown()), (State::Closed, Teardown::Close));
+        assert_eq!(side.connection.end_cause(), Some(&EndCause::Local), "what ended it first");
+        assert_eq!((side.tick(at(15)), side.connection.poll_timeout()), (None, None));
+    }
+}
+
+#[test]
+fn the_close_that_fails_a_connection_has_the_time_of_any_output() {
+    for role in ROLES {
+        let mut side = Side::of_with(
+            role,
+            config(|config| {
+                config.output_timeout = Some(secs(10));
+                config.close_timeout = None;
+            }),
+        );
+        side.tick(at(0));
+        side.receive(&to(role, FIN | 0x40 | TEXT, b""));
+        assert_eq!((side.state(), side.teardown()), (State::Closed, Teardown::Linger));
+        side.tick(at(1));
+        assert_eq!(side.connection.poll_timeout(), Some(at(11)));
+        assert_eq!(side.tick(at(11)), Some(Timeout::Output));
+        assert_eq!(side.teardown(), Teardown::Close);
+        assert!(matches!(side.connection.end_cause(), Some(EndCause::Violation(_))));
+    }
+}
+
+#[test]
+fn output_that_flows_while_closing_leaves_the_deadline_of_the_closing_handshake() {
+    for role in ROLES {
+        let mut side = Side::of_with(
+            role,
+            config(|config| {
+                config.output_timeout = Some(secs(3));
+                config.close_timeout = Some(secs(10));
+            }),
+        );
+        side.tick(at(0));
+        side.send_binary(&[7; 100]);
+        side.close(CloseCode::NORMAL, "");
+        for second in 0..10 {
+            side.output.remove(0);
+            assert_eq!(side.tick(at(second)), None);
+        }
+        side.output.remove(0);
+        assert_eq!(side.tick(at(10)), Some(Timeout::Close));
+    }
+}
+
+#[test]
+fn a_peer_that_sends_but_does_not_read_is_not_waited_for() {
+    for role in ROLES {
+        let mut side = Side::of_with(role, everything());
+        side.tick(at(0));
+        side.send_text("will you read this?");
+        for second in 0..35 {
+            side.receive(&to(role, FIN | TEXT, b"busy"));
+            assert_eq!(side.tick(at(second)), None, "after {second} s");
+        }
+        side.receive(&to(role, FIN | TEXT, b"busy"));
+        assert_eq!(side.tick(at(35)), Some(Timeout::Output));
+    }
+}
+
+#[test]
+fn where_a_close_would_not_be_taken_either_the_output_is_what_expires() {
+    for role in ROLES {
+        let mut side = Side::of_with(
+            role,
+            config(|config| {
+                config.output_timeout = Some(secs(10));
+                config.idle_timeout = Some(secs(10));
+                config.lifetime = Some(secs(10));
+            }),
+        );
+        side.send_text("will you read this?");
+        side.tick(at(0));
+        assert_eq!(side.tick(at(10)), Some(Timeout::Output));
+        assert_eq!(side.teardown(), Teardown::Close);
+    }
+}
+
+#[test]
+fn a_keepalive_ping_that_nobody_takes_ends_the_connection() {
+    for role in ROLES {
+        let mut side = Side::of_with(role, pinging());
+        side.tick(at(0));
+        side.tick(at(30));
+        side.tick(at(30));
+        for second in 31..60 {
+            assert_eq!(side.tick(at(second)), None);
+        }
+        assert_eq!(side.tick(at(60)), Some(Timeout::Output), "30 s after the ping was queued");
+    }
+}
+
+#[test]
+fn without_an_output_timeout_output_waits_for_ever() {
+    let mut side = Side::server_with(config(|config| config.output_timeout = None));
+    side.send_text("whenever you like");
+    side.tick(at(0));
+    assert_eq!((side.tick(at(1_000_000)), side.connection.poll_timeout()), (None, None));
+}
+
+#[test]
+fn the_pair_that_writes_all_it_has_never_stalls() {
+    let mut pair = Pair::with(stalling(), stalling());
+    for _ in 0..100 {
+        pair.client.send_text("hello");
+        pair.server.send_text("hello");
+        pair.deliver();
+        pair.advance(secs(60));
+    }
+    assert_eq!((&pair.client.timeouts[..], &pair.server.timeouts[..]), (&[][..], &[][..]));
+}
+
 // Idle timeout
 
 #[test]
@@ -694,7 +1001,7 @@ fn a_closed_connection_whose_transport_ended_has_no_deadline() {
 
 #[test]
 fn every_deadline_says_in_words_what_it_was() {
-    let all = [Timeout::Pong, Timeout::Idle, Timeout::Message, Timeout::Lifetime, Timeout::Close];
+    let all = [Timeout::Pong, Timeout::Output, Timeout::Idle, Timeout::Message, Timeout::Lifetime, Timeout::Close];
     let mut words: Vec<_> = all.iter().map(ToString::to_string).collect();
     words.dedup();
     assert_eq!(words.len(), all.len());

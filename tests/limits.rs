@@ -369,8 +369,10 @@ fn the_defaults_are_those_that_are_documented() {
     let config = Config::default();
     assert_eq!((config.max_frame_size, config.max_message_size), (16 << 20, 16 << 20));
     assert_eq!((config.max_fragments, config.max_pending_pongs, config.fragment_size), (131_072, 16_384, 131_072));
+    assert_eq!((config.high_water_mark, config.low_water_mark), (65_536, 16_384));
     assert_eq!(config.masking, sockeye::MaskingPolicy::ByRole);
     assert_eq!((config.pong_timeout, config.close_timeout), (Some(common::secs(20)), Some(common::secs(10))));
+    assert_eq!(config.output_timeout, Some(common::secs(30)));
     assert_eq!((config.ping_interval, config.idle_timeout), (None, None));
     assert_eq!((config.message_timeout, config.lifetime), (None, None));
 }

@@ -244,10 +244,13 @@ fn every_field_of_a_configuration_can_be_set() {
     config.max_fragments = 1u32;
     config.max_pending_pongs = 1usize;
     config.fragment_size = 1usize;
+    config.high_water_mark = 1usize;
+    config.low_water_mark = 1usize;
     config.masking = MaskingPolicy::Either;
     let some: Option<Duration> = Some(Duration::ZERO);
     config.ping_interval = some;
     config.pong_timeout = some;
+    config.output_timeout = some;
     config.idle_timeout = some;
     config.message_timeout = some;
     config.lifetime = some;
@@ -303,7 +306,7 @@ fn every_variant_that_a_caller_may_match_is_there() {
         EndCause::Timeout(Timeout::Pong),
         EndCause::TransportLost,
     ];
-    let _ = [Timeout::Pong, Timeout::Idle, Timeout::Message, Timeout::Lifetime, Timeout::Close];
+    let _ = [Timeout::Pong, Timeout::Output, Timeout::Idle, Timeout::Message, Timeout::Lifetime, Timeout::Close];
     let _ = [MaskingPolicy::ByRole, MaskingPolicy::Either];
     let _ = [(Role::Client, Fin::More, Decoded::All), (Role::Server, Fin::Last, Decoded::More)];
     let _ = [MessageKind::Text, MessageKind::Binary];

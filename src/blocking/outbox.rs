@@ -77,11 +77,9 @@ fn retry(error: io::Error) -> io::Result<()> {
 
 /// Whether so much is queued that it has to be written before `more` bytes are taken.
 pub(super) fn is_full(engine: &Engine, more: usize) -> bool {
-    !engine.output.is_empty() && engine.output.len().saturating_add(more) > HIGH_WATER
+    let high_water_mark = engine.connection.config().high_water_mark;
+    !engine.output.is_empty() && engine.output.len().saturating_add(more) > high_water_mark
 }
-
-/// Bytes of output that may gather before they are written.
-const HIGH_WATER: usize = 64 * 1024;
 
 /// The largest output buffer that is kept, in bytes.
 const KEPT: usize = 64 * 1024;

@@ -26,6 +26,8 @@ pub(crate) struct Keepalive {
     round_trip: Option<Duration>,
     /// Since when a message is incomplete, and which one.
     message: Option<(Instant, Incomplete)>,
+    /// Since when nothing of the output that waits was taken, and how many bytes had been written in all by then.
+    stalled: Option<(Instant, i64)>,
     closing_since: Option<Instant>,
 }
 
@@ -58,6 +60,8 @@ pub(crate) struct Facts {
     pub(crate) incomplete: Option<Incomplete>,
     pub(crate) is_open: bool,
     pub(crate) is_output_empty: bool,
+    /// How many bytes were written in all, give or take a constant.
+    pub(crate) written_bytes: i64,
 }
 
 /// What is to be done now.
@@ -83,20 +87,28 @@ impl Keepalive {
         }
         self.note_message(now, facts);
         self.note_ping(now, facts, config);
+        self.note_output(now, facts);
 
+        let expired = |(since, limit, _): &(Option<Instant>, Option<Duration>, Timeout)| {
+            since.is_some_and(|since| passed(now, since, *limit))
+        };
         if !facts.is_open {
             let since = *self.closing_since.get_or_insert(now);
-            return passed(now, since, config.close_timeout).then_some(Due::Expired(Timeout::Close));
+            let deadlines = [
+                (Some(since), config.close_timeout, Timeout::Close),
+                (self.stalled_since(), config.output_timeout, Timeout::Output),
+            ];
+            return deadlines.into_iter().find(expired).map(|(_, _, timeout)| Due::Expired(timeout));
         }
-        let expired = [
+        let deadlines = [
+            // First, for the Close of another one would not be taken either.
+            (self.stalled_since(), config.output_timeout, Timeout::Output),
             (self.pong_since(), config.pong_timeout, Timeout::Pong),
             (self.message.map(|(since, _)| since), config.message_timeout, Timeout::Message),
             (Some(self.last_received), config.idle_timeout, Timeout::Idle),
             (Some(started), config.lifetime, Timeout::Lifetime),
-        ]
-        .into_iter()
-        .find(|&(since, limit, _)| since.is_some_and(|since| passed(now, since, limit)));
-        if let Some((_, _, timeout)) = expired {
+        ];
+        if let Some((_, _, timeout)) = deadlines.into_iter().find(expired) {
             self.closing_since = Some(now);
             return Some(Due::Expired(timeout));
         }
@@ -116,16 +128,19 @@ impl Keepalive {
         let started = self.started?;
         if !is_open {
             // A close that was not noticed yet is due for being noticed: from then on its time runs.
-            return match self.closing_since {
+            let close = match self.closing_since {
                 Some(since) => config.close_timeout.map(|limit| since + limit),
                 None => config.close_timeout.map(|_| self.last_seen(started)),
             };
+            let output = self.stalled_since().zip(config.output_timeout).map(|(since, limit)| since + limit);
+            return close.into_iter().chain(output).min();
         }
         // So is a ping that was just sent: only when it is noticed as written does the peer's time begin.
         if let Some(Ping { stage: PingStage::Appended, .. }) = self.ping {
             return Some(self.last_seen(started));
         }
         [
+            (self.stalled_since(), config.output_timeout),
             (self.pong_since(), config.pong_timeout),
             (self.message.map(|(since, _)| since), config.message_timeout),
             (Some(self.last_received), config.idle_timeout),
@@ -197,6 +212,22 @@ impl Keepalive {
             PingStage::Queued(at) if !passed(now, at, config.pong_timeout) => PingStage::Queued(at),
             PingStage::Queued(_) | PingStage::Appended => PingStage::Queued(now),
         };
+    }
+
+    /// Notices whether output waits, and whether the transport has taken any since.
+    fn note_output(&mut self, now: Instant, facts: Facts) {
+        let written = facts.written_bytes;
+        self.stalled = match self.stalled {
+            _ if facts.is_output_empty => None,
+            // Fewer than before where the caller put bytes of its own into the output: it is these that count from now.
+            Some((since, before)) if written <= before => Some((since, written)),
+            Some(_) | None => Some((now, written)),
+        };
+    }
+
+    /// Since when nothing of the output that waits was taken.
+    fn stalled_since(&self) -> Option<Instant> {
+        self.stalled.map(|(since, _)| since)
     }
 
     /// Since when the peer owes a sign of life.

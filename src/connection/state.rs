@@ -16,7 +16,7 @@
 //!  close()            our Close is sent                   down one row
 //!  Close arrives      theirs is here, ours is the reply   right, then down
 //!  violation, limit   Close with its code is sent         right to Failed
-//!  deadline           Close is sent (close: none)         down, or (pong, close) right to Lost
+//!  deadline           Close is sent (close, output: none) down, or (pong, close, output) right to Lost
 //!  end of input       without a Close: 1006               right to Lost
 //! ```
 //!

@@ -340,7 +340,10 @@ impl Peer {
                 false
             }
             Phase::Open(connection, _) => {
-                matches!(connection.handle_timeout(now, &mut self.output), Some(Timeout::Close | Timeout::Pong))
+                matches!(
+                    connection.handle_timeout(now, &mut self.output),
+                    Some(Timeout::Close | Timeout::Pong | Timeout::Output)
+                )
             }
             Phase::Linger { until, .. } => now >= *until,
         }
