@@ -11,6 +11,7 @@ mod receiver;
 mod sender;
 mod sending;
 mod state;
+mod stub;
 
 use alloc::boxed::Box;
 use alloc::string::ToString;
@@ -307,6 +308,24 @@ impl Connection {
     #[must_use]
     pub fn owes_pong(&self) -> bool {
         self.owed_pong.is_some()
+    }
+
+    /// Whether our Close was sent, or can be no more.
+    #[cfg(feature = "driver")]
+    pub(crate) fn is_close_sent(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    /// Whether the input has ended.
+    #[cfg(feature = "driver")]
+    pub(crate) fn is_transport_ended(&self) -> bool {
+        self.is_transport_ended
+    }
+
+    /// Whether a deadline has ended the connection without waiting for the peer.
+    #[cfg(feature = "driver")]
+    pub(crate) fn is_overdue(&self) -> bool {
+        self.is_overdue
     }
 
     /// Returns where the connection stands.

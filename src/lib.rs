@@ -98,7 +98,13 @@ extern crate alloc;
 mod adapter;
 #[cfg(feature = "std")]
 pub mod blocking;
+#[cfg(feature = "driver")]
+pub mod driver;
+#[cfg(feature = "futures")]
+pub mod futures;
 pub mod handshake;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 
 mod assembler;
 mod close;

@@ -24,6 +24,9 @@ pub enum Error {
     /// The caller asked for what cannot be sent.
     #[error(transparent)]
     Send(#[from] SendError),
+    /// There is no room for a message that was not to wait: it was not queued.
+    #[error("no room to queue the message")]
+    Full,
     /// A deadline ended the connection.
     #[error("{0}")]
     Timeout(Timeout),
@@ -50,6 +53,25 @@ impl Error {
     #[must_use]
     pub fn is_would_block(&self) -> bool {
         matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+}
+
+impl From<Error> for io::Error {
+    /// For a message that is read or written as a stream of bytes.
+    fn from(error: Error) -> Self {
+        let kind = match &error {
+            Error::Io(_) => io::ErrorKind::Other,
+            Error::Protocol(_) | Error::Response(_) => io::ErrorKind::InvalidData,
+            Error::Send(SendError::Closed) => io::ErrorKind::BrokenPipe,
+            Error::Timeout(_) => io::ErrorKind::TimedOut,
+            Error::Lost => io::ErrorKind::UnexpectedEof,
+            Error::Full => io::ErrorKind::WouldBlock,
+            Error::Send(_) | Error::Rejected(_) | Error::Request(_) | Error::Uri(_) => io::ErrorKind::InvalidInput,
+        };
+        match error {
+            Error::Io(error) => error,
+            error => Self::new(kind, error),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::assembler::{Assembler, Assembly};
 use crate::connection::{Connection, Event, Next, Received};
 use crate::error::ProtocolError;
 use crate::extension::Decoder;
-use crate::message::{Chunk, Message, MessageRef};
+use crate::message::{Chunk, Message, MessageKind, MessageRef};
 
 /// What was read and not yet received, and the message under assembly.
 #[derive(Debug)]
@@ -134,13 +134,45 @@ impl Inbox {
         connection: &mut Connection,
         output: &mut Vec<u8>,
     ) -> Result<Option<Chunk<'_>>, ProtocolError> {
-        let mut input = &mut self.buffer[self.start..self.end];
+        self.lend_chunk_of(usize::MAX, connection, output)
+    }
+
+    /// Lends what `most` bytes give of the chunk that is ready; `None` if that is nothing yet.
+    pub(crate) fn lend_chunk_of(
+        &mut self,
+        most: usize,
+        connection: &mut Connection,
+        output: &mut Vec<u8>,
+    ) -> Result<Option<Chunk<'_>>, ProtocolError> {
+        let end = self.end.min(self.start.saturating_add(most));
+        let mut input = &mut self.buffer[self.start..end];
         let event = connection.receive(&mut input, output)?;
-        self.start = self.end - input.len();
+        self.start = end - input.len();
         Ok(match event {
             Some(Event::Data(chunk)) => Some(chunk),
-            // A chunk was announced, so it is one.
+            // A chunk was announced, so what else there is is the rest of its header.
             Some(Event::Ping(_) | Event::Pong(_) | Event::Close(_)) | None => None,
         })
+    }
+
+    /// Takes the beginning of the message whose chunk is ready, and none of its payload; its kind. `None` for a chunk that
+    /// goes on with a message that began before, which is dropped.
+    pub(crate) fn begin_message(
+        &mut self,
+        connection: &mut Connection,
+        output: &mut Vec<u8>,
+    ) -> Result<Option<MessageKind>, ProtocolError> {
+        while self.start < self.end {
+            // Byte by byte, a frame is told of before its payload.
+            let Some(chunk) = self.lend_chunk_of(1, connection, output)? else { continue };
+            if chunk.is_first() {
+                return Ok(Some(chunk.kind()));
+            }
+            if chunk.frame_remaining() > 0 && self.start < self.end {
+                self.lend_chunk(connection, output)?;
+            }
+            break;
+        }
+        Ok(None)
     }
 }

@@ -96,7 +96,7 @@ impl Rejection {
         self.cause.as_ref()
     }
 
-    fn with_status(status: u16) -> Self {
+    pub(crate) fn with_status(status: u16) -> Self {
         Self { status, headers: Headers::new(), body: Vec::new(), cause: None }
     }
 }

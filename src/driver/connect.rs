@@ -1,0 +1,147 @@
+//! The client's opening handshake on a transport.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::sync::Arc;
+use core::future::poll_fn;
+use core::marker::PhantomData;
+use core::task::{Context, Poll};
+
+use super::socket::{Negotiated, WebSocket};
+use super::transport::{Runtime, Transport};
+use super::wire::Wire;
+use crate::adapter::Error;
+use crate::config::Config;
+use crate::connection::Connection;
+use crate::handshake::{ClientConfig, ClientHandshake, ClientRequest};
+
+/// Opens connections as a client; use that of your runtime: [`tokio::Connector`](crate::tokio::Connector),
+/// [`futures::Connector`](crate::futures::Connector).
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Connector<R> {
+    /// Limits and deadlines of the connections.
+    pub config: Arc<Config>,
+    /// Limits and timeout of the opening handshake. The timeout also holds for each attempt to connect.
+    pub handshake: ClientConfig,
+    runtime: PhantomData<fn() -> R>,
+}
+
+impl<R> Default for Connector<R> {
+    fn default() -> Self {
+        Self { config: Arc::default(), handshake: ClientConfig::default(), runtime: PhantomData }
+    }
+}
+
+impl<R> Clone for Connector<R> {
+    fn clone(&self) -> Self {
+        Self { config: self.config.clone(), handshake: self.handshake.clone(), runtime: PhantomData }
+    }
+}
+
+impl<R> Connector<R> {
+    /// Opens a connection on a stream of the caller's own, such as one over TLS.
+    ///
+    /// ```
+    /// # #[cfg(feature = "tokio")]
+    /// # async fn run(stream: tokio::io::DuplexStream) -> Result<(), Box<dyn std::error::Error>> {
+    /// use sockeye::handshake::ClientRequest;
+    ///
+    /// let request = ClientRequest::new("example.com", "/chat")?.subprotocol("chat.v2")?;
+    /// let socket = sockeye::tokio::Connector::default().handshake(stream, request).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Response`] if the server refuses, or answers wrongly or too late; [`Error::Io`] if the stream fails.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the stream. To go on later, keep what [`Self::start`] gives.
+    pub async fn handshake<S>(&self, stream: S, request: ClientRequest) -> Result<WebSocket<R::Transport>, Error>
+    where
+        R: Runtime<S>,
+    {
+        self.start(stream, request).connection().await
+    }
+
+    /// Begins to open a connection on a stream.
+    pub fn start<S>(&self, stream: S, request: ClientRequest) -> Connecting<R::Transport>
+    where
+        R: Runtime<S>,
+    {
+        let mut wire = Wire::new(R::Transport::new(stream));
+        request.write(&mut wire.output);
+        Connecting {
+            handshake: ClientHandshake::new(request, &self.handshake),
+            config: self.config.clone(),
+            wire: Some(wire),
+        }
+    }
+}
+
+/// An opening handshake on the client's side that has begun.
+#[derive(Debug)]
+pub struct Connecting<T: Transport> {
+    handshake: ClientHandshake,
+    config: Arc<Config>,
+    /// `None` once the handshake is over.
+    wire: Option<Wire<T>>,
+}
+
+impl<T: Transport> Connecting<T> {
+    /// Waits for the connection.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connector::handshake`]; [`Error::Lost`] once the handshake is over.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost by dropping the future; call it again.
+    pub async fn connection(&mut self) -> Result<WebSocket<T>, Error> {
+        poll_fn(|cx| self.poll_connection(cx)).await
+    }
+
+    fn poll_connection(&mut self, cx: &mut Context<'_>) -> Poll<Result<WebSocket<T>, Error>> {
+        let Some(wire) = &mut self.wire else { return Poll::Ready(Err(Error::Lost)) };
+        let result = loop {
+            if let Err(error) = self.handshake.handle_timeout(wire.now()) {
+                break Err(error.into());
+            }
+            match wire.receive(|input| self.handshake.receive(input)) {
+                Ok(Some(response)) => break Ok(response),
+                Ok(None) => {}
+                Err(error) => break Err(error.into()),
+            }
+            // A server may answer, and refuse, before it has read everything.
+            if let Poll::Ready(Err(error)) = wire.poll_write(None, cx) {
+                break Err(error.into());
+            }
+            match wire.poll_read(self.handshake.poll_timeout(), cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Err(error)) => break Err(error.into()),
+                Poll::Ready(Ok(0)) => {
+                    if let Err(error) = self.handshake.receive_eof() {
+                        break Err(error.into());
+                    }
+                }
+                Poll::Ready(Ok(1..)) => {}
+            }
+        };
+        let wire = self.wire.take();
+        Poll::Ready(match (result, wire) {
+            (Ok(response), Some(wire)) => {
+                let (transport, leftover) = wire.into_parts();
+                let subprotocol = response.subprotocol().map(|name| String::from(name).into());
+                let negotiated = Negotiated { subprotocol, response: Some(Box::new(response)) };
+                let connection = Connection::client(self.config.clone());
+                Ok(WebSocket::open(transport, connection, &leftover, negotiated, None))
+            }
+            (Err(error), _) => Err(error),
+            (Ok(_), None) => Err(Error::Lost),
+        })
+    }
+}

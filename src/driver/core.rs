@@ -1,0 +1,304 @@
+//! One connection on one transport: the state that everything else here looks at, and the steps that move it on.
+//!
+//! A step is a poll: it does what can be done now and says what it waits for. All that a step has done stays here, and
+//! nothing is kept in the future that called it, so that a future can be dropped at any time. Whoever is polled moves
+//! everything on, not only its own affair: a task that receives writes what others have queued, one that sends keeps the
+//! deadlines. [`Wakers`] has why that is sound.
+
+mod down;
+mod receive;
+mod send;
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::task::{Context, Poll, Waker};
+use std::io::{self, ErrorKind, IoSlice};
+
+use super::gate::Seat;
+use super::outbox::Outbox;
+use super::transport::{Timer, Transport};
+use super::wakers::Wakers;
+use crate::adapter::Error;
+use crate::connection::Connection;
+use crate::time::{Instant, Timeout};
+
+use self::send::Long;
+
+/// A connection, its transport, and what is on the way between them.
+#[derive(Debug)]
+pub(super) struct Core<T: Transport> {
+    pub(super) transport: T,
+    pub(super) connection: Connection,
+    outbox: Outbox,
+    /// A long message that goes out fragment by fragment.
+    long: Option<Box<Long>>,
+    /// Long messages so far, and where in the output the last complete one ended.
+    longs: u32,
+    long_end: u64,
+    flags: Flags,
+    /// What broke the transport.
+    failure: Option<ErrorKind>,
+    /// The deadline that passed last.
+    expired: Option<Timeout>,
+    timer: T::Timer,
+    /// When the timer fires.
+    armed: Option<Instant>,
+    wakers: Arc<Wakers>,
+    /// Wakes everybody.
+    waker: Waker,
+    seat: Option<Seat>,
+}
+
+#[derive(Debug, Default)]
+struct Flags {
+    /// Whether more is queued than may be, until little enough is.
+    is_full: bool,
+    /// Whether the transport took bytes that it has not flushed yet.
+    is_unflushed: bool,
+    /// Whether a message is being sent in pieces.
+    has_writer: bool,
+    /// Whether a long message was dropped unfinished.
+    was_cut: bool,
+    has_shut_down: bool,
+    /// Whether something happened that a task may be waiting for.
+    wakes_senders: bool,
+    wakes_receiver: bool,
+}
+
+/// Who asks for something to be written, and is woken when there is more to do.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Asker<'w> {
+    Receiver(&'w Waker),
+    Sender(&'w Waker),
+    /// Somebody who does not wait.
+    Nobody,
+}
+
+/// The wakers to be woken when the core is not in use any more.
+#[derive(Debug)]
+pub(super) struct Wakes {
+    wakers: Option<Arc<Wakers>>,
+    senders: bool,
+    receiver: bool,
+}
+
+impl Wakes {
+    pub(super) fn wake(self) {
+        let Some(wakers) = self.wakers else { return };
+        if self.receiver {
+            wakers.wake_receiver();
+        }
+        if self.senders {
+            wakers.wake_senders();
+        }
+    }
+}
+
+impl<T: Transport> Core<T> {
+    pub(super) fn new(transport: T, connection: Connection, seat: Option<Seat>) -> Self {
+        let wakers = seat.as_ref().map_or_else(Arc::default, Seat::wakers);
+        let mut this = Self {
+            timer: transport.timer(),
+            transport,
+            connection,
+            outbox: Outbox::default(),
+            long: None,
+            longs: 0,
+            long_end: 0,
+            flags: Flags::default(),
+            failure: None,
+            expired: None,
+            armed: None,
+            waker: wakers.clone().into(),
+            wakers,
+            seat,
+        };
+        this.tell_time();
+        this
+    }
+
+    /// Says whom to wake, now that the core is about to be left.
+    pub(super) fn wakes(&mut self) -> Wakes {
+        let senders = core::mem::take(&mut self.flags.wakes_senders);
+        let receiver = core::mem::take(&mut self.flags.wakes_receiver);
+        Wakes { wakers: (senders || receiver).then(|| self.wakers.clone()), senders, receiver }
+    }
+
+    /// How many bytes are queued and not written.
+    pub(super) fn queued(&self) -> usize {
+        self.outbox.waiting() + self.long.as_ref().map_or(0, |long| long.len())
+    }
+
+    /// Writes what is queued; ready when nothing is left.
+    pub(super) fn poll_flush(&mut self, asker: Asker<'_>) -> Poll<Result<(), Error>> {
+        loop {
+            match self.poll_write_out(asker) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {
+                    // The peer's time to take it runs.
+                    self.keep_time();
+                    return match self.check() {
+                        Ok(()) => Poll::Pending,
+                        Err(error) => Poll::Ready(Err(error)),
+                    };
+                }
+            }
+            if self.connection.owes_pong() {
+                self.tell_time();
+            }
+            if self.outbox.is_empty() && !self.encode_long() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
+    /// Says what stands in the way of writing anything more.
+    fn check(&self) -> Result<(), Error> {
+        match (self.failure, self.expired) {
+            (Some(kind), _) => Err(Error::Io(kind.into())),
+            (None, Some(timeout)) if self.connection.is_overdue() => Err(Error::Timeout(timeout)),
+            (None, _) => Ok(()),
+        }
+    }
+
+    /// Writes and flushes what is encoded.
+    fn poll_write_out(&mut self, asker: Asker<'_>) -> Poll<Result<(), Error>> {
+        loop {
+            self.check()?;
+            if self.outbox.is_empty() {
+                if !self.flags.is_unflushed {
+                    return Poll::Ready(Ok(()));
+                }
+                match self.poll_output(asker, |transport, _, cx| transport.poll_flush(cx).map_ok(|()| 0)) {
+                    Poll::Ready(Ok(_)) => self.flags.is_unflushed = false,
+                    Poll::Ready(Err(error)) => self.fail_unless_interrupted(&error),
+                    Poll::Pending => return Poll::Pending,
+                }
+                self.flags.wakes_senders = true;
+                continue;
+            }
+            match self.poll_output(asker, write) {
+                Poll::Ready(Ok(0)) => self.fail(ErrorKind::WriteZero),
+                Poll::Ready(Ok(len)) => {
+                    self.outbox.advance(len);
+                    self.flags.is_unflushed = true;
+                    self.note_level();
+                    self.flags.wakes_senders = true;
+                }
+                Poll::Ready(Err(error)) => self.fail_unless_interrupted(&error),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    /// Polls the transport's output so that everybody is woken when it is worth asking again.
+    ///
+    /// It is asked once without a waker, because most of the time it is ready, and again with everybody's once whoever
+    /// asks is among them.
+    fn poll_output<R>(
+        &mut self,
+        asker: Asker<'_>,
+        mut poll: impl FnMut(&mut T, &Outbox, &mut Context<'_>) -> Poll<R>,
+    ) -> Poll<R> {
+        let first = poll(&mut self.transport, &self.outbox, &mut Context::from_waker(Waker::noop()));
+        if first.is_ready() {
+            return first;
+        }
+        match asker {
+            Asker::Receiver(waker) => self.wakers.set_receiver(waker),
+            Asker::Sender(waker) => self.wakers.add_sender(waker),
+            Asker::Nobody => {}
+        }
+        poll(&mut self.transport, &self.outbox, &mut Context::from_waker(&self.waker))
+    }
+
+    fn fail_unless_interrupted(&mut self, error: &io::Error) {
+        if error.kind() != ErrorKind::Interrupted {
+            self.fail(error.kind());
+        }
+    }
+
+    /// Takes note that the transport is broken. A frame may have broken off, so nothing may follow it.
+    fn fail(&mut self, kind: ErrorKind) {
+        self.failure.get_or_insert(kind);
+        self.outbox.clear();
+        self.long = None;
+        self.flags.is_unflushed = false;
+        self.note_level();
+        (self.flags.wakes_senders, self.flags.wakes_receiver) = (true, true);
+    }
+
+    /// Tells the engine the time, which may queue a ping or end the connection.
+    fn tell_time(&mut self) -> Instant {
+        let now = self.timer.now();
+        let (state, answered) = (self.connection.state(), self.connection.answered_ping());
+        self.note_waiting();
+        if let Some(timeout) = self.connection.handle_timeout(now, &mut self.outbox.output) {
+            self.expired = Some(timeout);
+            self.flags.wakes_receiver = true;
+        }
+        if self.connection.state() != state || self.connection.answered_ping() != answered {
+            self.flags.wakes_senders = true;
+        }
+        if self.armed.is_some_and(|armed| armed <= now) {
+            self.armed = None;
+        }
+        now
+    }
+
+    /// Tells the engine the time, and sets the timer for what comes next.
+    fn keep_time(&mut self) {
+        for _ in 0..4 {
+            self.tell_time();
+            if !self.arm() {
+                return;
+            }
+        }
+        // A timer that is ready before its time: ask again rather than wait for ever.
+        (self.flags.wakes_senders, self.flags.wakes_receiver) = (true, true);
+    }
+
+    /// Sets the timer for the next deadline, unless it fires before; returns whether that one has come already.
+    fn arm(&mut self) -> bool {
+        let Some(deadline) = self.connection.poll_timeout() else { return false };
+        if self.armed.is_some_and(|armed| armed <= deadline) {
+            return false;
+        }
+        self.armed = Some(deadline);
+        let is_due = self.timer.poll_until(deadline, &mut Context::from_waker(&self.waker)).is_ready();
+        if is_due {
+            self.armed = None;
+        }
+        is_due
+    }
+
+    /// Tells the engine how much of its output waits.
+    fn note_waiting(&mut self) {
+        self.connection.set_in_flight(self.outbox.inserted());
+        self.connection.set_written(self.outbox.written());
+    }
+
+    /// Takes note of how much is queued.
+    fn note_level(&mut self) {
+        let (queued, config) = (self.queued(), self.connection.config());
+        if queued <= config.low_water_mark {
+            self.flags.is_full = false;
+        } else if queued >= config.high_water_mark {
+            self.flags.is_full = true;
+        }
+    }
+}
+
+/// Writes as much of the output as one call takes.
+fn write<T: Transport>(transport: &mut T, outbox: &Outbox, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    let mut pieces = [IoSlice::new(&[]); PIECES];
+    let count = outbox.pieces(&mut pieces);
+    match &pieces[..count] {
+        [piece] => transport.poll_write(cx, piece),
+        pieces => transport.poll_write_vectored(cx, pieces),
+    }
+}
+
+/// The most pieces of one vectored write.
+const PIECES: usize = 32;

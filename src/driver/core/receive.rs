@@ -1,0 +1,185 @@
+//! Receiving: read, receive, answer, keep deadlines.
+
+use core::task::{Context, Poll, Waker, ready};
+use core::time::Duration;
+use std::io::{self, ErrorKind};
+
+use super::super::gate::{Order, Seat};
+use super::super::pool;
+use super::super::transport::Transport;
+use super::{Asker, Core};
+use crate::adapter::{Error, Inbox, Mode, Ready};
+use crate::connection::{State, Teardown};
+use crate::error::ProtocolError;
+use crate::message::{Chunk, Message, MessageKind, MessageRef};
+
+impl<T: Transport> Core<T> {
+    /// Receives until something can be lent; `None` after a clean close.
+    pub(in super::super) fn poll_receive(
+        &mut self,
+        inbox: &mut Inbox,
+        mode: Mode,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Ready>, Error>> {
+        for _ in 0..READS {
+            self.note_waiting();
+            // What is wrong with the input decides the teardown, which comes next.
+            if let Ok(Some(ready)) = inbox.next(&mut self.connection, &mut self.outbox.output, mode) {
+                return Poll::Ready(Ok(Some(ready)));
+            }
+            self.obey();
+            self.write_before_waiting(cx);
+            // Only now, for a deadline may have ended the connection, and then no read would come back.
+            if self.connection.teardown() != Teardown::Keep {
+                release(inbox);
+                return self.poll_down(cx).map_ok(|()| None);
+            }
+            match self.poll_read(inbox, cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {
+                    self.wakers.set_receiver(cx.waker());
+                    if !self.arm() {
+                        return Poll::Pending;
+                    }
+                }
+            }
+        }
+        // A peer that never stops sending what is no message must not keep the thread from others.
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Receives the next message.
+    pub(in super::super) fn poll_message(
+        &mut self,
+        inbox: &mut Inbox,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Message>, Error>> {
+        let Some(ready) = ready!(self.poll_receive(inbox, Mode::Messages, cx))? else { return Poll::Ready(Ok(None)) };
+        match inbox.take(ready, &mut self.connection, &mut self.outbox.output) {
+            Ok(message) => {
+                release(inbox);
+                Poll::Ready(Ok(message))
+            }
+            Err(_) => self.poll_down(cx).map_ok(|()| None),
+        }
+    }
+
+    /// Lends the message that is ready; `None` if it turned out to be wrong, and the connection is to be taken down.
+    pub(in super::super) fn lend<'i>(&mut self, inbox: &'i mut Inbox, ready: Ready) -> Option<MessageRef<'i>> {
+        inbox.lend(ready, &mut self.connection, &mut self.outbox.output).ok().flatten()
+    }
+
+    /// Lends the chunk that is ready, or not, as [`Self::lend`].
+    pub(in super::super) fn lend_chunk<'i>(&mut self, inbox: &'i mut Inbox) -> Option<Chunk<'i>> {
+        inbox.lend_chunk(&mut self.connection, &mut self.outbox.output).ok().flatten()
+    }
+
+    /// Lends what `most` bytes give of the chunk that is ready, or not, as [`Self::lend`].
+    pub(in super::super) fn lend_chunk_of<'i>(&mut self, inbox: &'i mut Inbox, most: usize) -> Option<Chunk<'i>> {
+        inbox.lend_chunk_of(most, &mut self.connection, &mut self.outbox.output).ok().flatten()
+    }
+
+    /// Takes the beginning of the message whose chunk is ready: its kind.
+    pub(in super::super) fn begin_reading(&mut self, inbox: &mut Inbox) -> Result<Option<MessageKind>, ProtocolError> {
+        inbox.begin_message(&mut self.connection, &mut self.outbox.output)
+    }
+
+    /// Waits for the pong of this ping, or a later one: its round-trip time.
+    pub(in super::super) fn poll_pong(&mut self, waker: &Waker, number: u64) -> Poll<Result<Duration, Error>> {
+        let _ = self.poll_flush(Asker::Sender(waker))?;
+        match self.connection.round_trip() {
+            Some(round_trip) if self.connection.answered_ping() >= number => Poll::Ready(Ok(round_trip)),
+            Some(_) | None if self.connection.state() == State::Closed => Poll::Ready(Err(Error::Lost)),
+            Some(_) | None => {
+                self.wakers.add_sender(waker);
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Waits until the connection is closed.
+    pub(in super::super) fn poll_closed(&mut self, waker: &Waker) -> Poll<()> {
+        if self.connection.state() == State::Closed || self.failure.is_some() {
+            return Poll::Ready(());
+        }
+        self.wakers.add_sender(waker);
+        Poll::Pending
+    }
+
+    /// Does what the server's gate says.
+    fn obey(&mut self) {
+        match self.seat.as_ref().and_then(Seat::take_order) {
+            // Who has closed already needs not be told.
+            Some(Order::Close(close)) => drop(self.close(close)),
+            Some(Order::Abort) => {
+                self.fail(ErrorKind::ConnectionAborted);
+                self.connection.receive_eof();
+            }
+            None => {}
+        }
+    }
+
+    /// Tells the time and writes what is queued.
+    fn write_before_waiting(&mut self, cx: &Context<'_>) {
+        let now = self.tell_time();
+        // A peer that does not read, now or ever, may still have something to say; if not, reading will tell.
+        let _ = self.poll_flush(Asker::Receiver(cx.waker()));
+        // A ping's time runs from when it was written.
+        if self.connection.poll_timeout().is_some_and(|deadline| deadline <= now) {
+            self.tell_time();
+        }
+    }
+
+    /// Reads once.
+    fn poll_read(&mut self, inbox: &mut Inbox, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let read = self.poll_fill(inbox, cx);
+        self.note_read(read)
+    }
+
+    /// Takes note of what a read gave.
+    pub(super) fn note_read(&mut self, read: Poll<io::Result<usize>>) -> Poll<Result<(), Error>> {
+        match read {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Ok(0)) => self.connection.receive_eof(),
+            Poll::Ready(Ok(_)) => return Poll::Ready(Ok(())),
+            Poll::Ready(Err(error)) if error.kind() == ErrorKind::Interrupted => return Poll::Ready(Ok(())),
+            Poll::Ready(Err(error)) => {
+                // After the closing handshake it does not matter how the stream ends.
+                let is_over = self.connection.state() == State::Closed;
+                self.connection.receive_eof();
+                if !is_over {
+                    self.fail(error.kind());
+                    return Poll::Ready(Err(error.into()));
+                }
+            }
+        }
+        self.flags.wakes_senders = true;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads once into a buffer that is there only if something was read.
+    fn poll_fill(&mut self, inbox: &mut Inbox, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let buffer = inbox.buffer_mut();
+        if buffer.len() != pool::BUFFER {
+            *buffer = pool::take_to_read();
+        }
+        let read = self.transport.poll_read(cx, buffer);
+        match read {
+            Poll::Ready(Ok(len @ 1..)) => inbox.filled(len),
+            Poll::Ready(Ok(0) | Err(_)) | Poll::Pending => release(inbox),
+        }
+        read
+    }
+}
+
+/// Gives the read buffer back, if everything that was read was received.
+pub(in super::super) fn release(inbox: &mut Inbox) {
+    if let Some(buffer) = inbox.take_buffer() {
+        pool::give_back_read(buffer);
+    }
+}
+
+/// Reads in one poll that bring nothing to the application before others get their turn.
+const READS: usize = 32;

@@ -1,0 +1,341 @@
+//! Sending: the turn and the room that a message waits for, and how it gets into the output.
+
+use alloc::boxed::Box;
+use core::task::{Poll, Waker, ready};
+
+use bytes::{Bytes, BytesMut};
+
+use super::super::outgoing::Outgoing;
+use super::super::transport::Transport;
+use super::{Asker, Core};
+use crate::adapter::Error;
+use crate::close::{Close, CloseCode};
+use crate::config::Role;
+use crate::connection::State;
+use crate::error::SendError;
+use crate::extension::Fin;
+use crate::message::MessageKind;
+
+/// A message of more than one fragment that waits to go out: so control frames get in between.
+#[derive(Debug)]
+pub(super) struct Long {
+    kind: MessageKind,
+    rest: Rest,
+    /// The Close that goes out behind it.
+    close: Option<Close>,
+}
+
+/// A payload that is kept.
+#[derive(Debug)]
+enum Rest {
+    Shared(Bytes),
+    /// One that nobody else sees, and that a client can mask where it lies.
+    Own(BytesMut),
+}
+
+/// A place in the output, to be waited for.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct Mark {
+    bytes: u64,
+    longs: u32,
+}
+
+impl Long {
+    pub(super) fn len(&self) -> usize {
+        match &self.rest {
+            Rest::Shared(bytes) => bytes.len(),
+            Rest::Own(bytes) => bytes.len(),
+        }
+    }
+}
+
+impl Rest {
+    /// Splits off the next fragment.
+    fn next(&mut self, size: usize) -> Self {
+        match self {
+            Self::Shared(bytes) => Self::Shared(bytes.split_to(size.min(bytes.len()))),
+            Self::Own(bytes) => Self::Own(bytes.split_to(size.min(bytes.len()))),
+        }
+    }
+}
+
+impl<T: Transport> Core<T> {
+    /// Waits until a message can be queued: for its turn, and for room.
+    pub(in super::super) fn poll_room(&mut self, waker: &Waker) -> Poll<Result<(), Error>> {
+        loop {
+            self.check()?;
+            if !self.is_taken() && !self.flags.is_full {
+                return Poll::Ready(Ok(()));
+            }
+            let flushed = self.poll_flush(Asker::Sender(waker))?;
+            if flushed.is_pending() && (self.is_taken() || self.flags.is_full) {
+                return Poll::Pending;
+            }
+            if self.flags.has_writer && self.is_taken() {
+                // Whoever is writing a message in pieces will end it, and then wakes us.
+                self.wakers.add_sender(waker);
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Waits until a piece of the message that is being written can be queued.
+    pub(in super::super) fn poll_piece_room(&mut self, waker: &Waker) -> Poll<Result<(), Error>> {
+        self.check()?;
+        if self.flags.is_full && self.poll_flush(Asker::Sender(waker))?.is_pending() && self.flags.is_full {
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Queues a message that has its turn and its room.
+    pub(in super::super) fn queue(&mut self, message: Outgoing<'_>) -> Result<(), Error> {
+        self.check()?;
+        let fragment_size = self.connection.config().fragment_size.max(1);
+        let len = message.payload().len();
+        let is_kept = message.is_owned() && len >= INSERTED && !self.connection.is_extended();
+        if len <= fragment_size && !is_kept {
+            let output = self.outbox.open();
+            match message {
+                Outgoing::Lent(message) => self.connection.send(message, output)?,
+                Outgoing::Owned(message) => self.connection.send(&message, output)?,
+                Outgoing::Prepared(message) => self.connection.send_prepared(&message, output)?,
+            }
+            self.note_level();
+            return Ok(());
+        }
+        self.check_between_messages()?;
+        let kind = message.kind();
+        let rest = self.keep(message.into_payload());
+        self.longs = self.longs.wrapping_add(1);
+        self.long = Some(Box::new(Long { kind, rest, close: None }));
+        if self.outbox.is_empty() || len <= fragment_size {
+            self.encode_long();
+        }
+        self.note_level();
+        Ok(())
+    }
+
+    /// Queues a message if that can be done without waiting; says whether it was.
+    pub(in super::super) fn try_queue(&mut self, message: Outgoing<'_>) -> Result<(), Error> {
+        self.check()?;
+        if self.is_taken() || self.flags.is_full {
+            // What is queued may have gone out by now.
+            let _ = self.poll_flush(Asker::Nobody)?;
+        }
+        if self.is_taken() || self.flags.is_full {
+            return Err(Error::Full);
+        }
+        self.queue(message)?;
+        let _ = self.poll_flush(Asker::Nobody)?;
+        Ok(())
+    }
+
+    /// Queues a message once there is room, then waits until it is written: `message` is taken once it is queued.
+    pub(in super::super) fn poll_send(
+        &mut self,
+        waker: &Waker,
+        message: &mut Option<Outgoing<'_>>,
+        mark: &mut Option<Mark>,
+    ) -> Poll<Result<(), Error>> {
+        ready!(self.poll_feed(waker, message))?;
+        let mark = *mark.get_or_insert_with(|| self.mark());
+        self.poll_written(waker, mark)
+    }
+
+    /// Queues a message once there is room: `message` is taken then.
+    pub(in super::super) fn poll_feed(
+        &mut self,
+        waker: &Waker,
+        message: &mut Option<Outgoing<'_>>,
+    ) -> Poll<Result<(), Error>> {
+        if message.is_some() {
+            ready!(self.poll_room(waker))?;
+        }
+        Poll::Ready(match message.take() {
+            Some(message) => self.queue(message),
+            None => Ok(()),
+        })
+    }
+
+    /// The end of what is queued now.
+    pub(in super::super) fn mark(&self) -> Mark {
+        Mark { bytes: self.connection.sent().wire_bytes, longs: self.longs }
+    }
+
+    /// Waits until everything before a mark is written.
+    pub(in super::super) fn poll_written(&mut self, waker: &Waker, mark: Mark) -> Poll<Result<(), Error>> {
+        let flushed = self.poll_flush(Asker::Sender(waker))?;
+        // A message that the end of the connection has cut off was not sent.
+        if self.flags.was_cut && self.long.is_none() && mark.longs == self.longs {
+            return Poll::Ready(Err(SendError::Closed.into()));
+        }
+        if flushed.is_ready() || self.is_written(mark) { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+
+    /// Sends a Close behind everything that is queued.
+    pub(in super::super) fn close(&mut self, close: Close) -> Result<(), Error> {
+        match &mut self.long {
+            Some(long) if self.connection.state() == State::Open => match long.close {
+                Some(_) => return Err(SendError::Closed.into()),
+                None => long.close = Some(close),
+            },
+            Some(_) | None => self.connection.close(close, &mut self.outbox.output)?,
+        }
+        (self.flags.wakes_senders, self.flags.wakes_receiver) = (true, true);
+        // The time for the closing handshake runs from now.
+        self.keep_time();
+        Ok(())
+    }
+
+    /// Sends a Close behind everything that is queued, and waits until it is written: `close` is taken at once.
+    pub(in super::super) fn poll_close(&mut self, waker: &Waker, close: &mut Option<Close>) -> Poll<Result<(), Error>> {
+        if let Some(close) = close.take() {
+            self.close(close)?;
+        }
+        self.poll_flush(Asker::Sender(waker))
+    }
+
+    /// Sends a Close, if none was sent or is about to be, and waits until it is written.
+    pub(in super::super) fn poll_close_sink(&mut self, waker: &Waker) -> Poll<Result<(), Error>> {
+        let is_closing = self.connection.is_close_sent() || self.long.as_ref().is_some_and(|long| long.close.is_some());
+        self.poll_close(waker, &mut (!is_closing).then(Close::normal))
+    }
+
+    /// Sends a ping; its number.
+    pub(in super::super) fn ping(&mut self) -> Result<u64, Error> {
+        self.check()?;
+        let number = self.connection.newest_ping();
+        // One that is under way will do, so that no number of them fills the output.
+        if number != self.connection.answered_ping() && self.connection.state() == State::Open {
+            return Ok(number);
+        }
+        self.connection.ping(&mut self.outbox.output)?;
+        let number = self.connection.newest_ping();
+        // It goes out between these two: what its round trip is counted from, and what its deadline is.
+        self.tell_time();
+        let _ = self.poll_flush(Asker::Nobody)?;
+        self.keep_time();
+        Ok(number)
+    }
+
+    /// Takes the turn for a message that is written in pieces.
+    pub(in super::super) fn begin_pieces(&mut self) -> Result<(), Error> {
+        self.check_between_messages()?;
+        self.flags.has_writer = true;
+        Ok(())
+    }
+
+    /// Queues the next piece of the message that is being written.
+    pub(in super::super) fn queue_piece(&mut self, kind: MessageKind, piece: &[u8], fin: Fin) -> Result<(), Error> {
+        self.check()?;
+        self.connection.send_piece(kind, piece, fin, self.outbox.open())?;
+        self.note_level();
+        Ok(())
+    }
+
+    /// Gives the turn back. A message that was left unfinished cannot be taken back, so the connection ends with it.
+    pub(in super::super) fn end_pieces(&mut self) {
+        self.flags.has_writer = false;
+        self.flags.wakes_senders = true;
+        if self.connection.is_sending_message() && self.connection.state() == State::Open {
+            let close = Close::explaining(CloseCode::INTERNAL_ERROR, "message abandoned");
+            let _ = self.close(close);
+            let _ = self.poll_flush(Asker::Nobody);
+        }
+    }
+
+    /// Encodes the next fragment of the long message; returns whether there was one.
+    pub(super) fn encode_long(&mut self) -> bool {
+        let Some(mut long) = self.long.take() else { return false };
+        let fragment_size = self.connection.config().fragment_size.max(1);
+        let piece = long.rest.next(fragment_size);
+        let fin = if long.len() == 0 { Fin::Last } else { Fin::More };
+        if self.encode(long.kind, piece, fin).is_err() {
+            // The connection is closing: what is left of the message has nowhere to go.
+            self.flags.was_cut = true;
+            self.flags.wakes_senders = true;
+            if self.connection.state() == State::Open {
+                let close = Close::explaining(CloseCode::INTERNAL_ERROR, "message cannot be encoded");
+                let _ = self.connection.close(close, &mut self.outbox.output);
+            }
+            return !self.outbox.is_empty();
+        }
+        match (fin, long.close.take()) {
+            (Fin::More, close) => {
+                long.close = close;
+                self.long = Some(long);
+            }
+            (Fin::Last, close) => {
+                self.long_end = self.connection.sent().wire_bytes;
+                if let Some(close) = close {
+                    // It could be sent when it was asked for; that it no longer can only means that the peer was first.
+                    let _ = self.connection.close(close, &mut self.outbox.output);
+                    self.flags.wakes_receiver = true;
+                }
+            }
+        }
+        true
+    }
+
+    /// Puts a fragment into the output, by reference where the transport can write that.
+    fn encode(&mut self, kind: MessageKind, piece: Rest, fin: Fin) -> Result<(), SendError> {
+        let is_client = self.connection.role() == Role::Client;
+        let is_by_reference = self.transport.is_write_vectored() && !self.connection.is_extended();
+        match piece {
+            Rest::Shared(piece) if is_by_reference && !is_client && piece.len() >= INSERTED => {
+                let head = self.connection.shared_fragment_head(kind, fin, piece.len())?;
+                self.outbox.open().extend_from_slice(&head);
+                self.outbox.insert(piece);
+                Ok(())
+            }
+            Rest::Own(mut piece) if is_by_reference && piece.len() >= INSERTED => {
+                let head = self.connection.fragment_head(kind, fin, &mut piece)?;
+                self.outbox.open().extend_from_slice(&head);
+                self.outbox.insert(piece.freeze());
+                Ok(())
+            }
+            Rest::Shared(piece) => self.connection.send_piece(kind, &piece, fin, self.outbox.open()),
+            Rest::Own(piece) => self.connection.send_piece(kind, &piece, fin, self.outbox.open()),
+        }
+    }
+
+    /// Keeps a payload in the way that suits how it is sent.
+    fn keep(&self, payload: Bytes) -> Rest {
+        if self.connection.role() == Role::Client && self.transport.is_write_vectored() {
+            return payload.try_into_mut().map_or_else(Rest::Shared, Rest::Own);
+        }
+        Rest::Shared(payload)
+    }
+
+    /// Whether another message has the turn. Once the connection is not open any more, nobody has it.
+    pub(in super::super) fn is_taken(&self) -> bool {
+        (self.flags.has_writer || self.long.is_some()) && self.connection.state() == State::Open
+    }
+
+    /// Whether everything before a mark is written.
+    fn is_written(&self, mark: Mark) -> bool {
+        let written = self.connection.sent().wire_bytes - self.outbox.waiting() as u64;
+        let done = self.longs.wrapping_sub(u32::from(self.long.is_some()));
+        match done.wrapping_sub(mark.longs) {
+            // The message that was the last long one is the last one still.
+            0 => written >= mark.bytes.max(self.long_end),
+            // A later one began, for which this one had to be written.
+            1..=0x7fff_ffff => written >= mark.bytes,
+            0x8000_0000.. => false,
+        }
+    }
+
+    /// §5.4: a new message may begin only where no other is open.
+    fn check_between_messages(&self) -> Result<(), SendError> {
+        match self.connection.state() {
+            _ if self.connection.is_close_sent() => Err(SendError::Closed),
+            State::Closed => Err(SendError::Closed),
+            State::Open | State::Closing if self.connection.is_sending_message() => Err(SendError::MessageOpen),
+            State::Open | State::Closing => Ok(()),
+        }
+    }
+}
+
+/// The shortest payload that is worth a place of its own in a vectored write, in bytes.
+const INSERTED: usize = 8 * 1024;

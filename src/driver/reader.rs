@@ -1,0 +1,193 @@
+//! A message that is read in pieces.
+
+use core::future::poll_fn;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use futures_core::Stream;
+
+use super::handle::Handle;
+use super::transport::Transport;
+use crate::adapter::{Error, Inbox, Mode};
+use crate::error::ProtocolError;
+use crate::extension::ExtensionError;
+use crate::message::{Chunk, MessageKind, Payload};
+
+/// Reads one message of any size, in memory that does not grow with it.
+///
+/// It is an `AsyncRead` of its runtime and a [`Stream`] of [`Bytes`]; both end with the message. Text comes as UTF-8 that
+/// was checked as far as it was read, and may be cut inside a character. [`WebSocket::receive_reader`] gives one.
+///
+/// [`WebSocket::receive_reader`]: super::WebSocket::receive_reader
+#[derive(Debug)]
+pub struct MessageReader<'c, T: Transport> {
+    handle: Handle<'c, T>,
+    inbox: &'c mut Inbox,
+    kind: MessageKind,
+    /// Bytes of a character that the last chunk completed and that had no room.
+    spilled: Spilled,
+    is_over: bool,
+}
+
+/// At most one character.
+#[derive(Debug, Default)]
+struct Spilled {
+    bytes: [u8; 4],
+    start: usize,
+    end: usize,
+}
+
+impl<'c, T: Transport> MessageReader<'c, T> {
+    pub(super) async fn begin(mut handle: Handle<'c, T>, inbox: &'c mut Inbox) -> Result<Option<Self>, Error> {
+        let kind = poll_fn(|cx| {
+            loop {
+                let ready = ready!(handle.with(|core| core.poll_receive(inbox, Mode::Chunks, cx)))?;
+                if ready.is_none() {
+                    return Poll::Ready(Ok::<_, Error>(None));
+                }
+                match handle.with(|core| core.begin_reading(inbox)) {
+                    // What goes on with a message that somebody did not read to its end is skipped.
+                    Ok(None) => {}
+                    Ok(Some(kind)) => return Poll::Ready(Ok(Some(kind))),
+                    Err(_) => return handle.with(|core| core.poll_down(cx)).map_ok(|()| None),
+                }
+            }
+        })
+        .await?;
+        Ok(kind.map(|kind| Self { handle, inbox, kind, spilled: Spilled::default(), is_over: false }))
+    }
+
+    /// Returns the kind of the message.
+    #[must_use]
+    pub fn kind(&self) -> MessageKind {
+        self.kind
+    }
+
+    /// Returns the next piece; `None` at the end of the message.
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::receive`](super::WebSocket::receive); [`Error::Lost`] where the connection ended within the
+    /// message, even by a Close.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost by dropping the future.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        poll_fn(|cx| self.poll_bytes(cx)).await
+    }
+
+    /// Reads into the front of `buffer`; 0 bytes are the end of the message.
+    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Error>> {
+        if buffer.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        loop {
+            let spilled = self.spilled.take(buffer);
+            if spilled > 0 || self.is_over {
+                return Poll::Ready(Ok(spilled));
+            }
+            // What a chunk of this input carries fits, but for a character that it completes and that is all of it.
+            let most = if buffer.len() > 4 { buffer.len() - 4 } else { 1 };
+            let Self { handle, inbox, spilled, is_over, .. } = self;
+            let copied = ready!(read(handle, inbox, most, cx, |chunk| {
+                *is_over = chunk.is_last();
+                let (completed, rest) = parts(&chunk);
+                if let Some(character) = completed {
+                    spilled.put(character);
+                }
+                let len = spilled.take(buffer);
+                buffer[len..len + rest.len()].copy_from_slice(rest);
+                len + rest.len()
+            }))?;
+            if copied > 0 {
+                return Poll::Ready(Ok(copied));
+            }
+        }
+    }
+
+    /// Reads the next piece as it arrived.
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Error>> {
+        let mut spilled = [0; 4];
+        let len = self.spilled.take(&mut spilled);
+        if len > 0 {
+            return Poll::Ready(Ok(Some(Bytes::copy_from_slice(&spilled[..len]))));
+        }
+        while !self.is_over {
+            let is_over = &mut self.is_over;
+            let copy = |chunk: Chunk<'_>| -> Bytes {
+                *is_over = chunk.is_last();
+                match parts(&chunk) {
+                    (None, rest) => Bytes::copy_from_slice(rest),
+                    (Some(character), rest) => [character.encode_utf8(&mut [0; 4]).as_bytes(), rest].concat().into(),
+                }
+            };
+            let bytes = ready!(read(&mut self.handle, self.inbox, usize::MAX, cx, copy))?;
+            if !bytes.is_empty() {
+                return Poll::Ready(Ok(Some(bytes)));
+            }
+        }
+        Poll::Ready(Ok(None))
+    }
+}
+
+/// Lets `f` see the next chunk, of no more than so many bytes of input.
+fn read<T: Transport, R>(
+    handle: &mut Handle<'_, T>,
+    inbox: &mut Inbox,
+    most: usize,
+    cx: &mut Context<'_>,
+    f: impl FnOnce(Chunk<'_>) -> R,
+) -> Poll<Result<R, Error>> {
+    let ready = ready!(handle.with(|core| core.poll_receive(inbox, Mode::Chunks, cx)))?;
+    let chunk = ready.and_then(|_| handle.with(|core| core.lend_chunk_of(inbox, most)));
+    match chunk {
+        Some(chunk) if matches!(chunk.payload(), Payload::Encoded { .. }) => {
+            // Nobody decodes it here.
+            let error = ProtocolError::from(NOT_DECODED);
+            Poll::Ready(Err(error.into()))
+        }
+        Some(chunk) => Poll::Ready(Ok(f(chunk))),
+        // The connection is over, and the message is not.
+        None => handle.with(|core| core.poll_down(cx)).map(|ended| Err(ended.err().unwrap_or(Error::Lost))),
+    }
+}
+
+/// What a chunk carries: a character that was broken off before, and the bytes after it.
+fn parts<'b>(chunk: &Chunk<'b>) -> (Option<char>, &'b [u8]) {
+    match chunk.payload() {
+        Payload::Text { completed, text } => (completed, text.as_bytes()),
+        Payload::Binary(bytes) | Payload::Encoded { bytes, .. } => (None, bytes),
+    }
+}
+
+impl Spilled {
+    fn put(&mut self, character: char) {
+        (self.start, self.end) = (0, character.encode_utf8(&mut self.bytes).len());
+    }
+
+    /// Takes as much as fits into the front of `buffer`; returns how much that was.
+    fn take(&mut self, buffer: &mut [u8]) -> usize {
+        let len = buffer.len().min(self.end - self.start);
+        buffer[..len].copy_from_slice(&self.bytes[self.start..self.start + len]);
+        self.start += len;
+        len
+    }
+}
+
+impl<T: Transport> Stream for MessageReader<'_, T> {
+    type Item = Result<Bytes, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let item = ready!(self.poll_bytes(cx));
+        self.is_over |= item.is_err();
+        Poll::Ready(item.transpose())
+    }
+}
+
+/// What is wrong with a message that an extension encoded.
+const NOT_DECODED: ExtensionError = ExtensionError::new(
+    "a message that an extension encoded is not read in pieces",
+    crate::close::CloseCode::UNSUPPORTED_DATA,
+);

@@ -1,0 +1,80 @@
+//! Who waits for a connection, and the one waker that stands for all of them.
+//!
+//! A stream keeps one waker for each direction, and a timer keeps one, but several tasks may wait for a connection: the
+//! one that receives and any number that send. If each gave its own waker to the stream, the last would push out the
+//! others. So the stream (for writing) and the timer get a waker that wakes everybody; only reading, which one task
+//! alone does, goes without it.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::task::Waker;
+use std::task::Wake;
+
+use super::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The tasks that wait for a connection.
+///
+/// A waker stays until it is woken, even if its task no longer cares; then it wakes for nothing, which is harmless. As
+/// no task is listed twice, the list is as long as the number of tasks that ever waited at once.
+#[derive(Debug, Default)]
+pub(super) struct Wakers {
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    receiver: Option<Waker>,
+    senders: Vec<Waker>,
+}
+
+impl Wakers {
+    /// Lets the task that receives be woken.
+    pub(super) fn set_receiver(&self, waker: &Waker) {
+        let mut waiting = self.lock();
+        match &mut waiting.receiver {
+            Some(receiver) => receiver.clone_from(waker),
+            receiver => *receiver = Some(waker.clone()),
+        }
+    }
+
+    /// Lets a task that sends be woken.
+    pub(super) fn add_sender(&self, waker: &Waker) {
+        let mut waiting = self.lock();
+        if !waiting.senders.iter().any(|sender| sender.will_wake(waker)) {
+            waiting.senders.push(waker.clone());
+        }
+    }
+
+    /// Wakes the tasks that send.
+    pub(super) fn wake_senders(&self) {
+        let senders = core::mem::take(&mut self.lock().senders);
+        // Not under the lock: what a waker does is not ours to know.
+        senders.into_iter().for_each(Waker::wake);
+    }
+
+    /// Wakes the task that receives.
+    pub(super) fn wake_receiver(&self) {
+        let receiver = self.lock().receiver.take();
+        receiver.into_iter().for_each(Waker::wake);
+    }
+
+    /// Wakes everybody.
+    pub(super) fn wake_all(&self) {
+        let Waiting { receiver, senders } = core::mem::take(&mut *self.lock());
+        receiver.into_iter().chain(senders).for_each(Waker::wake);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Wake for Wakers {
+    fn wake(self: Arc<Self>) {
+        self.wake_all();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.wake_all();
+    }
+}

@@ -1,0 +1,82 @@
+//! The way to a connection over TCP.
+
+use core::future::poll_fn;
+use core::pin::pin;
+use core::task::Poll;
+use std::io::{self, ErrorKind};
+
+use async_io::Timer as Sleep;
+use async_net::{TcpStream, resolve};
+
+use super::{Connector, Error, WebSocket};
+use crate::driver;
+use crate::handshake::ClientRequest;
+use crate::uri::WsUri;
+
+impl driver::Connector<super::Runtime> {
+    /// Connects to a `ws:` address over TCP, with `TCP_NODELAY` set.
+    ///
+    /// ```no_run
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut connector = sockeye::futures::Connector::default();
+    /// connector.handshake.timeout = Some(core::time::Duration::from_secs(3));
+    /// let socket = connector.connect("ws://127.0.0.1:9001/chat").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Uri`]; [`Error::Io`] if the name cannot be resolved or no address answers; [`Error::Response`] if the
+    /// server refuses, or answers wrongly or too late.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the stream.
+    pub async fn connect(&self, uri: &str) -> Result<WebSocket<TcpStream>, Error> {
+        let uri: WsUri = uri.parse()?;
+        self.connect_with(&uri, uri.request()?).await
+    }
+
+    /// Connects to a `ws:` address over TCP and sends a request made of [`WsUri::request`] and what was added to it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::connect`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Self::connect`].
+    pub async fn connect_with(&self, uri: &WsUri, request: ClientRequest) -> Result<WebSocket<TcpStream>, Error> {
+        let mut failure = io::Error::new(ErrorKind::NotFound, "the name has no address");
+        for address in resolve((uri.host(), uri.port())).await? {
+            let mut connecting = pin!(TcpStream::connect(address));
+            let mut sleep = pin!(self.handshake.timeout.map_or_else(Sleep::never, Sleep::after));
+            let connected = poll_fn(|cx| match connecting.as_mut().poll(cx) {
+                Poll::Pending => sleep.as_mut().poll(cx).map(|_| Err(ErrorKind::TimedOut.into())),
+                connected => connected,
+            });
+            match connected.await {
+                Ok(stream) => {
+                    stream.set_nodelay(true)?;
+                    return self.handshake(stream, request).await;
+                }
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure.into())
+    }
+}
+
+/// Connects to a `ws:` address as a client, with the defaults: see [`Connector`].
+///
+/// # Errors
+///
+/// As [`Connector::connect`](driver::Connector::connect).
+///
+/// # Cancel safety
+///
+/// Dropping the future drops the stream.
+pub async fn connect(uri: &str) -> Result<WebSocket<TcpStream>, Error> {
+    Connector::default().connect(uri).await
+}
