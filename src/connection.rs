@@ -11,7 +11,6 @@ mod receiver;
 mod sender;
 mod sending;
 mod state;
-mod stub;
 
 use alloc::boxed::Box;
 use alloc::string::ToString;
