@@ -7,6 +7,7 @@
 mod counters;
 mod event;
 mod keepalive;
+mod queueing;
 mod receiver;
 mod sender;
 mod sending;
@@ -72,6 +73,8 @@ pub struct Connection {
     is_overdue: bool,
     /// Bytes that were taken out of the output and are not written yet.
     in_flight: usize,
+    /// Bytes at the front of the output that are written already.
+    written: usize,
     /// The pong for the newest ping, while the output has no room for it.
     owed_pong: Option<Box<ControlPayload>>,
     cause: Option<EndCause>,
@@ -110,6 +113,7 @@ impl Connection {
             is_transport_ended: false,
             is_overdue: false,
             in_flight: 0,
+            written: 0,
             owed_pong: None,
             cause: None,
             peer_close: None,
@@ -488,7 +492,7 @@ impl Connection {
 
     /// How many bytes of output wait to be written.
     fn waiting(&self, output: &[u8]) -> usize {
-        output.len().saturating_add(self.in_flight)
+        output.len().saturating_add(self.in_flight).saturating_sub(self.written)
     }
 
     /// How many bytes of ours were written in all. Below zero where the output holds bytes of the caller's.
