@@ -7,6 +7,7 @@
 mod counters;
 mod event;
 mod keepalive;
+#[cfg(feature = "driver")]
 mod queueing;
 mod receiver;
 mod sender;
@@ -311,24 +312,6 @@ impl Connection {
     #[must_use]
     pub fn owes_pong(&self) -> bool {
         self.owed_pong.is_some()
-    }
-
-    /// Whether our Close was sent, or can be no more.
-    #[cfg(feature = "driver")]
-    pub(crate) fn is_close_sent(&self) -> bool {
-        self.sender.is_closed()
-    }
-
-    /// Whether the input has ended.
-    #[cfg(feature = "driver")]
-    pub(crate) fn is_transport_ended(&self) -> bool {
-        self.is_transport_ended
-    }
-
-    /// Whether a deadline has ended the connection without waiting for the peer.
-    #[cfg(feature = "driver")]
-    pub(crate) fn is_overdue(&self) -> bool {
-        self.is_overdue
     }
 
     /// Returns where the connection stands.

@@ -6,7 +6,9 @@ use crate::assembler::{Assembler, Assembly};
 use crate::connection::{Connection, Event, Next, Received};
 use crate::error::ProtocolError;
 use crate::extension::Decoder;
-use crate::message::{Chunk, Message, MessageKind, MessageRef};
+#[cfg(feature = "driver")]
+use crate::message::MessageKind;
+use crate::message::{Chunk, Message, MessageRef};
 
 /// What was read and not yet received, and the message under assembly.
 #[derive(Debug)]
@@ -157,6 +159,7 @@ impl Inbox {
 
     /// Takes the beginning of the message whose chunk is ready, and none of its payload; its kind. `None` for a chunk that
     /// goes on with a message that began before, which is dropped.
+    #[cfg(feature = "driver")]
     pub(crate) fn begin_message(
         &mut self,
         connection: &mut Connection,

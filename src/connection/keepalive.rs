@@ -182,6 +182,7 @@ impl Keepalive {
     }
 
     /// The number of the newest ping, and of the newest that was answered; 0 is none.
+    #[cfg(feature = "driver")]
     pub(crate) fn pings(&self) -> (u64, u64) {
         (self.pings, self.answered)
     }

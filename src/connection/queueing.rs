@@ -20,7 +20,6 @@ impl Connection {
     /// # Errors
     ///
     /// [`SendError::Closed`]; [`SendError::FragmentKind`] for another kind than that of the open message.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the async driver, which comes next"))]
     pub(crate) fn fragment_head(
         &mut self,
         kind: MessageKind,
@@ -35,7 +34,6 @@ impl Connection {
     /// # Errors
     ///
     /// [`SendError::MaskRequired`] on a client; as [`Self::fragment_head`].
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the async driver, which comes next"))]
     pub(crate) fn shared_fragment_head(
         &mut self,
         kind: MessageKind,
@@ -51,7 +49,6 @@ impl Connection {
     /// # Errors
     ///
     /// As [`Self::send_fragment`].
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the async driver, which comes next"))]
     pub(crate) fn send_piece(
         &mut self,
         kind: MessageKind,
@@ -63,20 +60,17 @@ impl Connection {
     }
 
     /// Returns whether messages go through an extension, so that their bytes on the wire are not those of the caller.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the async driver, which comes next"))]
     pub(crate) fn is_extended(&self) -> bool {
         self.sender.is_extended()
     }
 
     /// Says how many bytes at the front of the output are written already and will be dropped from it later. They do not
     /// wait. Say 0 when they were dropped.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the async driver, which comes next"))]
     pub(crate) fn set_written(&mut self, bytes: usize) {
         self.written = bytes;
     }
 
     /// Returns the number of the newest ping of [`Self::ping`] or of the keepalive; 0 before the first.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the async driver, which comes next"))]
     pub(crate) fn newest_ping(&self) -> u64 {
         let (newest, _) = self.keepalive.pings();
         newest
@@ -84,10 +78,24 @@ impl Connection {
 
     /// Returns the number of the newest ping whose pong was here at the last call of [`Self::handle_timeout`]; 0 before
     /// the first. All before it count as answered, too (RFC 6455 §5.5.3).
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the async driver, which comes next"))]
     pub(crate) fn answered_ping(&self) -> u64 {
         let (_, answered) = self.keepalive.pings();
         answered
+    }
+
+    /// Whether our Close was sent, or can be no more.
+    pub(crate) fn is_close_sent(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    /// Whether the input has ended.
+    pub(crate) fn is_transport_ended(&self) -> bool {
+        self.is_transport_ended
+    }
+
+    /// Whether a deadline has ended the connection without waiting for the peer.
+    pub(crate) fn is_overdue(&self) -> bool {
+        self.is_overdue
     }
 }
 

@@ -270,6 +270,7 @@ impl Sender {
     }
 
     /// Whether messages go through an extension.
+    #[cfg(feature = "driver")]
     pub(crate) fn is_extended(&self) -> bool {
         self.extension.is_some()
     }
