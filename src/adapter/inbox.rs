@@ -17,7 +17,8 @@ pub(crate) struct Inbox {
     buffer: Vec<u8>,
     start: usize,
     end: usize,
-    assembler: Assembler,
+    /// Beside the inbox, because most messages lie whole in the buffer.
+    assembler: Box<Assembler>,
 }
 
 /// Whether whole messages are wanted, or chunks as they come.
@@ -39,7 +40,7 @@ pub(crate) enum Ready {
 impl Inbox {
     /// Creates an inbox that begins with what was read behind the opening handshake.
     pub(crate) fn new(assembler: Assembler, leftover: &[u8]) -> Self {
-        Self { buffer: leftover.to_vec(), start: 0, end: leftover.len(), assembler }
+        Self { buffer: leftover.to_vec(), start: 0, end: leftover.len(), assembler: Box::new(assembler) }
     }
 
     /// Lets an extension decode the messages that it marked.

@@ -73,7 +73,7 @@ impl<T: Transport> Core<T> {
             }
             if self.flags.has_writer && self.is_taken() {
                 // Whoever is writing a message in pieces will end it, and then wakes us.
-                self.wakers.add_sender(waker);
+                self.host.wakers.add_sender(waker);
                 return Poll::Pending;
             }
         }
