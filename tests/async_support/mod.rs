@@ -160,6 +160,12 @@ impl Mock {
         self.script().output.clone()
     }
 
+    /// How many bytes are there to be read.
+    pub fn unread(&self) -> usize {
+        let script = self.script();
+        script.input.len() - script.read
+    }
+
     /// The frames that were written: first byte and payload.
     pub fn frames(&self) -> Vec<(u8, Vec<u8>)> {
         plain(&self.output())
