@@ -132,19 +132,17 @@ def cases():
 
 
 async def run(url, case):
-    async with asyncio.timeout(PATIENCE):
-        async with connect(url, ping_interval=None, max_size=2 * MEGABYTE) as socket:
-            await case(socket)
-            if socket.close_code is None:
-                await close_with(socket, 1000)
+    async with connect(url, ping_interval=None, max_size=2 * MEGABYTE) as socket:
+        await case(socket)
+        if socket.close_code is None:
+            await close_with(socket, 1000)
 
 
 async def stopped(url, pid):
-    async with asyncio.timeout(PATIENCE):
-        async with connect(url) as socket:
-            await echo(socket, "hello")
-            os.kill(int(pid), signal.SIGTERM)
-            await closes(socket, 1001, "server is stopping")
+    async with connect(url) as socket:
+        await echo(socket, "hello")
+        os.kill(int(pid), signal.SIGTERM)
+        await closes(socket, 1001, "server is stopping")
 
 
 async def client(url, server, pid):
@@ -152,7 +150,7 @@ async def client(url, server, pid):
     for name, result in [(name, run(url, case)) for name, case in cases()] + [("the server stops", stopped(url, pid))]:
         count += 1
         try:
-            await result
+            await asyncio.wait_for(result, PATIENCE)
             ok += 1
         except Exception as error:
             print(f"  {NAME} client, {server} server: {name}: {error or type(error).__name__}")
