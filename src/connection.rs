@@ -389,6 +389,12 @@ impl Connection {
         &self.config
     }
 
+    /// Whether a pong waits for the time to be told. An adapter tells it before the application gets what came behind.
+    #[cfg(feature = "std")]
+    pub(crate) fn has_pong(&self) -> bool {
+        self.keepalive.has_pong()
+    }
+
     /// Returns the time between the last answered ping of [`Self::ping`] or of the keepalive and its pong, to the
     /// accuracy of the times given to [`Self::handle_timeout`].
     #[must_use]

@@ -25,6 +25,9 @@ impl<T: Transport> Core<T> {
             self.note_waiting();
             // What is wrong with the input decides the teardown, which comes next.
             if let Ok(Some(ready)) = inbox.next(&mut self.connection, &mut self.outbox.output, mode) {
+                if self.connection.has_pong() {
+                    self.tell_time();
+                }
                 return Poll::Ready(Ok(Some(ready)));
             }
             self.obey();
