@@ -79,9 +79,13 @@ impl<T: Transport> Core<T> {
         inbox.lend_chunk(&mut self.connection, &mut self.outbox.output).ok().flatten()
     }
 
-    /// Lends what `most` bytes give of the chunk that is ready, or not, as [`Self::lend`].
-    pub(in super::super) fn lend_chunk_of<'i>(&mut self, inbox: &'i mut Inbox, most: usize) -> Option<Chunk<'i>> {
-        inbox.lend_chunk_of(most, &mut self.connection, &mut self.outbox.output).ok().flatten()
+    /// Lends what `most` bytes give of the chunk that is ready; `None` if that is nothing yet.
+    pub(in super::super) fn lend_chunk_of<'i>(
+        &mut self,
+        inbox: &'i mut Inbox,
+        most: usize,
+    ) -> Result<Option<Chunk<'i>>, ProtocolError> {
+        inbox.lend_chunk_of(most, &mut self.connection, &mut self.outbox.output)
     }
 
     /// Takes the beginning of the message whose chunk is ready: its kind.
