@@ -32,9 +32,6 @@ pub(super) struct Core<T: Transport> {
     outbox: Outbox,
     /// A long message that goes out fragment by fragment.
     long: Option<Box<Long>>,
-    /// Long messages so far, and where in the output the last complete one ended.
-    longs: u32,
-    long_end: u64,
     flags: Flags,
     /// What broke the transport.
     failure: Option<ErrorKind>,
@@ -54,6 +51,9 @@ struct Host<C> {
     /// Wakes everybody.
     waker: Waker,
     seat: Option<Seat>,
+    /// Long messages so far, and where in the output the last complete one ended.
+    longs: u32,
+    long_end: u64,
 }
 
 #[derive(Debug, Default)]
@@ -81,6 +81,16 @@ pub(super) enum Asker<'w> {
     Nobody,
 }
 
+impl Asker<'_> {
+    fn register(self, wakers: &Wakers) {
+        match self {
+            Self::Receiver(waker) => wakers.set_receiver(waker),
+            Self::Sender(waker) => wakers.add_sender(waker),
+            Self::Nobody => {}
+        }
+    }
+}
+
 /// The wakers to be woken when the core is not in use any more.
 #[derive(Debug)]
 pub(super) struct Wakes {
@@ -105,14 +115,12 @@ impl<T: Transport> Core<T> {
     pub(super) fn new(transport: T, connection: Connection, seat: Option<Seat>) -> Self {
         let wakers = seat.as_ref().map_or_else(Arc::default, Seat::wakers);
         let timer = transport.timer();
-        let host = Host { timer, armed: None, waker: wakers.clone().into(), wakers, seat };
+        let host = Host { timer, armed: None, waker: wakers.clone().into(), wakers, seat, longs: 0, long_end: 0 };
         let mut this = Self {
             transport,
             connection,
             outbox: Outbox::default(),
             long: None,
-            longs: 0,
-            long_end: 0,
             flags: Flags::default(),
             failure: None,
             expired: None,
@@ -136,11 +144,12 @@ impl<T: Transport> Core<T> {
 
     /// Writes what is queued; ready when nothing is left.
     pub(super) fn poll_flush(&mut self, asker: Asker<'_>) -> Poll<Result<(), Error>> {
-        loop {
+        for _ in 0..FRAGMENTS {
             match self.poll_write_out(asker) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => {
+                    self.obey();
                     // The peer's time to take it runs.
                     self.keep_time();
                     return match self.check() {
@@ -156,6 +165,10 @@ impl<T: Transport> Core<T> {
                 return Poll::Ready(Ok(()));
             }
         }
+        // A peer that takes everything at once must not keep the thread from others.
+        asker.register(&self.host.wakers);
+        (self.flags.wakes_senders, self.flags.wakes_receiver) = (true, true);
+        Poll::Pending
     }
 
     /// Says what stands in the way of writing anything more.
@@ -210,11 +223,7 @@ impl<T: Transport> Core<T> {
         if first.is_ready() {
             return first;
         }
-        match asker {
-            Asker::Receiver(waker) => self.host.wakers.set_receiver(waker),
-            Asker::Sender(waker) => self.host.wakers.add_sender(waker),
-            Asker::Nobody => {}
-        }
+        asker.register(&self.host.wakers);
         poll(&mut self.transport, &self.outbox, &mut Context::from_waker(&self.host.waker))
     }
 
@@ -304,6 +313,9 @@ fn write<T: Transport>(transport: &mut T, outbox: &Outbox, cx: &mut Context<'_>)
         pieces => transport.poll_write_vectored(cx, pieces),
     }
 }
+
+/// Fragments that are written in one poll before others get their turn.
+const FRAGMENTS: usize = 32;
 
 /// The most pieces of one vectored write.
 const PIECES: usize = 32;

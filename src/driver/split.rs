@@ -4,6 +4,7 @@
 //! owes goes out at the next frame boundary whether or not anybody sends; and a message is queued in one step, or holds
 //! the turn until its last piece is, so that those of several senders never mix.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::future::{Future, poll_fn};
 use core::pin::Pin;
@@ -52,7 +53,11 @@ impl<T: Transport> Clone for Sender<T> {
 }
 
 /// Makes two halves of a connection.
-pub(super) fn split<T: Transport>(core: Core<T>, inbox: Inbox, negotiated: Negotiated) -> (Receiver<T>, Sender<T>) {
+pub(super) fn split<T: Transport>(
+    core: Core<T>,
+    inbox: Inbox,
+    negotiated: Option<Box<Negotiated>>,
+) -> (Receiver<T>, Sender<T>) {
     let shared = Shared::new(core, negotiated);
     (Receiver { shared: shared.clone(), inbox, is_stream_over: false }, Sender { shared, held: None })
 }
@@ -321,7 +326,7 @@ impl<T: Transport> Sender<T> {
     /// Returns the subprotocol that the opening handshake agreed on.
     #[must_use]
     pub fn subprotocol(&self) -> Option<&str> {
-        self.shared.negotiated.subprotocol.as_deref()
+        self.shared.negotiated.as_ref()?.subprotocol.as_deref()
     }
 
     /// Returns how many bytes are queued and not written yet.

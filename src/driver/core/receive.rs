@@ -116,7 +116,7 @@ impl<T: Transport> Core<T> {
     }
 
     /// Does what the server's gate says.
-    fn obey(&mut self) {
+    pub(super) fn obey(&mut self) {
         match self.host.seat.as_ref().and_then(Seat::take_order) {
             // Who has closed already needs not be told.
             Some(Order::Close(close)) => drop(self.close(close)),
