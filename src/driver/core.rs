@@ -19,7 +19,7 @@ use super::outbox::Outbox;
 use super::transport::{Timer, Transport};
 use super::wakers::Wakers;
 use crate::adapter::Error;
-use crate::connection::Connection;
+use crate::connection::{Connection, Teardown};
 use crate::time::{Instant, Timeout};
 
 use self::send::Long;
@@ -193,7 +193,7 @@ impl<T: Transport> Core<T> {
                     Poll::Ready(Err(error)) => self.fail_unless_interrupted(&error),
                     Poll::Pending => return Poll::Pending,
                 }
-                self.flags.wakes_senders = true;
+                self.note_progress();
                 continue;
             }
             match self.poll_output(asker, write) {
@@ -202,7 +202,7 @@ impl<T: Transport> Core<T> {
                     self.outbox.advance(len);
                     self.flags.is_unflushed = true;
                     self.note_level();
-                    self.flags.wakes_senders = true;
+                    self.note_progress();
                 }
                 Poll::Ready(Err(error)) => self.fail_unless_interrupted(&error),
                 Poll::Pending => return Poll::Pending,
@@ -225,6 +225,12 @@ impl<T: Transport> Core<T> {
         }
         asker.register(&self.host.wakers);
         poll(&mut self.transport, &self.outbox, &mut Context::from_waker(&self.host.waker))
+    }
+
+    /// Takes note that output was written. Receiving waits for that only to take the connection down.
+    fn note_progress(&mut self) {
+        self.flags.wakes_senders = true;
+        self.flags.wakes_receiver |= self.connection.teardown() != Teardown::Keep;
     }
 
     fn fail_unless_interrupted(&mut self, error: &io::Error) {
@@ -276,8 +282,9 @@ impl<T: Transport> Core<T> {
     /// Sets the timer for the next deadline, unless it fires before; returns whether that one has come already.
     fn arm(&mut self) -> bool {
         let Some(deadline) = self.connection.poll_timeout() else { return false };
-        if self.host.armed.is_some_and(|armed| armed <= deadline) {
-            return false;
+        if let Some(armed) = self.host.armed.filter(|armed| *armed <= deadline) {
+            // It may have fired before whoever waits now was listed.
+            return armed <= self.host.timer.now();
         }
         self.host.armed = Some(deadline);
         let is_due = self.host.timer.poll_until(deadline, &mut Context::from_waker(&self.host.waker)).is_ready();

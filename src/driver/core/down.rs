@@ -31,7 +31,8 @@ impl<T: Transport> Core<T> {
                 Poll::Ready(()) => {}
                 Poll::Pending => {
                     self.host.wakers.set_receiver(cx.waker());
-                    if !self.arm() {
+                    // Again, for what was said before that woke nobody.
+                    if !self.obey() && !self.arm() {
                         return Poll::Pending;
                     }
                 }

@@ -42,7 +42,8 @@ impl<T: Transport> Core<T> {
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => {
                     self.host.wakers.set_receiver(cx.waker());
-                    if !self.arm() {
+                    // Again, for what was said before that woke nobody.
+                    if !self.obey() && !self.arm() {
                         return Poll::Pending;
                     }
                 }
@@ -115,8 +116,8 @@ impl<T: Transport> Core<T> {
         Poll::Pending
     }
 
-    /// Does what the server's gate says.
-    pub(super) fn obey(&mut self) {
+    /// Does what the server's gate says; returns whether it said something.
+    pub(super) fn obey(&mut self) -> bool {
         match self.host.seat.as_ref().and_then(Seat::take_order) {
             // Who has closed already needs not be told.
             Some(Order::Close(close)) => drop(self.close(close)),
@@ -124,8 +125,9 @@ impl<T: Transport> Core<T> {
                 self.fail(ErrorKind::ConnectionAborted);
                 self.connection.receive_eof();
             }
-            None => {}
+            None => return false,
         }
+        true
     }
 
     /// Tells the time and writes what is queued.

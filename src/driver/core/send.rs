@@ -262,6 +262,7 @@ impl<T: Transport> Core<T> {
             // The connection is closing: what is left of the message has nowhere to go.
             self.flags.was_cut = true;
             self.flags.wakes_senders = true;
+            self.note_level();
             if self.connection.state() == State::Open {
                 let close = Close::explaining(CloseCode::INTERNAL_ERROR, "message cannot be encoded");
                 let _ = self.connection.close(close, &mut self.outbox.output);
