@@ -219,7 +219,7 @@ fn telling_the_time_allocates_nothing_while_nothing_ends() {
 }
 
 #[test]
-fn an_idle_connection_holds_nothing_but_its_share_of_the_configuration() {
+fn an_idle_connection_holds_its_deadlines_and_its_share_of_the_configuration() {
     let shared = Arc::new(Config::default());
     for role in ROLES {
         let (connection, taken) = measure(|| {
@@ -231,7 +231,7 @@ fn an_idle_connection_holds_nothing_but_its_share_of_the_configuration() {
             traffic(&mut connection);
             connection
         });
-        assert_eq!(taken.kept, 0, "{role:?}");
+        assert!(taken.kept > 0 && taken.kept <= 160, "{role:?}: {taken:?}");
         assert_eq!(Arc::strong_count(&shared) - 1, 2, "one for each half");
         drop(connection);
     }
@@ -279,7 +279,7 @@ fn an_assembler_that_waits_holds_nothing() {
 
 #[test]
 fn a_connection_is_not_larger_than_documented() {
-    assert!(size_of::<Connection>() < 400, "{} bytes", size_of::<Connection>());
+    assert!(size_of::<Connection>() <= 256, "{} bytes", size_of::<Connection>());
     assert!(size_of::<Receiver>() <= 104, "{} bytes", size_of::<Receiver>());
     assert!(size_of::<Sender>() <= 88, "{} bytes", size_of::<Sender>());
     assert!(size_of::<Assembler>() <= 72, "{} bytes", size_of::<Assembler>());
