@@ -27,7 +27,8 @@ use self::send::Long;
 /// A connection, its transport, and what is on the way between them.
 #[derive(Debug)]
 pub(super) struct Core<T: Transport> {
-    pub(super) transport: T,
+    /// `None` once the connection is down, if halves of it may live on for long.
+    transport: Option<T>,
     pub(super) connection: Connection,
     outbox: Outbox,
     /// A long message that goes out fragment by fragment.
@@ -67,6 +68,8 @@ struct Flags {
     /// Whether a long message was dropped unfinished.
     was_cut: bool,
     has_shut_down: bool,
+    /// Whether senders may be kept that do not know that the connection is over.
+    is_split: bool,
     /// Whether something happened that a task may be waiting for.
     wakes_senders: bool,
     wakes_receiver: bool,
@@ -117,7 +120,7 @@ impl<T: Transport> Core<T> {
         let timer = transport.timer();
         let host = Host { timer, armed: None, waker: wakers.clone().into(), wakers, seat, longs: 0, long_end: 0 };
         let mut this = Self {
-            transport,
+            transport: Some(transport),
             connection,
             outbox: Outbox::default(),
             long: None,
@@ -135,6 +138,21 @@ impl<T: Transport> Core<T> {
         let senders = core::mem::take(&mut self.flags.wakes_senders);
         let receiver = core::mem::take(&mut self.flags.wakes_receiver);
         Wakes { wakers: (senders || receiver).then(|| self.host.wakers.clone()), senders, receiver }
+    }
+
+    /// The transport. Only a connection that was split lets it go, and such a one is not whole again.
+    pub(super) fn transport(&self) -> Option<&T> {
+        self.transport.as_ref()
+    }
+
+    /// Takes the transport out.
+    pub(super) fn into_transport(self) -> Option<T> {
+        self.transport
+    }
+
+    /// Takes note that halves of the connection are in different hands.
+    pub(super) fn set_split(&mut self, is_split: bool) {
+        self.flags.is_split = is_split;
     }
 
     /// How many bytes are queued and not written.
@@ -217,14 +235,15 @@ impl<T: Transport> Core<T> {
     fn poll_output<R>(
         &mut self,
         asker: Asker<'_>,
-        mut poll: impl FnMut(&mut T, &Outbox, &mut Context<'_>) -> Poll<R>,
-    ) -> Poll<R> {
-        let first = poll(&mut self.transport, &self.outbox, &mut Context::from_waker(Waker::noop()));
+        mut poll: impl FnMut(&mut T, &Outbox, &mut Context<'_>) -> Poll<io::Result<R>>,
+    ) -> Poll<io::Result<R>> {
+        let Some(transport) = &mut self.transport else { return Poll::Ready(Err(ErrorKind::NotConnected.into())) };
+        let first = poll(transport, &self.outbox, &mut Context::from_waker(Waker::noop()));
         if first.is_ready() {
             return first;
         }
         asker.register(&self.host.wakers);
-        poll(&mut self.transport, &self.outbox, &mut Context::from_waker(&self.host.waker))
+        poll(transport, &self.outbox, &mut Context::from_waker(&self.host.waker))
     }
 
     /// Takes note that output was written. Receiving waits for that only to take the connection down.

@@ -326,12 +326,18 @@ impl<T: Transport> WebSocket<T> {
 
     /// Gives the stream back. What was read and not received, or queued and not written, is lost.
     pub fn into_inner(self) -> T::Stream {
-        self.core.transport.into_stream()
+        match self.core.into_transport() {
+            Some(transport) => transport.into_stream(),
+            None => unreachable!("{WHOLE}"),
+        }
     }
 
     /// Returns the stream.
     pub fn get_ref(&self) -> &T::Stream {
-        self.core.transport.stream()
+        match self.core.transport() {
+            Some(transport) => transport.stream(),
+            None => unreachable!("{WHOLE}"),
+        }
     }
 
     /// Returns the server's answer in the opening handshake, with its header fields; `None` on a server, and where
@@ -445,3 +451,6 @@ impl<T: Transport> Sink<Message> for WebSocket<T> {
         self.step(|core| core.poll_close_sink(cx.waker()))
     }
 }
+
+/// Why there is a transport.
+const WHOLE: &str = "only a connection that is split lets its transport go";

@@ -170,11 +170,12 @@ impl<T: Transport> Core<T> {
 
     /// Reads once into a buffer that is there only if something was read.
     fn poll_fill(&mut self, inbox: &mut Inbox, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let Some(transport) = &mut self.transport else { return Poll::Ready(Ok(0)) };
         let buffer = inbox.buffer_mut();
         if buffer.len() != pool::BUFFER {
             *buffer = pool::take_to_read();
         }
-        let read = self.transport.poll_read(cx, buffer);
+        let read = transport.poll_read(cx, buffer);
         match read {
             Poll::Ready(Ok(len @ 1..)) => inbox.filled(len),
             Poll::Ready(Ok(0) | Err(_)) | Poll::Pending => release(inbox),

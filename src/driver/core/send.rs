@@ -289,7 +289,7 @@ impl<T: Transport> Core<T> {
     /// Puts a fragment into the output, by reference where the transport can write that.
     fn encode(&mut self, kind: MessageKind, piece: Rest, fin: Fin) -> Result<(), SendError> {
         let is_client = self.connection.role() == Role::Client;
-        let is_by_reference = self.transport.is_write_vectored() && !self.connection.is_extended();
+        let is_by_reference = self.is_write_vectored() && !self.connection.is_extended();
         match piece {
             Rest::Shared(piece) if is_by_reference && !is_client && piece.len() >= INSERTED => {
                 let head = self.connection.shared_fragment_head(kind, fin, piece.len())?;
@@ -310,7 +310,7 @@ impl<T: Transport> Core<T> {
 
     /// Keeps a payload in the way that suits how it is sent.
     fn keep(&self, payload: Bytes) -> Rest {
-        if self.connection.role() == Role::Client && self.transport.is_write_vectored() {
+        if self.connection.role() == Role::Client && self.is_write_vectored() {
             return payload.try_into_mut().map_or_else(Rest::Shared, Rest::Own);
         }
         Rest::Shared(payload)
@@ -319,6 +319,10 @@ impl<T: Transport> Core<T> {
     /// Whether another message has the turn. Once the connection is not open any more, nobody has it.
     pub(in super::super) fn is_taken(&self) -> bool {
         (self.flags.has_writer || self.long.is_some()) && self.connection.state() == State::Open
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.transport.as_ref().is_some_and(T::is_write_vectored)
     }
 
     /// Whether everything before a mark is written.
