@@ -58,15 +58,22 @@
 //! - [`Expect`] gives every socket and receiver its expectations, which panic with what came instead.
 //! - [`Faults`] are errors, ends, stalls, short reads and writes and spoilt bytes, at chosen bytes of a direction; a [`Link`]
 //!   changes them during a test.
+//!
+//! An application that is written for `sockeye::tokio` or `sockeye::futures` can be tested on a [`Stream`],
+//! which is one of theirs, too, on their runtime and with their timers.
 
 mod clock;
 mod expect;
 mod faults;
+#[cfg(feature = "futures")]
+mod futures;
 mod link;
 mod pair;
 mod raw;
 mod run;
 mod stream;
+#[cfg(feature = "tokio")]
+mod tokio;
 
 pub use self::clock::{Clock, Sleep, Timer};
 pub use self::expect::Expect;

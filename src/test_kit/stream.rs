@@ -11,6 +11,30 @@ use crate::driver;
 ///
 /// When it is dropped, the other end reads what is under way and then its end, and writes in vain
 /// ([`BrokenPipe`](io::ErrorKind::BrokenPipe)).
+///
+/// With the feature `tokio` it is also an `AsyncRead` and `AsyncWrite` of tokio, and with `futures` one of `futures-io`, for
+/// applications that are written for `sockeye::tokio` and `sockeye::futures`. Deadlines are then those of
+/// their runtime and not on the [`Clock`].
+///
+/// ```
+/// # #[cfg(feature = "tokio")]
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use sockeye::handshake::ClientRequest;
+/// use sockeye::test_kit::{Clock, Expect, Pair};
+///
+/// let (client, server) = Pair::new(&Clock::new()).streams();
+/// let serving = tokio::spawn(async { sockeye::tokio::accept(server).await?.send("welcome").await });
+/// let request = ClientRequest::new("localhost", "/")?;
+/// let mut client = sockeye::tokio::Connector::default().handshake(client, request).await?;
+/// client.expect_text("welcome").await;
+/// client.expect_lost().await;   // the server was dropped without a Close
+/// serving.await??;
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "tokio"))]
+/// # fn main() {}
+/// ```
 #[derive(Debug)]
 pub struct Stream {
     clock: Clock,
