@@ -1,8 +1,8 @@
-//! For tests of applications that use WebSockets: connections in memory, a clock in the test's hand, and transports that
-//! fail where the test says. Nothing sleeps, nothing opens a socket, and nothing depends on a runtime.
+//! For tests of applications that use WebSockets: connections in memory, a clock in the test's hand, and transports
+//! that fail where the test says. Nothing sleeps, nothing opens a socket, and nothing depends on a runtime.
 //!
-//! An application can be tested on this if it is written for any transport. So is the one here, which greets its clients
-//! and says goodbye to those that say nothing for a minute:
+//! An application can be tested on this if it is written for any transport. So is the one here, which greets its
+//! clients and says goodbye to those that say nothing for a minute:
 //!
 //! ```
 //! use core::time::Duration;
@@ -56,8 +56,8 @@
 //! - [`Clock`] is the time of their deadlines. [`run`] is an executor that moves it on whenever every task waits; under
 //!   tokio, or another executor, the test calls [`Clock::advance`].
 //! - [`Expect`] gives every socket and receiver its expectations, which panic with what came instead.
-//! - [`Faults`] are errors, ends, stalls, short reads and writes and spoilt bytes, at chosen bytes of a direction; a [`Link`]
-//!   changes them during a test.
+//! - [`Faults`] are errors, ends, stalls, short reads and writes and spoilt bytes, at chosen bytes of a direction; a
+//!   [`Link`] changes them during a test.
 //!
 //! An application that is written for `sockeye::tokio` or `sockeye::futures` can be tested on a [`Stream`],
 //! which is one of theirs, too, on their runtime and with their timers.

@@ -59,7 +59,7 @@ impl Wake for Counter {
 }
 
 /// A waker that owns something, as one that owns its task does.
-struct Owner<T>(#[expect(dead_code, reason = "it is only dropped")] T);
+struct Owner<T>(T);
 
 impl<T: Send + Sync> Wake for Owner<T> {
     fn wake(self: Arc<Self>) {}

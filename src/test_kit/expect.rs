@@ -13,8 +13,8 @@ use crate::close::{Close, CloseCode};
 use crate::driver::{Error, Receiver, Transport, WebSocket};
 use crate::message::{Message, MessageRef};
 
-/// Receives, and panics unless what comes is what was expected. For every [`WebSocket`] and [`Receiver`] of the driver, on
-/// whichever transport.
+/// Receives, and panics unless what comes is what was expected. For every [`WebSocket`] and [`Receiver`] of the driver,
+/// on whichever transport.
 ///
 /// The panic says what was expected, what came instead, and where the expectation stands in the test.
 ///
@@ -29,14 +29,15 @@ use crate::message::{Message, MessageRef};
 /// });
 /// ```
 ///
-/// Under [`run`](super::run), one that nothing can ever fulfil panics, too. Under another executor it waits, like any receive.
+/// Under [`run`](super::run), one that nothing can ever fulfil panics, too. Under another executor it waits, like any
+/// receive.
 ///
 /// # Cancel safety
 ///
 /// Nothing is lost by dropping one of the futures.
 pub trait Expect {
-    /// Receives, as the expectations do: `None` is a clean close. Implement this and the next one for a type of your own,
-    /// and it has all the others.
+    /// Receives, as the expectations do: `None` is a clean close. Implement this and the next one for a type of your
+    /// own, and it has all the others.
     ///
     /// # Errors
     ///

@@ -5,8 +5,8 @@ use std::io::ErrorKind;
 /// What goes wrong in one direction of a pair, and where: positions count the bytes of that direction from 0, so that a
 /// fault at 0 is there from the first byte on.
 ///
-/// A fault at a byte lets everything before it through. Where several are due at once, an error comes before the end, and
-/// the end before a stall.
+/// A fault at a byte lets everything before it through. Where several are due at once, an error comes before the end,
+/// and the end before a stall.
 ///
 /// ```
 /// use sockeye::test_kit::{Clock, Expect, Faults, Pair, run};
@@ -60,8 +60,8 @@ impl Faults {
         Self { end: Some(at), ..self }
     }
 
-    /// Whoever reads gets so many bytes and then waits, until [`Link::resume`](super::Link::resume). Writes go on until the
-    /// capacity of the direction is full.
+    /// Whoever reads gets so many bytes and then waits, until [`Link::resume`](super::Link::resume). Writes go on until
+    /// the capacity of the direction is full.
     #[must_use]
     pub fn stall_reads(self, at: u64) -> Self {
         Self { stalled_reads: Some(at), ..self }

@@ -139,8 +139,8 @@ impl Link {
         written
     }
 
-    /// Lets `f` use the state. A waker that it replaces is to be returned: dropping it may drop a task, and with it an end
-    /// of this pair.
+    /// Lets `f` use the state. A waker that it replaces is to be returned: dropping it may drop a task, and with it an
+    /// end of this pair.
     fn with<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let result = f(&mut state);

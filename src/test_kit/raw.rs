@@ -16,7 +16,8 @@ use crate::frame::{FrameHeader, OpCode, Rsv};
 use crate::handshake::{ClientConfig, ClientHandshake, ClientRequest, ServerConfig, ServerHandshake};
 use crate::mask::mask;
 
-/// One end of a pair in the hand of the test, byte by byte and frame by frame. It does nothing by itself: no pong, no Close.
+/// One end of a pair in the hand of the test, byte by byte and frame by frame. It does nothing by itself: no pong, no
+/// Close.
 ///
 /// ```
 /// use sockeye::test_kit::{Clock, Expect, Pair, run};

@@ -1,5 +1,5 @@
-//! A small executor of one thread, which knows that nothing happens but what its tasks do: so when all of them wait, only
-//! time can help, and where no timer is set either, nothing can.
+//! A small executor of one thread, which knows that nothing happens but what its tasks do: so when all of them wait,
+//! only time can help, and where no timer is set either, nothing can.
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
@@ -21,9 +21,9 @@ use super::clock::Clock;
 
 /// Runs a future to its end, with the tasks that it [spawns](spawn), on this thread.
 ///
-/// Whenever every task waits, the clock is advanced to the next timer: so a test of an hour takes no time. When the future
-/// is done, tasks that are not are dropped. All that happens has to happen here: a task that waits for another thread counts
-/// as one that waits for ever.
+/// Whenever every task waits, the clock is advanced to the next timer: so a test of an hour takes no time. When the
+/// future is done, tasks that are not are dropped. All that happens has to happen here: a task that waits for another
+/// thread counts as one that waits for ever.
 ///
 /// ```
 /// use core::time::Duration;
@@ -43,8 +43,9 @@ use super::clock::Clock;
 ///
 /// # Panics
 ///
-/// When every task waits and no timer is set, for then nothing would ever happen; with what the [expectations](super::Expect)
-/// among them wait for. When the future is not done after a million timers. When a task panics. Inside of another `run`.
+/// When every task waits and no timer is set, for then nothing would ever happen; with what the
+/// [expectations](super::Expect) among them wait for. When the future is not done after a million timers. When a task
+/// panics. Inside of another `run`.
 #[track_caller]
 pub fn run<F: Future>(clock: &Clock, future: F) -> F::Output {
     let tasks = Rc::new(Tasks::default());

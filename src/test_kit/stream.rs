@@ -12,9 +12,9 @@ use crate::driver;
 /// When it is dropped, the other end reads what is under way and then its end, and writes in vain
 /// ([`BrokenPipe`](io::ErrorKind::BrokenPipe)).
 ///
-/// With the feature `tokio` it is also an `AsyncRead` and `AsyncWrite` of tokio, and with `futures` one of `futures-io`, for
-/// applications that are written for `sockeye::tokio` and `sockeye::futures`. Deadlines are then those of
-/// their runtime and not on the [`Clock`].
+/// With the feature `tokio` it is also an `AsyncRead` and `AsyncWrite` of tokio, and with `futures` one of
+/// `futures-io`, for applications that are written for `sockeye::tokio` and `sockeye::futures`. Deadlines are then
+/// those of their runtime and not on the [`Clock`].
 ///
 /// ```
 /// # #[cfg(feature = "tokio")]
