@@ -111,6 +111,8 @@ pub mod driver;
 #[cfg(feature = "futures")]
 pub mod futures;
 pub mod handshake;
+#[cfg(feature = "test-kit")]
+pub mod test_kit;
 #[cfg(feature = "tokio")]
 pub mod tokio;
 

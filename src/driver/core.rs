@@ -170,9 +170,11 @@ impl<T: Transport> Core<T> {
                     self.obey();
                     // The peer's time to take it runs.
                     self.keep_time();
-                    return match self.check() {
-                        Ok(()) => Poll::Pending,
-                        Err(error) => Poll::Ready(Err(error)),
+                    self.check()?;
+                    return match self.expired {
+                        // The peer has had its time; what is still queued is not written any more.
+                        Some(timeout) if self.connection.is_overdue() => Poll::Ready(Err(Error::Timeout(timeout))),
+                        Some(_) | None => Poll::Pending,
                     };
                 }
             }
@@ -191,11 +193,7 @@ impl<T: Transport> Core<T> {
 
     /// Says what stands in the way of writing anything more.
     fn check(&self) -> Result<(), Error> {
-        match (self.failure, self.expired) {
-            (Some(kind), _) => Err(Error::Io(kind.into())),
-            (None, Some(timeout)) if self.connection.is_overdue() => Err(Error::Timeout(timeout)),
-            (None, _) => Ok(()),
-        }
+        self.failure.map_or(Ok(()), |kind| Err(Error::Io(kind.into())))
     }
 
     /// Writes and flushes what is encoded.

@@ -40,6 +40,8 @@ impl<T: Transport> Core<T> {
             match self.poll_read(inbox, cx) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                // A transport that is broken in one direction is waited for in the other no longer.
+                Poll::Pending if self.failure.is_some() => self.connection.receive_eof(),
                 Poll::Pending => {
                     self.host.wakers.set_receiver(cx.waker());
                     // Again, for what was said before that woke nobody.
