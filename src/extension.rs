@@ -55,7 +55,7 @@ use crate::message::MessageKind;
 /// assert_eq!(received, Some(Received::Message(MessageRef::Text("Hi"))));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub trait Encoder: Send {
+pub trait Encoder: Send + Sync {
     /// Says whether a message that begins now is to be encoded; `len` is its length in bytes where known.
     ///
     /// A message that is not is sent as it is, with its reserved bits clear. By default every message is encoded.
@@ -77,7 +77,7 @@ pub trait Encoder: Send {
 /// Turns what came over the wire back into the payload of a message, in bounded steps.
 ///
 /// See [`Encoder`] for an example.
-pub trait Decoder: Send {
+pub trait Decoder: Send + Sync {
     /// Decodes from the front of `input`, advances it over what was taken, and appends at most `room` bytes to `output`.
     ///
     /// `fin` says whether `input` ends its message. [`Decoded::More`] asks to be called again, with new room, before

@@ -322,3 +322,21 @@ fn peer_that_reads_nothing_does_not_hold_a_server_that_does_not_block_beyond_the
     }
     assert!(started.elapsed() >= ms(20));
 }
+
+#[test]
+fn round_trip_is_known_with_the_message_that_came_behind_the_pong() {
+    let (client, mut peer) = tcp();
+    let mut socket = WebSocket::client(client, Config::default());
+    socket.ping().unwrap();
+    let mut ping = [0; 2 + 4 + 8];
+    peer.read_exact(&mut ping).unwrap();
+    let mut payload: Vec<u8> = ping[6..].to_vec();
+    sockeye::mask(&mut payload, ping[2..6].try_into().unwrap());
+    peer.write_all(&[plain(0x8a, &payload), plain(0x81, b"hi")].concat()).unwrap();
+    assert_eq!(socket.receive().unwrap(), Some("hi".into()));
+    let round_trip = socket.round_trip();
+    assert!(round_trip.is_some());
+    peer.write_all(&plain(0x81, b"later")).unwrap();
+    socket.receive().unwrap();
+    assert_eq!(socket.round_trip(), round_trip);
+}

@@ -176,6 +176,12 @@ impl Keepalive {
         }
     }
 
+    /// Whether a pong waits for the time to be told, from which its round trip follows.
+    #[cfg(feature = "std")]
+    pub(crate) fn has_pong(&self) -> bool {
+        self.ping.is_some_and(|ping| ping.pong_received)
+    }
+
     /// The round-trip time of the last ping that was answered.
     pub(crate) fn round_trip(&self) -> Option<Duration> {
         self.round_trip

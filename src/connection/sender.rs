@@ -24,12 +24,12 @@ use crate::prepared::PreparedMessage;
 ///
 /// Keys must be unpredictable, or a hostile page could choose what goes over the wire (§10.3): take a CSPRNG. With the
 /// feature `std` the default is `rand`'s thread-local generator.
-pub trait MaskingKeys: Send {
+pub trait MaskingKeys: Send + Sync {
     /// Returns the key for the next frame.
     fn next_key(&mut self) -> [u8; 4];
 }
 
-impl<F: FnMut() -> [u8; 4] + Send> MaskingKeys for F {
+impl<F: FnMut() -> [u8; 4] + Send + Sync> MaskingKeys for F {
     fn next_key(&mut self) -> [u8; 4] {
         self()
     }

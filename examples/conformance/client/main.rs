@@ -3,13 +3,17 @@
 //! ```text
 //! cargo run --release --example conformance_client -- cases ws://127.0.0.1:9002 --adapter blocking --agent sockeye
 //! cargo run --release --example conformance_client -- probe ws://127.0.0.1:9001 --adapter sans-io
+//! cargo run --release --example conformance_client -- interop ws://127.0.0.1:9003 --agent "sockeye blocking"
 //! ```
 //!
 //! `cases` runs the loop of an Autobahn fuzzing server: it asks for the number of cases, echoes in each, and has the
 //! reports written. `probe` sends one text message, prints the first message that it gets, and closes with 1000; any
-//! refusal or violation is one line on stderr and exit code 1, within 15 seconds.
+//! refusal or violation is one line on stderr and exit code 1, within 15 seconds. `interop` runs the cases of
+//! `scripts/interop` against an echo server of another library: one line for each that failed, one that counts them, and
+//! exit code 1 if there was any.
 
 mod blocking;
+mod interop;
 mod sans_io;
 
 use std::io::{self, Write};
@@ -18,6 +22,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use sockeye::handshake::ClientRequest;
 use sockeye::{Config, Message, WsUri};
 
 type Error = Box<dyn std::error::Error>;
@@ -28,14 +33,18 @@ type Echo = fn(&WsUri, Arc<Config>) -> Result<(), Error>;
 /// Connects, sends a message if there is one, receives one, and closes with 1000.
 type Exchange = fn(&WsUri, Arc<Config>, Option<&str>) -> Result<Message, Error>;
 
+/// Connects, and leaves the rest to the caller.
+type Open = fn(&WsUri, ClientRequest, Arc<Config>) -> Result<Box<dyn interop::Socket>, Error>;
+
 /// What every adapter can do.
 struct Adapter {
     echo: Echo,
     exchange: Exchange,
+    open: Open,
 }
 
-const BLOCKING: Adapter = Adapter { echo: blocking::echo, exchange: blocking::exchange };
-const SANS_IO: Adapter = Adapter { echo: sans_io::echo, exchange: sans_io::exchange };
+const BLOCKING: Adapter = Adapter { echo: blocking::echo, exchange: blocking::exchange, open: blocking::open };
+const SANS_IO: Adapter = Adapter { echo: sans_io::echo, exchange: sans_io::exchange, open: sans_io::open };
 
 /// What the command line says.
 struct Options {
@@ -48,14 +57,16 @@ struct Options {
 enum Command {
     Cases,
     Probe,
+    Interop,
 }
 
-const USAGE: &str = "conformance_client cases|probe URL --adapter blocking|sans-io [--agent NAME]";
+const USAGE: &str = "conformance_client cases|probe|interop URL --adapter blocking|sans-io [--agent NAME]";
 
 fn main() -> ExitCode {
     let result = options().and_then(|options| match options.command {
         Command::Cases => cases(&options),
         Command::Probe => probe(&options),
+        Command::Interop => interop::run(options.adapter.open, &options.url, &options.agent),
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -140,6 +151,7 @@ fn options() -> Result<Options, Error> {
     let command = match command.as_str() {
         "cases" => Command::Cases,
         "probe" => Command::Probe,
+        "interop" => Command::Interop,
         other => return Err(usage(format!("no command called {other:?}"))),
     };
     Ok(Options { command, url, adapter, agent })
