@@ -423,7 +423,10 @@ pub fn config(change: impl FnOnce(&mut Config)) -> Config {
 
 /// A configuration without any deadline.
 pub fn timeless() -> Config {
-    config(|config| (config.close_timeout, config.output_timeout, config.pong_timeout) = (None, None, None))
+    config(|config| {
+        (config.close_timeout, config.output_timeout) = (None, None);
+        (config.pong_timeout, config.ping_interval) = (None, None);
+    })
 }
 
 pub const fn secs(secs: u64) -> Duration {
