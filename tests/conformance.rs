@@ -7,7 +7,14 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-const ADAPTERS: [&str; 2] = ["blocking", "sans-io"];
+const ADAPTERS: &[&str] = &[
+    "blocking",
+    "sans-io",
+    #[cfg(feature = "tokio")]
+    "tokio",
+    #[cfg(feature = "futures")]
+    "futures",
+];
 
 fn example(name: &str) -> Command {
     let mut path = std::env::current_exe().expect("a test has a path");
@@ -339,7 +346,7 @@ fn a_probe_reports_each_refusal_and_violation_in_one_line() {
 fn a_probe_ends_within_15_seconds_whatever_the_server_does() {
     let started = Instant::now();
     let probes: Vec<_> = ADAPTERS
-        .into_iter()
+        .iter()
         .flat_map(|adapter| {
             let silent: fn(TcpStream) = |mut stream| {
                 let _ = stream.read_to_end(&mut Vec::new());

@@ -1,23 +1,22 @@
 //! The blocking adapter.
 
 use std::net::TcpStream;
-use std::sync::Arc;
 
 use sockeye::blocking::{Connector, WebSocket};
-use sockeye::{Close, Config, Message, WsUri};
+use sockeye::{Close, Message, WsUri};
 
-use crate::Error;
+use crate::{Error, Setup};
 
-pub(crate) fn echo(uri: &WsUri, config: Arc<Config>) -> Result<(), Error> {
-    let (mut receiver, sender) = connect(uri, config)?.split()?;
+pub(crate) fn echo(uri: &WsUri, setup: &Setup) -> Result<(), Error> {
+    let (mut receiver, sender) = connect(uri, setup)?.split()?;
     while let Some(message) = receiver.receive_ref()? {
         sender.send(message)?;
     }
     Ok(())
 }
 
-pub(crate) fn exchange(uri: &WsUri, config: Arc<Config>, text: Option<&str>) -> Result<Message, Error> {
-    let mut socket = connect(uri, config)?;
+pub(crate) fn exchange(uri: &WsUri, setup: &Setup, text: Option<&str>) -> Result<Message, Error> {
+    let mut socket = connect(uri, setup)?;
     if let Some(text) = text {
         socket.send(text)?;
     }
@@ -28,8 +27,8 @@ pub(crate) fn exchange(uri: &WsUri, config: Arc<Config>, text: Option<&str>) -> 
     Ok(message)
 }
 
-fn connect(uri: &WsUri, config: Arc<Config>) -> Result<WebSocket<TcpStream>, Error> {
+fn connect(uri: &WsUri, setup: &Setup) -> Result<WebSocket<TcpStream>, Error> {
     let mut connector = Connector::default();
-    connector.config = config;
+    connector.config = setup.config.clone();
     Ok(connector.connect_with(uri, uri.request()?)?)
 }

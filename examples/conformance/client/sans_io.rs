@@ -8,7 +8,7 @@ use std::time::{Duration, Instant as StdInstant};
 use sockeye::handshake::{ClientConfig, ClientHandshake};
 use sockeye::{Assembler, Close, Config, Connection, EndCause, Instant, Message, Received, Teardown, WsUri};
 
-use crate::Error;
+use crate::{Error, Setup};
 
 /// A connection with the buffers and the clock that the engine leaves to its caller.
 struct Client {
@@ -20,8 +20,8 @@ struct Client {
     origin: StdInstant,
 }
 
-pub(crate) fn echo(uri: &WsUri, config: Arc<Config>) -> Result<(), Error> {
-    let mut client = Client::connect(uri, config)?;
+pub(crate) fn echo(uri: &WsUri, setup: &Setup) -> Result<(), Error> {
+    let mut client = Client::connect(uri, setup.config.clone())?;
     client.run(|connection, received, output| {
         if let Received::Message(message) = received {
             // Where we are closing, no echo can be sent.
@@ -30,8 +30,8 @@ pub(crate) fn echo(uri: &WsUri, config: Arc<Config>) -> Result<(), Error> {
     })
 }
 
-pub(crate) fn exchange(uri: &WsUri, config: Arc<Config>, text: Option<&str>) -> Result<Message, Error> {
-    let mut client = Client::connect(uri, config)?;
+pub(crate) fn exchange(uri: &WsUri, setup: &Setup, text: Option<&str>) -> Result<Message, Error> {
+    let mut client = Client::connect(uri, setup.config.clone())?;
     if let Some(text) = text {
         client.connection.send(text, &mut client.output)?;
     }
