@@ -47,9 +47,11 @@
 //!
 //! Those of the [`Config`] are kept by the read timeout of the stream, if it has one; one that the caller set is kept to,
 //! too. They are looked at while something receives, and pings are answered then: a connection on which nobody
-//! receives keeps no deadline and looks dead to its peer.
+//! receives keeps no deadline and looks dead to its peer. By default that pings after 30 seconds of silence, and gives up
+//! 20 seconds later unless anything came: so receive, or send at least that often.
 //!
-//! A write that blocks is not interrupted: set a write timeout on the stream. When it passes, the stream counts as one
+//! A write that blocks is not interrupted, for [`Config::output_timeout`] neither, unless the other half of a split
+//! connection receives: set a write timeout on the stream. When it passes, the stream counts as one
 //! that does not block: the send that met it has taken its message and says `Ok`, and a later one that finds no room
 //! fails with [`Error::is_would_block`].
 //!

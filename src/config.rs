@@ -12,7 +12,7 @@ use core::time::Duration;
 ///
 /// let mut config = Config::default();
 /// config.max_message_size = 64 * 1024;
-/// config.ping_interval = Some(Duration::from_secs(30));
+/// config.ping_interval = Some(Duration::from_secs(10));
 /// let connection = Connection::server(config);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,26 +46,31 @@ pub struct Config {
     pub low_water_mark: usize,
     /// Which frames are accepted as regards masking. Default [`MaskingPolicy::ByRole`].
     pub masking: MaskingPolicy,
-    /// Sends a ping when nothing was received for so long. Default `None`: off. A ping costs the two sides a few bytes
-    /// and keeps address translators on the way from forgetting the connection.
+    /// Sends a ping when nothing was received for so long. Default 30 seconds: with `pong_timeout` it finds a peer that is
+    /// gone without a word, and it keeps address translators and proxies on the way, many of which drop what was silent
+    /// for a minute, from doing so. A ping and its pong cost a silent connection some 30 bytes.
     pub ping_interval: Option<Duration>,
     /// Ends the connection (1011) when a ping of the keepalive, or of [`Connection::ping`](crate::Connection::ping), was
     /// written and nothing at all was received for so long after. Any byte is proof of life, not only the pong. Default
-    /// 20 seconds.
+    /// 20 seconds: longer than any round trip, and than most breaks of a mobile network.
     pub pong_timeout: Option<Duration>,
     /// Ends the connection when output waits to be written and the transport has taken nothing of it for so long: a peer
-    /// that no longer reads holds our output no longer. Default 30 seconds. What the transport took shows in the length of
-    /// the output, and in [`Connection::set_in_flight`](crate::Connection::set_in_flight).
+    /// that no longer reads holds our output no longer. Default 30 seconds: a peer that reads slowly takes some of it in
+    /// that time, and one byte is enough. What the transport took shows in the length of the output, and in
+    /// [`Connection::set_in_flight`](crate::Connection::set_in_flight).
     pub output_timeout: Option<Duration>,
-    /// Closes the connection (1001) when nothing was received for so long. Default `None`: off. Pings and pongs count:
-    /// a peer that sends no messages but answers the pings of a shorter `ping_interval` is never idle.
+    /// Closes the connection (1001) when nothing was received for so long. Pings and pongs count: a peer that sends no
+    /// messages but answers the pings of a shorter `ping_interval` is never idle. Default `None`, off: pings already find
+    /// a peer that is gone, and one that is there may have nothing to say.
     pub idle_timeout: Option<Duration>,
-    /// Closes the connection (1008) when a message that has begun is not complete after so long. Default `None`: off.
+    /// Closes the connection (1008) when a message that has begun is not complete after so long. Default `None`, off: a
+    /// message that is streamed may take hours, and one that does not go on holds no more than it has brought.
     pub message_timeout: Option<Duration>,
-    /// Closes the connection (1001) when it is so old. Default `None`: off.
+    /// Closes the connection (1001) when it is so old. Default `None`, off: what is too old, only the application knows.
     pub lifetime: Option<Duration>,
     /// Ends the connection when a closing handshake that has begun is not complete after so long, whatever else is
-    /// received meanwhile (RFC 6455 §7.1.1). Default 10 seconds.
+    /// received meanwhile (RFC 6455 §7.1.1). Default 10 seconds: a peer that is there answers in a round trip, behind
+    /// the messages that it was sending.
     pub close_timeout: Option<Duration>,
 }
 
@@ -80,7 +85,7 @@ impl Default for Config {
             high_water_mark: 64 * 1024,
             low_water_mark: 16 * 1024,
             masking: MaskingPolicy::ByRole,
-            ping_interval: None,
+            ping_interval: Some(Duration::from_secs(30)),
             pong_timeout: Some(Duration::from_secs(20)),
             output_timeout: Some(Duration::from_secs(30)),
             idle_timeout: None,

@@ -7,11 +7,12 @@
 mod counters;
 mod event;
 mod keepalive;
+#[cfg(feature = "driver")]
+mod queueing;
 mod receiver;
 mod sender;
 mod sending;
 mod state;
-mod stub;
 
 use alloc::boxed::Box;
 use alloc::string::ToString;
@@ -73,6 +74,8 @@ pub struct Connection {
     is_overdue: bool,
     /// Bytes that were taken out of the output and are not written yet.
     in_flight: usize,
+    /// Bytes at the front of the output that are written already.
+    written: usize,
     /// The pong for the newest ping, while the output has no room for it.
     owed_pong: Option<Box<ControlPayload>>,
     cause: Option<EndCause>,
@@ -111,6 +114,7 @@ impl Connection {
             is_transport_ended: false,
             is_overdue: false,
             in_flight: 0,
+            written: 0,
             owed_pong: None,
             cause: None,
             peer_close: None,
@@ -310,24 +314,6 @@ impl Connection {
         self.owed_pong.is_some()
     }
 
-    /// Whether our Close was sent, or can be no more.
-    #[cfg(feature = "driver")]
-    pub(crate) fn is_close_sent(&self) -> bool {
-        self.sender.is_closed()
-    }
-
-    /// Whether the input has ended.
-    #[cfg(feature = "driver")]
-    pub(crate) fn is_transport_ended(&self) -> bool {
-        self.is_transport_ended
-    }
-
-    /// Whether a deadline has ended the connection without waiting for the peer.
-    #[cfg(feature = "driver")]
-    pub(crate) fn is_overdue(&self) -> bool {
-        self.is_overdue
-    }
-
     /// Returns where the connection stands.
     #[must_use]
     pub fn state(&self) -> State {
@@ -401,6 +387,12 @@ impl Connection {
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Whether a pong waits for the time to be told. An adapter tells it before the application gets what came behind.
+    #[cfg(feature = "std")]
+    pub(crate) fn has_pong(&self) -> bool {
+        self.keepalive.has_pong()
     }
 
     /// Returns the time between the last answered ping of [`Self::ping`] or of the keepalive and its pong, to the
@@ -489,7 +481,7 @@ impl Connection {
 
     /// How many bytes of output wait to be written.
     fn waiting(&self, output: &[u8]) -> usize {
-        output.len().saturating_add(self.in_flight)
+        output.len().saturating_add(self.in_flight).saturating_sub(self.written)
     }
 
     /// How many bytes of ours were written in all. Below zero where the output holds bytes of the caller's.

@@ -37,7 +37,7 @@
 //! # }
 //! ```
 //!
-//! The types are those of [`driver`](crate::driver), whose page tells what holds for all of them. Timers are those of
+//! The types are those of [`driver`], whose page tells what holds for all of them. Timers are those of
 //! `async-io`, which has a thread of its own and works under any executor.
 
 mod connect;

@@ -8,9 +8,12 @@
 //!
 //! | you have | take |
 //! |---|---|
-//! | threads and blocking streams | [`blocking`]: a server in ten lines |
+//! | tokio | [`tokio`](crate::tokio): a server in ten lines |
+//! | smol, async-std, `futures-io` | [`futures`](crate::futures) |
+//! | threads and blocking streams | [`blocking`]: a server in ten lines, too |
+//! | another runtime | [`driver`](crate::driver) |
 //! | an event loop, a runtime, a transport of your own | the engine: [`Connection`] and [`handshake`] |
-//! | a framework that has parsed the HTTP request | [`handshake::Request`], then either of the two |
+//! | a framework that has parsed the HTTP request | [`handshake::Request`], then any of these |
 //!
 //! # The boundary
 //!
@@ -79,10 +82,15 @@
 //!   there is nothing to lose by stopping.
 //! - **Honest about the end.** A normal close is not an error. [`Connection::end_cause`] says who or what ended the
 //!   connection, [`Connection::teardown`] what is left to do with the transport, and in which order.
+//! - **Cancel-safe.** A future of the asynchronous adapters can be dropped at any time; nothing is lost, doubled or out of
+//!   frame by it.
 //! - **Errors by culprit.** [`ProtocolError`] is the peer's doing, [`SendError`] the caller's.
 //! - **No `unsafe`** in this crate.
 //!
 //! # Features
+//!
+//! `tokio`, `futures`: the adapters of these names. `driver`: what they have in common, for another runtime. `test-kit`: a
+//! pair of connections in memory, a clock and faults, to test an application with.
 //!
 //! `std` (default): the [`blocking`] adapter, `ws:` addresses, and masking keys and nonces from the thread's CSPRNG.
 //! Without it the crate is `no_std` with `alloc`; give [`Connection::client_with_keys`] and
@@ -141,6 +149,6 @@ pub use crate::time::{Instant, Timeout};
 pub use crate::uri::{UriError, WsUri};
 
 /// The README's programs, so that they compile.
-#[cfg(all(doctest, feature = "std"))]
+#[cfg(all(doctest, feature = "tokio"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

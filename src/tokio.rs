@@ -1,4 +1,4 @@
-//! The adapter for [tokio](::tokio): WebSocket connections on anything that is `AsyncRead + AsyncWrite`.
+//! The adapter for [tokio](https://tokio.rs): WebSocket connections on anything that is `AsyncRead + AsyncWrite`.
 //!
 //! A server in ten lines, which echoes what it gets:
 //!
@@ -56,7 +56,7 @@
 //!
 //! # Everything else
 //!
-//! The types are those of [`driver`](crate::driver), on tokio's streams and timers; its page tells what holds for all of
+//! The types are those of [`driver`], on tokio's streams and timers; its page tells what holds for all of
 //! them. The runtime's time driver must be enabled (`#[tokio::main]` does that), or the first deadline panics.
 
 mod connect;

@@ -241,6 +241,46 @@ fn read_timeout_of_the_callers_own_is_surfaced_kept_and_restored() {
 }
 
 #[test]
+fn read_timeout_that_the_caller_sets_later_is_kept_and_restored_too() {
+    let (_silent, server) = tcp();
+    server.set_read_timeout(Some(ms(10))).unwrap();
+    let mut socket = WebSocket::server(
+        server,
+        config(|config| {
+            config.ping_interval = Some(Duration::from_secs(60));
+            config.pong_timeout = Some(Duration::from_secs(20));
+            config.idle_timeout = Some(Duration::from_secs(90));
+        }),
+    );
+    assert!(socket.receive().unwrap_err().is_would_block());
+    socket.get_ref().set_read_timeout(Some(ms(40))).unwrap();
+    for _ in 0..3 {
+        let started = Instant::now();
+        assert!(socket.receive().unwrap_err().is_would_block());
+        assert!(started.elapsed() >= ms(35));
+        // The deadline moves, and the timeout with it.
+        socket.ping().unwrap();
+    }
+    assert_eq!(socket.into_inner().read_timeout().unwrap(), Some(ms(40)));
+}
+
+#[test]
+fn deadlines_are_kept_where_the_caller_takes_its_read_timeout_back() {
+    let (_silent, server) = tcp();
+    server.set_read_timeout(Some(ms(10))).unwrap();
+    let mut socket = WebSocket::server(
+        server,
+        config(|config| {
+            config.idle_timeout = Some(ms(300));
+            config.close_timeout = Some(ms(20));
+        }),
+    );
+    assert!(socket.receive().unwrap_err().is_would_block());
+    socket.get_ref().set_read_timeout(None).unwrap();
+    assert_eq!(timeout(socket.receive().unwrap_err()), Timeout::Idle);
+}
+
+#[test]
 fn socket_that_does_not_block_says_so_at_once_and_keeps_its_deadlines() {
     let (mut peer, server) = tcp();
     server.set_nonblocking(true).unwrap();
@@ -281,4 +321,22 @@ fn peer_that_reads_nothing_does_not_hold_a_server_that_does_not_block_beyond_the
         }
     }
     assert!(started.elapsed() >= ms(20));
+}
+
+#[test]
+fn round_trip_is_known_with_the_message_that_came_behind_the_pong() {
+    let (client, mut peer) = tcp();
+    let mut socket = WebSocket::client(client, Config::default());
+    socket.ping().unwrap();
+    let mut ping = [0; 2 + 4 + 8];
+    peer.read_exact(&mut ping).unwrap();
+    let mut payload: Vec<u8> = ping[6..].to_vec();
+    sockeye::mask(&mut payload, ping[2..6].try_into().unwrap());
+    peer.write_all(&[plain(0x8a, &payload), plain(0x81, b"hi")].concat()).unwrap();
+    assert_eq!(socket.receive().unwrap(), Some("hi".into()));
+    let round_trip = socket.round_trip();
+    assert!(round_trip.is_some());
+    peer.write_all(&plain(0x81, b"later")).unwrap();
+    socket.receive().unwrap();
+    assert_eq!(socket.round_trip(), round_trip);
 }

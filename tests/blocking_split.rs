@@ -265,6 +265,39 @@ fn close_ends_the_receiver_and_frees_a_sender_that_is_stuck() {
 }
 
 #[test]
+fn sender_that_is_stuck_ends_the_receiver_within_the_output_timeout_and_is_freed() {
+    let stream = Gated::shut();
+    let (mut receiver, sender) = stream.halves(config(|config| config.output_timeout = Some(ms(50))));
+    let stuck = thread::spawn(move || sender.send(&vec![7; 300_000]));
+    stream.until_a_writer_is_stuck();
+    assert!(matches!(receiver.receive(), Err(Error::Timeout(Timeout::Output))));
+    assert!(is_broken(&stuck.join().unwrap()));
+    assert_eq!(receiver.sender().end_cause(), Some(EndCause::Timeout(Timeout::Output)));
+}
+
+#[test]
+fn what_is_taken_of_a_long_frame_no_longer_counts_as_queued() {
+    // So a peer that reads it slowly is told from one that does not read.
+    let stream = Gated::shut();
+    let (_receiver, sender) = stream.halves(config(|config| config.fragment_size = 1 << 20));
+    let sending = thread::spawn({
+        let sender = sender.clone();
+        move || sender.send(&vec![7; 1 << 20])
+    });
+    let whole = 10 + (1 << 20);
+    for _ in 0..10 {
+        stream.until_a_writer_is_stuck();
+        assert_eq!(sender.queued(), whole - stream.gate().output.len());
+        stream.change(|gate| gate.passes = Some(1));
+        stream.until("the pass", |gate| gate.passes == Some(0));
+    }
+    assert!(stream.gate().output.len() < whole);
+    stream.change(|gate| gate.passes = None);
+    sending.join().unwrap().unwrap();
+    assert_eq!((sender.queued(), stream.gate().output.len()), (0, whole));
+}
+
+#[test]
 fn peers_close_is_answered_behind_the_frame_in_the_making_and_ends_the_message() {
     let stream = Gated::shut();
     let (mut receiver, sender) = stream.halves(config(|config| config.fragment_size = 1000));

@@ -35,7 +35,8 @@ fn assert_nothing_can_be_sent(side: &mut Side) {
 
 #[test]
 fn a_new_connection_is_open_and_nothing_ends_it_by_itself() {
-    let mut pair = Pair::new();
+    let without_pings = config(|config| config.ping_interval = None);
+    let mut pair = Pair::with(without_pings.clone(), without_pings);
     pair.advance(secs(10_000_000));
     pair.deliver();
     assert_eq!(pair.states(), (State::Open, State::Open));

@@ -13,19 +13,27 @@ fn pinging() -> Config {
     config(|config| config.ping_interval = Some(secs(30)))
 }
 
+/// No pings of the keepalive, and a change.
+fn silent(change: impl FnOnce(&mut Config)) -> Config {
+    config(|config| {
+        config.ping_interval = None;
+        change(config);
+    })
+}
+
 /// An end after 10 s of silence.
 fn idling() -> Config {
-    config(|config| config.idle_timeout = Some(secs(10)))
+    silent(|config| config.idle_timeout = Some(secs(10)))
 }
 
 /// An end where a message takes longer than 10 s.
 fn impatient() -> Config {
-    config(|config| config.message_timeout = Some(secs(10)))
+    silent(|config| config.message_timeout = Some(secs(10)))
 }
 
 /// An end where nothing of the output is taken for 10 s.
 fn stalling() -> Config {
-    config(|config| config.output_timeout = Some(secs(10)))
+    silent(|config| config.output_timeout = Some(secs(10)))
 }
 
 /// Every deadline there is.
@@ -77,7 +85,7 @@ fn the_first_call_does_nothing_but_start_the_clock() {
 
 #[test]
 fn without_deadlines_there_is_nothing_to_wait_for() {
-    let mut side = Side::server();
+    let mut side = Side::server_with(silent(|_| ()));
     side.tick(at(0));
     side.receive(&to(Role::Server, TEXT, b"open"));
     assert_eq!(side.tick(at(1_000_000)), None);
@@ -232,8 +240,21 @@ fn a_silent_pair_pings_itself_and_lives() {
 }
 
 #[test]
+fn by_default_a_peer_is_pinged_and_one_that_is_gone_is_found() {
+    for role in ROLES {
+        let mut side = Side::of(role);
+        side.tick(at(0));
+        assert_eq!(side.connection.poll_timeout(), Some(at(30)));
+        side.tick(at(30));
+        assert_eq!(plain(&side.output), [(FIN | PING, numbered(1))]);
+        tick_flushed(&mut side, 30);
+        assert_eq!(tick_flushed(&mut side, 50), Some(Timeout::Pong));
+    }
+}
+
+#[test]
 fn the_keepalive_of_one_side_is_enough() {
-    let mut pair = Pair::with(Config::default(), pinging());
+    let mut pair = Pair::with(silent(|_| ()), pinging());
     for _ in 0..100 {
         pair.advance(secs(10));
         pair.deliver();
@@ -285,7 +306,7 @@ fn a_ping_that_was_just_sent_is_due_for_being_noticed_as_written() {
 
 #[test]
 fn a_peer_that_is_gone_is_found_an_interval_and_a_pong_timeout_after_its_last_sign() {
-    let mut pair = Pair::with(Config::default(), pinging());
+    let mut pair = Pair::with(silent(|_| ()), pinging());
     pair.client.send_text("the last thing you hear of me");
     pair.deliver();
     pair.advance(secs(49));
@@ -413,7 +434,7 @@ fn a_ping_of_the_caller_has_the_pong_timeout() {
 
 #[test]
 fn a_ping_with_a_payload_of_the_caller_has_no_deadline() {
-    let mut side = Side::server();
+    let mut side = Side::server_with(silent(|_| ()));
     side.tick(at(0));
     side.send_ping(b"hello?");
     tick_flushed(&mut side, 0);
@@ -461,7 +482,7 @@ fn the_round_trip_of_a_ping_of_the_keepalive_is_measured() {
 #[test]
 fn a_round_trip_whose_beginning_nobody_noticed_is_not_claimed() {
     for role in ROLES {
-        let mut side = Side::of(role);
+        let mut side = Side::of_with(role, silent(|_| ()));
         side.tick(at(0));
         side.connection.ping(&mut side.output).unwrap();
         side.receive(&to(role, FIN | PONG, &numbered(1)));
@@ -783,7 +804,7 @@ fn a_keepalive_ping_that_nobody_takes_ends_the_connection() {
 
 #[test]
 fn without_an_output_timeout_output_waits_for_ever() {
-    let mut side = Side::server_with(config(|config| config.output_timeout = None));
+    let mut side = Side::server_with(silent(|config| config.output_timeout = None));
     side.send_text("whenever you like");
     side.tick(at(0));
     assert_eq!((side.tick(at(1_000_000)), side.connection.poll_timeout()), (None, None));
@@ -847,8 +868,8 @@ fn a_peer_that_sends_a_byte_in_time_is_not_idle() {
 fn an_idle_pair_closes_cleanly() {
     for role in ROLES {
         let (client, server) = match role {
-            Role::Client => (idling(), Config::default()),
-            Role::Server => (Config::default(), idling()),
+            Role::Client => (idling(), silent(|_| ())),
+            Role::Server => (silent(|_| ()), idling()),
         };
         let mut pair = Pair::with(client, server);
         pair.advance(secs(10));
@@ -933,7 +954,7 @@ fn the_time_of_a_message_is_not_that_of_a_control_frame_before_it() {
 #[test]
 fn a_connection_of_its_longest_age_closes_with_1001_whatever_goes_on() {
     for role in ROLES {
-        let mut side = Side::of_with(role, config(|config| config.lifetime = Some(secs(100))));
+        let mut side = Side::of_with(role, silent(|config| config.lifetime = Some(secs(100))));
         side.tick(at(50));
         for second in 50..150 {
             side.receive(&to(role, FIN | TEXT, b"busy"));
@@ -949,7 +970,7 @@ fn a_connection_of_its_longest_age_closes_with_1001_whatever_goes_on() {
 
 #[test]
 fn messages_that_are_on_their_way_at_a_deadline_are_still_received() {
-    let mut pair = Pair::with(Config::default(), config(|config| config.lifetime = Some(secs(100))));
+    let mut pair = Pair::with(silent(|_| ()), silent(|config| config.lifetime = Some(secs(100))));
     pair.client.send_text("on its way");
     pair.flush();
     pair.advance(secs(100));

@@ -373,8 +373,8 @@ fn the_defaults_are_those_that_are_documented() {
     assert_eq!(config.masking, sockeye::MaskingPolicy::ByRole);
     assert_eq!((config.pong_timeout, config.close_timeout), (Some(common::secs(20)), Some(common::secs(10))));
     assert_eq!(config.output_timeout, Some(common::secs(30)));
-    assert_eq!((config.ping_interval, config.idle_timeout), (None, None));
-    assert_eq!((config.message_timeout, config.lifetime), (None, None));
+    assert_eq!(config.ping_interval, Some(common::secs(30)));
+    assert_eq!((config.idle_timeout, config.message_timeout, config.lifetime), (None, None, None));
 }
 
 // The assembler by itself

@@ -6,7 +6,9 @@ use crate::assembler::{Assembler, Assembly};
 use crate::connection::{Connection, Event, Next, Received};
 use crate::error::ProtocolError;
 use crate::extension::Decoder;
-use crate::message::{Chunk, Message, MessageKind, MessageRef};
+#[cfg(feature = "driver")]
+use crate::message::MessageKind;
+use crate::message::{Chunk, Message, MessageRef};
 
 /// What was read and not yet received, and the message under assembly.
 #[derive(Debug)]
@@ -15,7 +17,8 @@ pub(crate) struct Inbox {
     buffer: Vec<u8>,
     start: usize,
     end: usize,
-    assembler: Assembler,
+    /// Beside the inbox, because most messages lie whole in the buffer.
+    assembler: Box<Assembler>,
 }
 
 /// Whether whole messages are wanted, or chunks as they come.
@@ -37,7 +40,7 @@ pub(crate) enum Ready {
 impl Inbox {
     /// Creates an inbox that begins with what was read behind the opening handshake.
     pub(crate) fn new(assembler: Assembler, leftover: &[u8]) -> Self {
-        Self { buffer: leftover.to_vec(), start: 0, end: leftover.len(), assembler }
+        Self { buffer: leftover.to_vec(), start: 0, end: leftover.len(), assembler: Box::new(assembler) }
     }
 
     /// Lets an extension decode the messages that it marked.
@@ -157,6 +160,7 @@ impl Inbox {
 
     /// Takes the beginning of the message whose chunk is ready, and none of its payload; its kind. `None` for a chunk that
     /// goes on with a message that began before, which is dropped.
+    #[cfg(feature = "driver")]
     pub(crate) fn begin_message(
         &mut self,
         connection: &mut Connection,

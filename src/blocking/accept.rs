@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::WebSocket;
 use super::handshake::{Wire, linger};
 use super::transport::Transport;
-use crate::adapter::Error;
+use crate::adapter::{Error, defaults};
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::handshake::{Acceptance, Rejection, Response, ServerConfig, ServerHandshake};
@@ -40,13 +40,19 @@ use crate::handshake::{Acceptance, Rejection, Response, ServerConfig, ServerHand
 /// }
 /// # Ok::<(), std::io::Error>(())
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Acceptor {
     /// Limits and deadlines of the connections.
     pub config: Arc<Config>,
     /// Limits, timeout and origins of the opening handshake.
     pub handshake: ServerConfig,
+}
+
+impl Default for Acceptor {
+    fn default() -> Self {
+        Self { config: defaults(), handshake: ServerConfig::default() }
+    }
 }
 
 impl Acceptor {

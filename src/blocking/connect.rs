@@ -8,7 +8,7 @@ use std::net::{TcpStream, ToSocketAddrs};
 use super::WebSocket;
 use super::handshake::Wire;
 use super::transport::Transport;
-use crate::adapter::Error;
+use crate::adapter::{Error, defaults};
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::handshake::{ClientConfig, ClientHandshake, ClientRequest};
@@ -26,13 +26,19 @@ use crate::uri::WsUri;
 /// assert_eq!(socket.subprotocol(), Some("chat.v2"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Connector {
     /// Limits and deadlines of the connections.
     pub config: Arc<Config>,
     /// Limits and timeout of the opening handshake. The timeout also holds for each attempt to connect.
     pub handshake: ClientConfig,
+}
+
+impl Default for Connector {
+    fn default() -> Self {
+        Self { config: defaults(), handshake: ClientConfig::default() }
+    }
 }
 
 impl Connector {

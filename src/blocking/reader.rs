@@ -70,6 +70,9 @@ impl<S: Transport> Reader<S> {
             if let Ok(Some(ready)) =
                 link.with(|engine| self.inbox.next(&mut engine.connection, &mut engine.output, mode))
             {
+                if link.with(|engine| engine.connection.has_pong()) {
+                    self.line.tell_time(link);
+                }
                 return Ok(Some(ready));
             }
             self.line.flush(link);

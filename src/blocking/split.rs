@@ -10,7 +10,7 @@
 
 use alloc::sync::Arc;
 use core::time::Duration;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind, Write};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -340,13 +340,10 @@ impl<S: Transport> Link<S> for Arc<Shared<S>> {
     }
 
     fn longest_wait(&mut self) -> Option<Duration> {
-        // A sender may close or ping while we read, and from then on there is a deadline.
+        // A sender may close, ping or be stuck while we read, and from then on there is a deadline.
         let shares = self.lock();
         let config = shares.engine.connection.config();
-        match (config.close_timeout, config.pong_timeout) {
-            (Some(close), Some(pong)) => Some(close.min(pong)),
-            (close, pong) => close.or(pong),
-        }
+        [config.close_timeout, config.pong_timeout, config.output_timeout].into_iter().flatten().min()
     }
 }
 
@@ -440,7 +437,7 @@ impl<S: Transport> Shared<S> {
             shares.taken += output.len() as u64;
             shares.engine.connection.set_in_flight(output.len());
             drop(shares);
-            let result = outbox.write(&mut output, &mut *stream);
+            let result = outbox.write(&mut output, &mut Reporting { shared: self, stream: &mut *stream });
             shares = self.lock();
             shares.engine.outbox = outbox;
             shares.engine.connection.set_in_flight(0);
@@ -465,6 +462,28 @@ impl<S: Transport> Shared<S> {
                 return Ok(result?);
             }
         }
+    }
+}
+
+/// The stream of a thread that writes, and tells the engine what was taken: a peer that reads slowly is not one that
+/// does not read.
+struct Reporting<'a, S> {
+    shared: &'a Shared<S>,
+    stream: &'a mut S,
+}
+
+impl<S: Write> Write for Reporting<'_, S> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // A stream that blocks comes back only when it has taken all that it was given.
+        let written = self.stream.write(&bytes[..bytes.len().min(PIECE)])?;
+        let connection = &mut self.shared.lock().engine.connection;
+        // The last byte is in flight until the stream was flushed.
+        connection.set_in_flight(connection.in_flight().saturating_sub(written).max(1));
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
     }
 }
 
@@ -493,3 +512,7 @@ impl<S> Drop for Turn<'_, S> {
         self.shared.changed.notify_all();
     }
 }
+
+/// Bytes that are written at once. A peer that takes fewer than these within
+/// [`Config::output_timeout`](crate::Config::output_timeout) counts as one that reads nothing.
+const PIECE: usize = 32 * 1024;

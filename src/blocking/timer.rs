@@ -10,7 +10,9 @@ use super::transport::Transport;
 pub(super) struct ReadTimer {
     /// What we set.
     armed: Option<Duration>,
-    /// What the caller had set before.
+    /// What the stream made of that: systems round. Where it says something else, the caller has set it since.
+    shown: Option<Duration>,
+    /// What the caller set.
     callers: Option<Duration>,
 }
 
@@ -19,22 +21,27 @@ impl ReadTimer {
     ///
     /// A timeout that is about right is left as it is, so that a busy connection does not set it for each read.
     pub(super) fn arm(&mut self, stream: &mut impl Transport, wanted: Option<Duration>) -> io::Result<bool> {
+        if wanted.or(self.armed).is_none() {
+            return Ok(false);
+        }
+        let current = stream.read_timeout()?;
+        if self.armed.is_none() || current != self.shown {
+            (self.armed, self.callers) = (None, current);
+        }
         let is_right = match (wanted, self.armed) {
-            (None, None) => return Ok(false),
             (Some(wanted), Some(armed)) => armed <= wanted && armed >= wanted - wanted / 8,
+            (None, None) => return Ok(false),
             (None, Some(_)) | (Some(_), None) => false,
         };
         if is_right {
             return Ok(true);
-        }
-        if self.armed.is_none() {
-            self.callers = stream.read_timeout()?;
         }
         let timeout = match (wanted, self.callers) {
             (Some(wanted), Some(callers)) => Some(wanted.min(callers)),
             (wanted, callers) => wanted.or(callers),
         };
         self.armed = if stream.set_read_timeout(timeout)? { wanted } else { None };
+        self.shown = stream.read_timeout()?;
         Ok(self.armed.is_some())
     }
 

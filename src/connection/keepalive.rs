@@ -23,6 +23,8 @@ pub(crate) struct Keepalive {
     ping: Option<Ping>,
     /// Number of the newest ping, also its payload.
     pings: u64,
+    /// Number of the newest ping that was answered.
+    answered: u64,
     round_trip: Option<Duration>,
     /// Since when a message is incomplete, and which one.
     message: Option<(Instant, Incomplete)>,
@@ -154,6 +156,9 @@ impl Keepalive {
 
     /// Begins a new ping; its number.
     pub(crate) fn next_ping(&mut self) -> u64 {
+        if self.ping.is_some_and(|ping| ping.pong_received) {
+            self.answered = self.pings;
+        }
         self.pings += 1;
         self.ping = Some(Ping {
             stage: PingStage::Appended,
@@ -171,9 +176,21 @@ impl Keepalive {
         }
     }
 
+    /// Whether a pong waits for the time to be told, from which its round trip follows.
+    #[cfg(feature = "std")]
+    pub(crate) fn has_pong(&self) -> bool {
+        self.ping.is_some_and(|ping| ping.pong_received)
+    }
+
     /// The round-trip time of the last ping that was answered.
     pub(crate) fn round_trip(&self) -> Option<Duration> {
         self.round_trip
+    }
+
+    /// The number of the newest ping, and of the newest that was answered; 0 is none.
+    #[cfg(feature = "driver")]
+    pub(crate) fn pings(&self) -> (u64, u64) {
+        (self.pings, self.answered)
     }
 
     /// Notices whether a message is incomplete, and since when that one is.
@@ -197,6 +214,7 @@ impl Keepalive {
                 self.round_trip = Some(now - sent);
             }
             self.ping = None;
+            self.answered = self.pings;
             return;
         }
         if !facts.is_output_empty && !matches!(ping.stage, PingStage::Flushed(_)) {

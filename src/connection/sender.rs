@@ -123,13 +123,22 @@ impl Sender {
         output: &mut Vec<u8>,
     ) -> Result<(), SendError> {
         let fragment = fragment.into();
-        self.check_open()?;
-        let open = match self.open {
-            Some(open) if open.kind != fragment.kind() => return Err(SendError::FragmentKind),
+        self.send_piece(fragment.kind(), fragment.payload(), fin, output)
+    }
+
+    /// As [`Self::send_fragment`], for a piece of a text that may be cut inside a character.
+    pub(crate) fn send_piece(
+        &mut self,
+        kind: MessageKind,
+        piece: &[u8],
+        fin: Fin,
+        output: &mut Vec<u8>,
+    ) -> Result<(), SendError> {
+        let open = match self.check_fragment(kind)? {
             Some(open) => open,
-            None => self.begin(fragment.kind(), (fin == Fin::Last).then_some(fragment.payload().len())),
+            None => self.begin(kind, (fin == Fin::Last).then_some(piece.len())),
         };
-        self.fragment(open, fragment.payload(), fin, output)
+        self.fragment(open, piece, fin, output)
     }
 
     /// Returns the header for a whole message, for a vectored write: the caller writes it, then the payload.
@@ -140,12 +149,8 @@ impl Sender {
     ///
     /// [`SendError::Closed`], [`SendError::MessageOpen`].
     pub fn head(&mut self, kind: MessageKind, payload: &mut [u8]) -> Result<FrameHead, SendError> {
-        let masking_key = self.keys.as_mut().map(|keys| keys.next_key());
-        let head = self.whole_head(kind, payload.len(), masking_key)?;
-        if let Some(key) = masking_key {
-            mask(payload, key);
-        }
-        Ok(head)
+        self.check_between_messages()?;
+        self.fragment_head(kind, Fin::Last, payload)
     }
 
     /// Returns the header for a whole message whose payload is shared and cannot be masked: for servers.
@@ -154,10 +159,36 @@ impl Sender {
     ///
     /// [`SendError::MaskRequired`] on a client; [`SendError::Closed`], [`SendError::MessageOpen`].
     pub fn shared_head(&mut self, kind: MessageKind, payload: &[u8]) -> Result<FrameHead, SendError> {
-        if self.keys.is_some() {
-            return Err(SendError::MaskRequired);
+        self.check_unmasked()?;
+        self.check_between_messages()?;
+        self.shared_fragment_head(kind, Fin::Last, payload.len())
+    }
+
+    /// The header of the next fragment, whose payload the caller writes; a client's is masked in place.
+    pub(crate) fn fragment_head(
+        &mut self,
+        kind: MessageKind,
+        fin: Fin,
+        payload: &mut [u8],
+    ) -> Result<FrameHead, SendError> {
+        let open = self.check_fragment(kind)?;
+        let masking_key = self.keys.as_mut().map(|keys| keys.next_key());
+        if let Some(key) = masking_key {
+            mask(payload, key);
         }
-        self.whole_head(kind, payload.len(), None)
+        Ok(self.next_head(kind, open, fin, payload.len(), masking_key))
+    }
+
+    /// The header of the next fragment, whose payload of `len` bytes is shared and cannot be masked: for servers.
+    pub(crate) fn shared_fragment_head(
+        &mut self,
+        kind: MessageKind,
+        fin: Fin,
+        len: usize,
+    ) -> Result<FrameHead, SendError> {
+        self.check_unmasked()?;
+        let open = self.check_fragment(kind)?;
+        Ok(self.next_head(kind, open, fin, len, None))
     }
 
     /// Returns the two parts of a prepared message's frame, to be written one after the other: for servers.
@@ -236,6 +267,12 @@ impl Sender {
     #[must_use]
     pub fn is_sending_message(&self) -> bool {
         self.open.is_some()
+    }
+
+    /// Whether messages go through an extension.
+    #[cfg(feature = "driver")]
+    pub(crate) fn is_extended(&self) -> bool {
+        self.extension.is_some()
     }
 
     /// Returns what was sent so far.
@@ -325,20 +362,26 @@ impl Sender {
         self.counters.wire_bytes += (head.len() + payload.len()) as u64;
     }
 
-    /// The header of a whole message in one frame whose payload the caller writes.
-    fn whole_head(
+    /// The header of a frame whose payload the caller writes: it begins a message, or goes on with the open one.
+    fn next_head(
         &mut self,
         kind: MessageKind,
+        open: Option<OpenMessage>,
+        fin: Fin,
         len: usize,
         masking_key: Option<[u8; 4]>,
-    ) -> Result<FrameHead, SendError> {
-        self.check_between_messages()?;
-        let opcode = opcode(kind);
-        let head = FrameHeader { fin: true, rsv: Rsv::NONE, opcode, masking_key, payload_len: len as u64 }.encode();
-        self.count(Fin::Last, len);
+    ) -> FrameHead {
+        let (fin_bit, payload_len) = (fin == Fin::Last, len as u64);
+        let opcode = if open.is_some_and(|open| !open.is_first) { OpCode::Continuation } else { opcode(kind) };
+        let head = FrameHeader { fin: fin_bit, rsv: Rsv::NONE, opcode, masking_key, payload_len }.encode();
+        self.open = match fin {
+            Fin::More => Some(OpenMessage { kind, is_encoded: false, is_first: false }),
+            Fin::Last => None,
+        };
+        self.count(fin, len);
         self.counters.frames += 1;
         self.counters.wire_bytes += (head.len() + len) as u64;
-        Ok(head)
+        head
     }
 
     /// Counts the payload of a fragment, and its message if that ends.
@@ -351,6 +394,20 @@ impl Sender {
     #[inline]
     fn check_open(&self) -> Result<(), SendError> {
         if self.is_closed { Err(SendError::Closed) } else { Ok(()) }
+    }
+
+    /// §5.4: the fragments of a message are of its kind; gives the message that the next one continues.
+    fn check_fragment(&self, kind: MessageKind) -> Result<Option<OpenMessage>, SendError> {
+        self.check_open()?;
+        match self.open {
+            Some(open) if open.kind != kind => Err(SendError::FragmentKind),
+            open => Ok(open),
+        }
+    }
+
+    /// §5.3: a client masks all that it sends.
+    fn check_unmasked(&self) -> Result<(), SendError> {
+        if self.keys.is_some() { Err(SendError::MaskRequired) } else { Ok(()) }
     }
 
     /// §5.4: a new message may begin only where no other is open.

@@ -13,6 +13,7 @@ use super::socket::{Negotiated, WebSocket};
 use super::transport::{Runtime, Transport};
 use super::wire::Wire;
 use crate::adapter::Error;
+use crate::adapter::defaults;
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::handshake::{Acceptance, Rejection, Request, Response, ServerConfig, ServerHandshake};
@@ -49,7 +50,7 @@ pub struct Acceptor<R> {
 
 impl<R> Default for Acceptor<R> {
     fn default() -> Self {
-        Self { config: Arc::default(), handshake: Arc::default(), gate: None, runtime: PhantomData }
+        Self { config: defaults(), handshake: Arc::default(), gate: None, runtime: PhantomData }
     }
 }
 

@@ -11,6 +11,7 @@ use super::socket::{Negotiated, WebSocket};
 use super::transport::{Runtime, Transport};
 use super::wire::Wire;
 use crate::adapter::Error;
+use crate::adapter::defaults;
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::handshake::{ClientConfig, ClientHandshake, ClientRequest};
@@ -29,7 +30,7 @@ pub struct Connector<R> {
 
 impl<R> Default for Connector<R> {
     fn default() -> Self {
-        Self { config: Arc::default(), handshake: ClientConfig::default(), runtime: PhantomData }
+        Self { config: defaults(), handshake: ClientConfig::default(), runtime: PhantomData }
     }
 }
 

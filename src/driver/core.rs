@@ -40,7 +40,14 @@ pub(super) struct Core<T: Transport> {
     failure: Option<ErrorKind>,
     /// The deadline that passed last.
     expired: Option<Timeout>,
-    timer: T::Timer,
+    host: Box<Host<T::Timer>>,
+}
+
+/// What the runtime and the server bring. It is looked at when something has to wait, and stands beside the connection so
+/// that this can be moved cheaply.
+#[derive(Debug)]
+struct Host<C> {
+    timer: C,
     /// When the timer fires.
     armed: Option<Instant>,
     wakers: Arc<Wakers>,
@@ -97,8 +104,9 @@ impl Wakes {
 impl<T: Transport> Core<T> {
     pub(super) fn new(transport: T, connection: Connection, seat: Option<Seat>) -> Self {
         let wakers = seat.as_ref().map_or_else(Arc::default, Seat::wakers);
+        let timer = transport.timer();
+        let host = Host { timer, armed: None, waker: wakers.clone().into(), wakers, seat };
         let mut this = Self {
-            timer: transport.timer(),
             transport,
             connection,
             outbox: Outbox::default(),
@@ -108,10 +116,7 @@ impl<T: Transport> Core<T> {
             flags: Flags::default(),
             failure: None,
             expired: None,
-            armed: None,
-            waker: wakers.clone().into(),
-            wakers,
-            seat,
+            host: Box::new(host),
         };
         this.tell_time();
         this
@@ -121,7 +126,7 @@ impl<T: Transport> Core<T> {
     pub(super) fn wakes(&mut self) -> Wakes {
         let senders = core::mem::take(&mut self.flags.wakes_senders);
         let receiver = core::mem::take(&mut self.flags.wakes_receiver);
-        Wakes { wakers: (senders || receiver).then(|| self.wakers.clone()), senders, receiver }
+        Wakes { wakers: (senders || receiver).then(|| self.host.wakers.clone()), senders, receiver }
     }
 
     /// How many bytes are queued and not written.
@@ -206,11 +211,11 @@ impl<T: Transport> Core<T> {
             return first;
         }
         match asker {
-            Asker::Receiver(waker) => self.wakers.set_receiver(waker),
-            Asker::Sender(waker) => self.wakers.add_sender(waker),
+            Asker::Receiver(waker) => self.host.wakers.set_receiver(waker),
+            Asker::Sender(waker) => self.host.wakers.add_sender(waker),
             Asker::Nobody => {}
         }
-        poll(&mut self.transport, &self.outbox, &mut Context::from_waker(&self.waker))
+        poll(&mut self.transport, &self.outbox, &mut Context::from_waker(&self.host.waker))
     }
 
     fn fail_unless_interrupted(&mut self, error: &io::Error) {
@@ -231,7 +236,7 @@ impl<T: Transport> Core<T> {
 
     /// Tells the engine the time, which may queue a ping or end the connection.
     fn tell_time(&mut self) -> Instant {
-        let now = self.timer.now();
+        let now = self.host.timer.now();
         let (state, answered) = (self.connection.state(), self.connection.answered_ping());
         self.note_waiting();
         if let Some(timeout) = self.connection.handle_timeout(now, &mut self.outbox.output) {
@@ -241,8 +246,8 @@ impl<T: Transport> Core<T> {
         if self.connection.state() != state || self.connection.answered_ping() != answered {
             self.flags.wakes_senders = true;
         }
-        if self.armed.is_some_and(|armed| armed <= now) {
-            self.armed = None;
+        if self.host.armed.is_some_and(|armed| armed <= now) {
+            self.host.armed = None;
         }
         now
     }
@@ -262,13 +267,13 @@ impl<T: Transport> Core<T> {
     /// Sets the timer for the next deadline, unless it fires before; returns whether that one has come already.
     fn arm(&mut self) -> bool {
         let Some(deadline) = self.connection.poll_timeout() else { return false };
-        if self.armed.is_some_and(|armed| armed <= deadline) {
+        if self.host.armed.is_some_and(|armed| armed <= deadline) {
             return false;
         }
-        self.armed = Some(deadline);
-        let is_due = self.timer.poll_until(deadline, &mut Context::from_waker(&self.waker)).is_ready();
+        self.host.armed = Some(deadline);
+        let is_due = self.host.timer.poll_until(deadline, &mut Context::from_waker(&self.host.waker)).is_ready();
         if is_due {
-            self.armed = None;
+            self.host.armed = None;
         }
         is_due
     }

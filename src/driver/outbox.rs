@@ -3,6 +3,7 @@
 //! The engine appends to one buffer, so that small frames go out together. A large payload that is shared is not copied
 //! into it: it is remembered at which place it belongs, and a vectored write puts it there.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use std::io::IoSlice;
@@ -18,10 +19,16 @@ pub(super) struct Outbox {
     pub(super) output: Vec<u8>,
     /// How much of the front of `output` is written.
     written: usize,
-    /// Payloads that go between the bytes of `output`.
-    inserts: VecDeque<Insert>,
+    /// Payloads that go between the bytes of `output`; there while there are any.
+    inserts: Option<Box<Inserts>>,
+}
+
+/// Payloads that are not copied.
+#[derive(Debug, Default)]
+struct Inserts {
+    queue: VecDeque<Insert>,
     /// How many bytes these have in all.
-    inserted: usize,
+    len: usize,
 }
 
 /// A payload that goes out after the first `at` bytes of the output.
@@ -43,14 +50,15 @@ impl Outbox {
     /// Appends a payload without copying it.
     pub(super) fn insert(&mut self, bytes: Bytes) {
         if !bytes.is_empty() {
-            self.inserted += bytes.len();
-            self.inserts.push_back(Insert { at: self.output.len(), bytes });
+            let inserts = self.inserts.get_or_insert_default();
+            inserts.len += bytes.len();
+            inserts.queue.push_back(Insert { at: self.output.len(), bytes });
         }
     }
 
     /// How many bytes wait.
     pub(super) fn waiting(&self) -> usize {
-        self.output.len() - self.written + self.inserted
+        self.output.len() - self.written + self.inserted()
     }
 
     /// How many bytes at the front of the buffer do not wait any more.
@@ -60,7 +68,7 @@ impl Outbox {
 
     /// How many bytes wait outside of the buffer.
     pub(super) fn inserted(&self) -> usize {
-        self.inserted
+        self.inserts.as_ref().map_or(0, |inserts| inserts.len)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -77,7 +85,7 @@ impl Outbox {
         };
         let mut from = self.written;
         let mut has_room = true;
-        for insert in &self.inserts {
+        for insert in self.inserts.iter().flat_map(|inserts| &inserts.queue) {
             has_room = add(&self.output[from..insert.at]) && add(&insert.bytes);
             from = insert.at;
             if !has_room {
@@ -92,18 +100,19 @@ impl Outbox {
 
     /// Takes note that the first `len` bytes that wait were written.
     pub(super) fn advance(&mut self, mut len: usize) {
-        while let Some(insert) = self.inserts.front_mut() {
+        while let Some(inserts) = &mut self.inserts {
+            let Some(insert) = inserts.queue.front_mut() else { break };
             let before = (insert.at - self.written).min(len);
             self.written += before;
             len -= before;
             let of_insert = if self.written == insert.at { len.min(insert.bytes.len()) } else { 0 };
             insert.bytes.advance(of_insert);
-            self.inserted -= of_insert;
+            inserts.len -= of_insert;
             len -= of_insert;
             if !insert.bytes.is_empty() {
                 return self.reclaim();
             }
-            self.inserts.pop_front();
+            inserts.queue.pop_front();
         }
         self.written += len;
         self.reclaim();
@@ -121,7 +130,7 @@ impl Outbox {
             self.clear();
         } else if self.written >= RECLAIMED && self.written > self.output.len() / 2 {
             self.output.drain(..self.written);
-            for insert in &mut self.inserts {
+            for insert in self.inserts.iter_mut().flat_map(|inserts| &mut inserts.queue) {
                 insert.at -= self.written;
             }
             self.written = 0;
@@ -192,7 +201,7 @@ mod tests {
                 write(&mut outbox, 50_000);
             }
             prop_assert_eq!(&written, &expected);
-            prop_assert_eq!((outbox.output.capacity(), outbox.inserts.capacity()), (0, 0));
+            prop_assert!(outbox.output.capacity() == 0 && outbox.inserts.is_none());
         }
     }
 }

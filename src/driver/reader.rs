@@ -78,8 +78,12 @@ impl<'c, T: Transport> MessageReader<'c, T> {
         poll_fn(|cx| self.poll_bytes(cx)).await
     }
 
-    /// Reads into the front of `buffer`; 0 bytes are the end of the message.
-    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Error>> {
+    /// Reads into the front of `buffer`; 0 bytes are the end of the message. For the `AsyncRead` of a runtime.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::next`].
+    pub fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Error>> {
         if buffer.is_empty() {
             return Poll::Ready(Ok(0));
         }

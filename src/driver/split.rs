@@ -135,6 +135,7 @@ impl<T: Transport> Receiver<T> {
     /// # Errors
     ///
     /// The halves as they were, if they are not of one connection, or if there is another sender.
+    #[expect(clippy::result_large_err, reason = "the halves are given back to who has them, and not passed on")]
     pub fn reunite(self, sender: Sender<T>) -> Result<WebSocket<T>, (Self, Sender<T>)> {
         if !Arc::ptr_eq(&self.shared, &sender.shared) || sender.held.is_some() {
             return Err((self, sender));

@@ -11,7 +11,7 @@ use crate::time::Instant;
 
 /// A byte stream that a connection can run on, in both directions, with the timer of its runtime.
 ///
-/// The methods that poll follow the rules of [`Future::poll`](core::future::Future::poll): after
+/// The methods that poll follow the rules of [`Future::poll`]: after
 /// [`Poll::Pending`] the waker of the last call in the same direction is woken once it is worth asking again. Reading
 /// is one direction; writing, flushing and shutting down are the other.
 pub trait Transport: Unpin {

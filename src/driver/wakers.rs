@@ -6,9 +6,9 @@
 //! alone does, goes without it.
 
 use alloc::sync::Arc;
+use alloc::task::Wake;
 use alloc::vec::Vec;
 use core::task::Waker;
-use std::task::Wake;
 
 use super::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -2,9 +2,10 @@
 
 use alloc::vec::Vec;
 use core::future::poll_fn;
-use core::task::{Poll, Waker, ready};
+use core::task::{Context, Poll, Waker, ready};
 use std::io::{self, ErrorKind};
 
+use super::core::Asker;
 use super::handle::Handle;
 use super::pool;
 use super::transport::Transport;
@@ -72,7 +73,7 @@ impl<'c, T: Transport> MessageWriter<'c, T> {
     /// When the future is dropped, some of the piece may have been written. `AsyncWriteExt::write` tells how much.
     pub async fn write_all(&mut self, mut piece: &[u8]) -> Result<(), Error> {
         while !piece.is_empty() {
-            let len = poll_fn(|cx| self.poll_write(cx.waker(), piece)).await?;
+            let len = poll_fn(|cx| self.poll_write(cx, piece)).await?;
             piece = &piece[len..];
         }
         Ok(())
@@ -88,11 +89,29 @@ impl<'c, T: Transport> MessageWriter<'c, T> {
     ///
     /// When the future is dropped before it is ready, the message may not have ended, and the writer with it.
     pub async fn finish(mut self) -> Result<(), Error> {
-        poll_fn(|cx| self.poll_finish(cx.waker())).await
+        poll_fn(|cx| self.poll_finish(cx)).await
     }
 
-    /// Takes as much of a piece as there is room for; returns how much.
-    pub(crate) fn poll_write(&mut self, waker: &Waker, piece: &[u8]) -> Poll<Result<usize, Error>> {
+    /// Sends what was written, as a fragment of its own if it is small, and waits until it is written.
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::flush`](super::WebSocket::flush).
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost or written twice by dropping the future.
+    pub async fn flush(&mut self) -> Result<(), Error> {
+        poll_fn(|cx| self.poll_flush(cx)).await
+    }
+
+    /// Takes as much of a piece as there is room for; returns how much. For the `AsyncWrite` of a runtime.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::write_all`].
+    pub fn poll_write(&mut self, cx: &mut Context<'_>, piece: &[u8]) -> Poll<Result<usize, Error>> {
+        let waker = cx.waker();
         if self.is_over {
             return Poll::Ready(Err(Error::Io(ErrorKind::BrokenPipe.into())));
         }
@@ -121,14 +140,23 @@ impl<'c, T: Transport> MessageWriter<'c, T> {
         Poll::Ready(Ok(piece.len()))
     }
 
-    /// Sends what was gathered and waits until it is written.
-    pub(crate) fn poll_flush(&mut self, waker: &Waker) -> Poll<Result<(), Error>> {
-        ready!(self.poll_send_gathered(waker))?;
-        self.handle.with(|core| core.poll_flush(super::core::Asker::Sender(waker)))
+    /// As [`Self::flush`], for the `AsyncWrite` of a runtime.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        ready!(self.poll_send_gathered(cx.waker()))?;
+        self.handle.with(|core| core.poll_flush(Asker::Sender(cx.waker())))
     }
 
-    /// Ends the message, if it has not ended, and waits until it is written.
-    pub(crate) fn poll_finish(&mut self, waker: &Waker) -> Poll<Result<(), Error>> {
+    /// As [`Self::finish`], for the `AsyncWrite` of a runtime; ready again once it was.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let waker = cx.waker();
         if !self.is_over {
             if self.kind == MessageKind::Text && !self.tail.is_boundary() {
                 return Poll::Ready(Err(invalid_text()));
@@ -143,7 +171,7 @@ impl<'c, T: Transport> MessageWriter<'c, T> {
             self.is_over = true;
             pool::give_back_write(core::mem::take(&mut self.gathered));
         }
-        self.handle.with(|core| core.poll_flush(super::core::Asker::Sender(waker)))
+        self.handle.with(|core| core.poll_flush(Asker::Sender(waker)))
     }
 
     fn poll_send_gathered(&mut self, waker: &Waker) -> Poll<Result<(), Error>> {
@@ -161,7 +189,7 @@ impl<'c, T: Transport> MessageWriter<'c, T> {
         if self.kind == MessageKind::Binary {
             return Ok(());
         }
-        let mut tail = self.tail.clone();
+        let mut tail = self.tail;
         tail.check(piece).map_err(|_| invalid_text())?;
         self.tail = tail;
         Ok(())

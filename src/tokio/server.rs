@@ -2,11 +2,11 @@
 
 use alloc::sync::Arc;
 use core::future::{Future, poll_fn};
+use core::net::SocketAddr;
 use core::pin::pin;
 use core::task::Poll;
 use core::time::Duration;
 use std::io;
-use std::net::SocketAddr;
 
 use ::tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use ::tokio::sync::Notify;

@@ -18,15 +18,15 @@ impl<T: Transport> AsyncRead for MessageReader<'_, T> {
 
 impl<T: Transport> AsyncWrite for MessageWriter<'_, T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, piece: &[u8]) -> Poll<io::Result<usize>> {
-        MessageWriter::poll_write(&mut self, cx.waker(), piece).map_err(Into::into)
+        MessageWriter::poll_write(&mut self, cx, piece).map_err(Into::into)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        MessageWriter::poll_flush(&mut self, cx.waker()).map_err(Into::into)
+        MessageWriter::poll_flush(&mut self, cx).map_err(Into::into)
     }
 
     /// Ends the message.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_finish(cx.waker()).map_err(Into::into)
+        self.poll_finish(cx).map_err(Into::into)
     }
 }

@@ -45,6 +45,11 @@ pub(crate) fn measure<T>(run: impl FnOnce() -> T) -> (T, Taken) {
     (result, taken)
 }
 
+/// How many bytes this thread holds.
+pub(crate) fn held() -> i64 {
+    HELD.get()
+}
+
 /// Notes that `more` bytes were allocated and `less` given back.
 fn note(more: usize, less: usize) {
     let (more, less) = (i64::try_from(more).unwrap_or(i64::MAX), i64::try_from(less).unwrap_or(i64::MAX));

@@ -1,22 +1,26 @@
 //! The blocking adapter.
 
 use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::Duration;
 
 use sockeye::blocking::{Connector, WebSocket};
-use sockeye::{Close, Message, WsUri};
+use sockeye::handshake::ClientRequest;
+use sockeye::{Close, Config, Fin, Message, MessageRef, WsUri};
 
-use crate::{Error, Setup};
+use crate::Error;
+use crate::interop::Socket;
 
-pub(crate) fn echo(uri: &WsUri, setup: &Setup) -> Result<(), Error> {
-    let (mut receiver, sender) = connect(uri, setup)?.split()?;
+pub(crate) fn echo(uri: &WsUri, config: Arc<Config>) -> Result<(), Error> {
+    let (mut receiver, sender) = connect(uri, uri.request()?, config)?.split()?;
     while let Some(message) = receiver.receive_ref()? {
         sender.send(message)?;
     }
     Ok(())
 }
 
-pub(crate) fn exchange(uri: &WsUri, setup: &Setup, text: Option<&str>) -> Result<Message, Error> {
-    let mut socket = connect(uri, setup)?;
+pub(crate) fn exchange(uri: &WsUri, config: Arc<Config>, text: Option<&str>) -> Result<Message, Error> {
+    let mut socket = connect(uri, uri.request()?, config)?;
     if let Some(text) = text {
         socket.send(text)?;
     }
@@ -27,8 +31,46 @@ pub(crate) fn exchange(uri: &WsUri, setup: &Setup, text: Option<&str>) -> Result
     Ok(message)
 }
 
-fn connect(uri: &WsUri, setup: &Setup) -> Result<WebSocket<TcpStream>, Error> {
+pub(crate) fn open(uri: &WsUri, request: ClientRequest, config: Arc<Config>) -> Result<Box<dyn Socket>, Error> {
+    Ok(Box::new(connect(uri, request, config)?))
+}
+
+fn connect(uri: &WsUri, request: ClientRequest, config: Arc<Config>) -> Result<WebSocket<TcpStream>, Error> {
     let mut connector = Connector::default();
-    connector.config = setup.config.clone();
-    Ok(connector.connect_with(uri, uri.request()?)?)
+    connector.config = config;
+    Ok(connector.connect_with(uri, request)?)
+}
+
+impl Socket for WebSocket<TcpStream> {
+    fn send(&mut self, message: MessageRef<'_>) -> Result<(), Error> {
+        Ok(self.send(message)?)
+    }
+
+    fn send_fragment(&mut self, fragment: MessageRef<'_>, fin: Fin) -> Result<(), Error> {
+        Ok(self.send_fragment(fragment, fin)?)
+    }
+
+    fn ping(&mut self) -> Result<(), Error> {
+        Ok(self.ping()?)
+    }
+
+    fn close(&mut self, close: Close) -> Result<(), Error> {
+        Ok(self.close(close)?)
+    }
+
+    fn receive(&mut self) -> Result<Option<Message>, Error> {
+        Ok(self.receive()?)
+    }
+
+    fn round_trip(&self) -> Option<Duration> {
+        self.round_trip()
+    }
+
+    fn peer_close(&self) -> Option<Close> {
+        self.peer_close().cloned()
+    }
+
+    fn subprotocol(&self) -> Option<String> {
+        self.subprotocol().map(str::to_owned)
+    }
 }

@@ -3,16 +3,20 @@
 //! ```text
 //! cargo run --release --example conformance_client -- cases ws://127.0.0.1:9002 --adapter blocking --agent sockeye
 //! cargo run --release --example conformance_client -- probe ws://127.0.0.1:9001 --adapter sans-io
+//! cargo run --release --example conformance_client -- interop ws://127.0.0.1:9003 --agent "sockeye blocking"
 //! cargo run --release --all-features --example conformance_client -- probe ws://127.0.0.1:9001 --adapter tokio
 //! ```
 //!
 //! `cases` runs the loop of an Autobahn fuzzing server: it asks for the number of cases, echoes in each, and has the
 //! reports written. `probe` sends one text message, prints the first message that it gets, and closes with 1000; any
-//! refusal or violation is one line on stderr and exit code 1, within 15 seconds.
+//! refusal or violation is one line on stderr and exit code 1, within 15 seconds. `interop` runs the cases of
+//! `scripts/interop` against an echo server of another library: one line for each that failed, one that counts them, and
+//! exit code 1 if there was any.
 
 mod blocking;
 #[cfg(feature = "futures")]
 mod futures;
+mod interop;
 mod sans_io;
 #[cfg(feature = "tokio")]
 mod tokio;
@@ -24,35 +28,33 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use sockeye::handshake::ClientRequest;
 use sockeye::{Config, Message, WsUri};
 
 type Error = Box<dyn std::error::Error>;
 
 /// Connects, and echoes until the connection is closed.
-type Echo = fn(&WsUri, &Setup) -> Result<(), Error>;
+type Echo = fn(&WsUri, Arc<Config>) -> Result<(), Error>;
 
 /// Connects, sends a message if there is one, receives one, and closes with 1000.
-type Exchange = fn(&WsUri, &Setup, Option<&str>) -> Result<Message, Error>;
+type Exchange = fn(&WsUri, Arc<Config>, Option<&str>) -> Result<Message, Error>;
 
-/// What connections are made with.
-struct Setup {
-    config: Arc<Config>,
-    #[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "only tokio has a runtime of its own"))]
-    runtime_threads: NonZeroUsize,
-}
+/// Connects, and leaves the rest to the caller.
+type Open = fn(&WsUri, ClientRequest, Arc<Config>) -> Result<Box<dyn interop::Socket>, Error>;
 
 /// What every adapter can do.
 struct Adapter {
     echo: Echo,
     exchange: Exchange,
+    open: Open,
 }
 
-const BLOCKING: Adapter = Adapter { echo: blocking::echo, exchange: blocking::exchange };
-const SANS_IO: Adapter = Adapter { echo: sans_io::echo, exchange: sans_io::exchange };
+const BLOCKING: Adapter = Adapter { echo: blocking::echo, exchange: blocking::exchange, open: blocking::open };
+const SANS_IO: Adapter = Adapter { echo: sans_io::echo, exchange: sans_io::exchange, open: sans_io::open };
 #[cfg(feature = "tokio")]
-const TOKIO: Adapter = Adapter { echo: tokio::echo, exchange: tokio::exchange };
+const TOKIO: Adapter = Adapter { echo: tokio::echo, exchange: tokio::exchange, open: tokio::open };
 #[cfg(feature = "futures")]
-const FUTURES: Adapter = Adapter { echo: futures::echo, exchange: futures::exchange };
+const FUTURES: Adapter = Adapter { echo: futures::echo, exchange: futures::exchange, open: futures::open };
 
 /// What the command line says.
 struct Options {
@@ -60,21 +62,22 @@ struct Options {
     url: String,
     adapter: &'static Adapter,
     agent: String,
-    runtime_threads: NonZeroUsize,
 }
 
 enum Command {
     Cases,
     Probe,
+    Interop,
 }
 
-const USAGE: &str = "conformance_client cases|probe URL [--adapter blocking|sans-io|tokio|futures] [--agent NAME] \
-    [--runtime-threads N (of tokio; default 1, which is its current-thread runtime)]";
+const USAGE: &str = "conformance_client cases|probe|interop URL [--adapter blocking|sans-io|tokio|futures] \
+    [--agent NAME] [--runtime-threads N (of tokio; default 1, which is its current-thread runtime)]";
 
 fn main() -> ExitCode {
     let result = options().and_then(|options| match options.command {
         Command::Cases => cases(&options),
         Command::Probe => probe(&options),
+        Command::Interop => interop::run(options.adapter.open, &options.url, &options.agent),
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -98,20 +101,20 @@ fn cases(options: &Options) -> Result<(), Error> {
     // A server that is broken ends a case, and does not stop the loop.
     config.idle_timeout = Some(Duration::from_secs(60));
     config.lifetime = Some(Duration::from_secs(300));
-    let setup = Setup { config: Arc::new(config), runtime_threads: options.runtime_threads };
+    let config = Arc::new(config);
     let base = options.url.trim_end_matches('/');
     let agent = encode(&options.agent);
 
-    let count = (options.adapter.exchange)(&format!("{base}/getCaseCount").parse()?, &setup, None)?;
+    let count = (options.adapter.exchange)(&format!("{base}/getCaseCount").parse()?, config.clone(), None)?;
     let count: u32 = count.as_text().unwrap_or_default().trim().parse()?;
     for case in 1..=count {
         let uri = format!("{base}/runCase?case={case}&agent={agent}").parse()?;
         // Most cases end in an error, as they should; the fuzzing server judges what it saw.
-        let _ = (options.adapter.echo)(&uri, &setup);
+        let _ = (options.adapter.echo)(&uri, config.clone());
     }
     let reports = format!("{base}/updateReports?agent={agent}").parse()?;
     // The server closes when they are written, without a message.
-    let _ = (options.adapter.echo)(&reports, &setup);
+    let _ = (options.adapter.echo)(&reports, config);
     println!("ran {count} cases");
     Ok(())
 }
@@ -126,8 +129,7 @@ fn probe(options: &Options) -> Result<(), Error> {
     });
     let mut config = Config::default();
     config.close_timeout = Some(Duration::from_secs(5));
-    let setup = Setup { config: Arc::new(config), runtime_threads: options.runtime_threads };
-    let message = (options.adapter.exchange)(&options.url.parse()?, &setup, Some("probe"))?;
+    let message = (options.adapter.exchange)(&options.url.parse()?, Arc::new(config), Some("probe"))?;
     let mut stdout = io::stdout().lock();
     stdout.write_all(message.as_ref().payload())?;
     writeln!(stdout)?;
@@ -140,7 +142,6 @@ fn options() -> Result<Options, Error> {
     let mut words = Vec::new();
     let mut adapter = &BLOCKING;
     let mut agent = "sockeye".to_string();
-    let mut runtime_threads = NonZeroUsize::MIN;
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next().map_err(|error| usage(error.to_string()))? {
         match argument {
@@ -158,7 +159,11 @@ fn options() -> Result<Options, Error> {
                     other => return Err(usage(format!("no adapter called {other:?}"))),
                 }
             }
-            Long("runtime-threads") => runtime_threads = parser.value()?.parse()?,
+            Long("runtime-threads") => {
+                let _threads: NonZeroUsize = parser.value()?.parse()?;
+                #[cfg(feature = "tokio")]
+                let _ = tokio::THREADS.set(_threads);
+            }
             Long("agent") => agent = parser.value()?.string()?,
             Value(word) => words.push(word.string()?),
             other => return Err(usage(other.unexpected().to_string())),
@@ -169,9 +174,10 @@ fn options() -> Result<Options, Error> {
     let command = match command.as_str() {
         "cases" => Command::Cases,
         "probe" => Command::Probe,
+        "interop" => Command::Interop,
         other => return Err(usage(format!("no command called {other:?}"))),
     };
-    Ok(Options { command, url, adapter, agent, runtime_threads })
+    Ok(Options { command, url, adapter, agent })
 }
 
 /// Percent-encodes what cannot stand in a query.

@@ -30,7 +30,7 @@ impl<T: Transport> Core<T> {
             match self.poll_discard(teardown, cx) {
                 Poll::Ready(()) => {}
                 Poll::Pending => {
-                    self.wakers.set_receiver(cx.waker());
+                    self.host.wakers.set_receiver(cx.waker());
                     if !self.arm() {
                         return Poll::Pending;
                     }

@@ -25,6 +25,9 @@ impl<T: Transport> Core<T> {
             self.note_waiting();
             // What is wrong with the input decides the teardown, which comes next.
             if let Ok(Some(ready)) = inbox.next(&mut self.connection, &mut self.outbox.output, mode) {
+                if self.connection.has_pong() {
+                    self.tell_time();
+                }
                 return Poll::Ready(Ok(Some(ready)));
             }
             self.obey();
@@ -38,7 +41,7 @@ impl<T: Transport> Core<T> {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => {
-                    self.wakers.set_receiver(cx.waker());
+                    self.host.wakers.set_receiver(cx.waker());
                     if !self.arm() {
                         return Poll::Pending;
                     }
@@ -93,7 +96,7 @@ impl<T: Transport> Core<T> {
             Some(round_trip) if self.connection.answered_ping() >= number => Poll::Ready(Ok(round_trip)),
             Some(_) | None if self.connection.state() == State::Closed => Poll::Ready(Err(Error::Lost)),
             Some(_) | None => {
-                self.wakers.add_sender(waker);
+                self.host.wakers.add_sender(waker);
                 Poll::Pending
             }
         }
@@ -104,13 +107,13 @@ impl<T: Transport> Core<T> {
         if self.connection.state() == State::Closed || self.failure.is_some() {
             return Poll::Ready(());
         }
-        self.wakers.add_sender(waker);
+        self.host.wakers.add_sender(waker);
         Poll::Pending
     }
 
     /// Does what the server's gate says.
     fn obey(&mut self) {
-        match self.seat.as_ref().and_then(Seat::take_order) {
+        match self.host.seat.as_ref().and_then(Seat::take_order) {
             // Who has closed already needs not be told.
             Some(Order::Close(close)) => drop(self.close(close)),
             Some(Order::Abort) => {

@@ -73,7 +73,7 @@ impl<T: Transport> Core<T> {
             }
             if self.flags.has_writer && self.is_taken() {
                 // Whoever is writing a message in pieces will end it, and then wakes us.
-                self.wakers.add_sender(waker);
+                self.host.wakers.add_sender(waker);
                 return Poll::Pending;
             }
         }
@@ -82,10 +82,11 @@ impl<T: Transport> Core<T> {
     /// Waits until a piece of the message that is being written can be queued.
     pub(in super::super) fn poll_piece_room(&mut self, waker: &Waker) -> Poll<Result<(), Error>> {
         self.check()?;
-        if self.flags.is_full && self.poll_flush(Asker::Sender(waker))?.is_pending() && self.flags.is_full {
-            return Poll::Pending;
+        if !self.flags.is_full {
+            return Poll::Ready(Ok(()));
         }
-        Poll::Ready(Ok(()))
+        let flushed = self.poll_flush(Asker::Sender(waker))?;
+        if flushed.is_pending() && self.flags.is_full { Poll::Pending } else { Poll::Ready(Ok(())) }
     }
 
     /// Queues a message that has its turn and its room.

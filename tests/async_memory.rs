@@ -1,0 +1,121 @@
+//! What a connection on tokio holds of memory between messages.
+
+#[path = "common/allocator.rs"]
+#[allow(dead_code, reason = "one half of what it tells is wanted here")]
+mod allocator;
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+
+use allocator::Counting;
+use sockeye::Message;
+use sockeye::tokio::WebSocket;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// A transport in memory whose own memory is there from the start.
+#[derive(Clone)]
+struct Memory(Arc<Mutex<Pipes>>);
+
+struct Pipes {
+    input: Vec<u8>,
+    output: Vec<u8>,
+}
+
+impl Memory {
+    fn new(input: &[u8]) -> Self {
+        let mut pipes = Pipes { input: Vec::with_capacity(8192), output: Vec::with_capacity(8192) };
+        pipes.input.extend_from_slice(input);
+        Self(Arc::new(Mutex::new(pipes)))
+    }
+}
+
+impl AsyncRead for Memory {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let input = &mut self.0.lock().unwrap().input;
+        if input.is_empty() {
+            return Poll::Pending;
+        }
+        let len = input.len().min(buffer.remaining());
+        buffer.put_slice(&input[..len]);
+        input.drain(..len);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Memory {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.0.lock().unwrap().output.extend_from_slice(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// A browser's request, and a masked message of 1 KiB behind it.
+fn request_and_message() -> Vec<u8> {
+    let mut bytes = b"GET /chat HTTP/1.1\r\nHost: example.com\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: http://example.com\r\n\
+        User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\n\r\n"
+        .to_vec();
+    bytes.extend_from_slice(b"\x82\xfe\x04\x00\0\0\0\0");
+    bytes.extend_from_slice(&[b'x'; 1024]);
+    bytes
+}
+
+/// A server that has accepted, has echoed a message, and waits for the next.
+async fn idle(stream: Memory) -> WebSocket<Memory> {
+    let mut socket = sockeye::tokio::accept(stream).await.unwrap();
+    let message = socket.receive().await.unwrap().unwrap();
+    assert_eq!(message, Message::from(&[b'x'; 1024][..]));
+    socket.send(message).await.unwrap();
+    {
+        let mut next = std::pin::pin!(socket.receive());
+        std::future::poll_fn(|cx| {
+            assert!(next.as_mut().poll(cx).is_pending());
+            Poll::Ready(())
+        })
+        .await;
+    }
+    socket
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
+}
+
+#[test]
+fn idle_connection_holds_512_bytes_of_heap_at_most() {
+    const CONNECTIONS: usize = 64;
+    runtime().block_on(async {
+        let streams: Vec<_> = (0..=CONNECTIONS).map(|_| Memory::new(&request_and_message())).collect();
+        let mut sockets = Vec::with_capacity(CONNECTIONS + 1);
+        // What belongs to the thread, and not to a connection, is there after the first one.
+        sockets.push(idle(streams[0].clone()).await);
+        let before = allocator::held();
+        for stream in &streams[1..] {
+            sockets.push(idle(stream.clone()).await);
+        }
+        let each = (allocator::held() - before) / CONNECTIONS as i64;
+        let size = size_of::<WebSocket<Memory>>();
+        println!("an idle connection: {size} bytes where it lies, {each} bytes of heap");
+        assert!(each <= 512, "{each} bytes of heap");
+        assert!(each > 0, "nothing was counted");
+    });
+}
+
+#[test]
+fn connection_takes_512_bytes_where_it_lies_at_most() {
+    assert!(size_of::<WebSocket<tokio::net::TcpStream>>() <= 512);
+    assert!(size_of::<WebSocket<tokio::io::DuplexStream>>() <= 512);
+}
