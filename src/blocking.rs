@@ -50,8 +50,8 @@
 //! receives keeps no deadline and looks dead to its peer. By default that pings after 30 seconds of silence, and gives up
 //! 20 seconds later unless anything came: so receive, or send at least that often.
 //!
-//! A write that blocks is not interrupted, for [`Config::output_timeout`] neither, unless the other half of a split
-//! connection receives: set a write timeout on the stream. When it passes, the stream counts as one
+//! A write that blocks is not interrupted, not even by [`Config::output_timeout`], which only a split connection keeps
+//! meanwhile, if its other half receives: set a write timeout on the stream. When it passes, the stream counts as one
 //! that does not block: the send that met it has taken its message and says `Ok`, and a later one that finds no room
 //! fails with [`Error::is_would_block`].
 //!

@@ -44,7 +44,8 @@ use crate::time::{Instant, Timeout};
 /// appends to `output`, which the caller writes to the transport whenever it likes and then clears. Replies to pings
 /// and Closes are appended by themselves. See the [crate's documentation](crate) for the loop.
 ///
-/// A connection takes less than 600 bytes where it lies, and none elsewhere but its share of the configuration.
+/// A connection takes 256 bytes at most where it lies, 160 elsewhere, and its share of the configuration; a few more while a
+/// control frame is broken off or a pong is [owed](Self::owes_pong), and once it ends.
 ///
 /// ```
 /// use sockeye::{Config, Connection, MessageRef, Received};
@@ -78,10 +79,11 @@ pub struct Connection {
     written: usize,
     /// The pong for the newest ping, while the output has no room for it.
     owed_pong: Option<Box<ControlPayload>>,
-    cause: Option<EndCause>,
-    peer_close: Option<Close>,
-    keepalive: Keepalive,
-    config: Arc<Config>,
+    /// These two stand elsewhere, for there are many connections that have not ended.
+    cause: Option<Box<EndCause>>,
+    peer_close: Option<Box<Close>>,
+    /// Boxed, because it is looked at once for many messages.
+    keepalive: Box<Keepalive>,
 }
 
 impl Connection {
@@ -109,7 +111,7 @@ impl Connection {
     fn new(role: Role, keys: Option<Box<dyn MaskingKeys>>, config: Arc<Config>) -> Self {
         Self {
             receiver: Receiver::new(role, config.clone()),
-            sender: Sender::new(keys, config.clone()),
+            sender: Sender::new(keys, config),
             role,
             is_transport_ended: false,
             is_overdue: false,
@@ -118,8 +120,7 @@ impl Connection {
             owed_pong: None,
             cause: None,
             peer_close: None,
-            keepalive: Keepalive::default(),
-            config,
+            keepalive: Box::default(),
         }
     }
 
@@ -190,7 +191,7 @@ impl Connection {
         if self.receiver.state() == Receiving::Open {
             self.receiver.receive_eof();
             self.sender.shut();
-            self.cause.get_or_insert(EndCause::TransportLost);
+            self.note_cause(EndCause::TransportLost);
         }
     }
 
@@ -200,7 +201,7 @@ impl Connection {
             self.receiver.fail(error.clone());
             self.sender.reply(Reply::from(&error), output);
             self.owed_pong = None;
-            self.cause.get_or_insert_with(|| EndCause::Violation(error.clone()));
+            self.note_cause(EndCause::Violation(error.clone()));
         }
         error
     }
@@ -227,7 +228,7 @@ impl Connection {
             is_output_empty: self.waiting(output) == 0,
             written_bytes: self.written_bytes(output),
         };
-        let timeout = match self.keepalive.handle(now, facts, &self.config)? {
+        let timeout = match self.keepalive.handle(now, facts, self.receiver.config())? {
             Due::Ping(number) => {
                 // The connection is open, and eight bytes fit.
                 let _ = self.sender.send_ping(&number.to_be_bytes(), output);
@@ -235,7 +236,7 @@ impl Connection {
             }
             Due::Expired(timeout) => timeout,
         };
-        self.cause.get_or_insert(EndCause::Timeout(timeout));
+        self.note_cause(EndCause::Timeout(timeout));
         let code = match timeout {
             // Nobody would take a Close.
             Timeout::Close | Timeout::Output => {
@@ -302,7 +303,7 @@ impl Connection {
         if self.is_overdue || (self.is_transport_ended && self.state() == State::Closed) {
             return None;
         }
-        self.keepalive.poll(self.state() == State::Open, &self.config)
+        self.keepalive.poll(self.state() == State::Open, self.config())
     }
 
     /// Returns whether a pong is held back, because more output than [`Config::max_pending_pongs`] was waiting.
@@ -339,13 +340,13 @@ impl Connection {
     /// Returns what ended the connection, or is ending it; `None` while it is open.
     #[must_use]
     pub fn end_cause(&self) -> Option<&EndCause> {
-        self.cause.as_ref()
+        self.cause.as_deref()
     }
 
     /// Returns the Close that the peer sent.
     #[must_use]
     pub fn peer_close(&self) -> Option<&Close> {
-        self.peer_close.as_ref()
+        self.peer_close.as_deref()
     }
 
     /// Returns the close code of the connection as RFC 6455 §7.1.5 has it, once it is closed: that of the peer's Close, or
@@ -362,7 +363,7 @@ impl Connection {
     /// Creates an assembler with the limit of this connection's configuration.
     #[must_use]
     pub fn assembler(&self) -> Assembler {
-        Assembler::new(self.config.clone())
+        Assembler::new(self.receiver.config().clone())
     }
 
     /// Returns which end of the connection this is.
@@ -386,7 +387,7 @@ impl Connection {
     /// Returns the configuration.
     #[must_use]
     pub fn config(&self) -> &Config {
-        &self.config
+        self.receiver.config()
     }
 
     /// Whether a pong waits for the time to be told. An adapter tells it before the application gets what came behind.
@@ -427,14 +428,14 @@ impl Connection {
             Err(error) => return Err(self.fail(error, output)),
         };
         match &event {
-            Some(Event::Ping(payload)) if self.waiting(output) < self.config.max_pending_pongs => {
+            Some(Event::Ping(payload)) if self.waiting(output) < self.config().max_pending_pongs => {
                 self.sender.reply(Reply::Pong(*payload), output);
             }
             Some(Event::Ping(payload)) => self.owed_pong = Some(Box::new(*payload)),
             Some(Event::Pong(payload)) => self.keepalive.pong(payload),
             Some(Event::Close(close)) => {
-                self.cause.get_or_insert(EndCause::Remote);
-                self.peer_close = Some(close.clone());
+                self.note_cause(EndCause::Remote);
+                self.peer_close = Some(Box::new(close.clone()));
                 self.owed_pong = None;
                 if let Some(reply) = event.as_ref().and_then(Event::reply) {
                     self.sender.reply(reply, output);
@@ -472,7 +473,7 @@ impl Connection {
 
     /// Appends the pong for the newest ping, if there is one and room for it (RFC 6455 §5.5.3).
     fn pay_owed_pong(&mut self, output: &mut Vec<u8>) {
-        if self.owed_pong.is_some() && self.waiting(output) < self.config.max_pending_pongs {
+        if self.owed_pong.is_some() && self.waiting(output) < self.config().max_pending_pongs {
             if let Some(payload) = self.owed_pong.take() {
                 self.sender.reply(Reply::Pong(*payload), output);
             }
@@ -488,6 +489,11 @@ impl Connection {
     fn written_bytes(&self, output: &[u8]) -> i64 {
         let sent = i64::try_from(self.sender.sent().wire_bytes).unwrap_or(i64::MAX);
         sent.saturating_sub_unsigned(self.waiting(output) as u64)
+    }
+
+    /// Takes note of what ended the connection, if nothing did before.
+    fn note_cause(&mut self, cause: EndCause) {
+        self.cause.get_or_insert_with(|| Box::new(cause));
     }
 
     /// Gives up waiting for the peer.

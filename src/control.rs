@@ -59,11 +59,6 @@ impl ControlPayload {
     pub(crate) fn as_mut(&mut self) -> &mut [u8] {
         &mut self.bytes[..usize::from(self.len)]
     }
-
-    /// Empties the payload.
-    pub(crate) fn clear(&mut self) {
-        self.len = 0;
-    }
 }
 
 impl Deref for ControlPayload {

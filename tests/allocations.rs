@@ -119,6 +119,29 @@ fn a_second_short_message_in_fragments_reuses_the_memory_of_the_first() {
 }
 
 #[test]
+fn a_control_frame_that_breaks_off_holds_its_payload_until_it_is_whole() {
+    for role in ROLES {
+        let frame = to(role, FIN | PING, &[7; 125]);
+        let header_len = frame.len() - 125;
+        let (mut connection, mut output) = ready(role);
+        let mut receive = |bytes: &[u8]| {
+            let mut bytes = bytes.to_vec();
+            measure(|| connection.receive(&mut &mut bytes[..], &mut output).unwrap().is_some())
+        };
+        for n in 0..header_len {
+            assert_eq!(receive(&frame[n..=n]), (false, NOTHING), "byte {n} of the header");
+        }
+        let (_, taken) = receive(&frame[header_len..header_len + 1]);
+        assert_eq!((taken.allocations, taken.kept), (1, 126));
+        for n in header_len + 1..frame.len() - 1 {
+            assert_eq!(receive(&frame[n..=n]), (false, NOTHING), "byte {n}");
+        }
+        let (is_whole, taken) = receive(&frame[frame.len() - 1..]);
+        assert_eq!((is_whole, taken.allocations, taken.kept), (true, 0, -126), "and it is given back");
+    }
+}
+
+#[test]
 fn sending_into_a_buffer_with_room_allocates_nothing() {
     static PREPARED: PreparedMessage = PreparedMessage::from_static_text("prepared");
     for role in ROLES {
@@ -135,9 +158,10 @@ fn sending_into_a_buffer_with_room_allocates_nothing() {
             if role == Role::Server {
                 connection.prepared(&PREPARED).unwrap();
             }
-            connection.close(Close::normal(), &mut output).unwrap();
         });
         assert_eq!(taken, NOTHING, "{role:?}");
+        let ((), taken) = measure(|| connection.close(Close::normal(), &mut output).unwrap());
+        assert!(taken.allocations == 1 && taken.kept <= 32, "what ended the connection, once in its life: {taken:?}");
     }
 }
 
@@ -195,7 +219,7 @@ fn telling_the_time_allocates_nothing_while_nothing_ends() {
 }
 
 #[test]
-fn an_idle_connection_holds_nothing_but_its_share_of_the_configuration() {
+fn an_idle_connection_holds_its_deadlines_and_its_share_of_the_configuration() {
     let shared = Arc::new(Config::default());
     for role in ROLES {
         let (connection, taken) = measure(|| {
@@ -207,8 +231,8 @@ fn an_idle_connection_holds_nothing_but_its_share_of_the_configuration() {
             traffic(&mut connection);
             connection
         });
-        assert_eq!(taken.kept, 0, "{role:?}");
-        assert_eq!(Arc::strong_count(&shared) - 1, 3, "one for each half and one for the glue");
+        assert!(taken.kept > 0 && taken.kept <= 160, "{role:?}: {taken:?}");
+        assert_eq!(Arc::strong_count(&shared) - 1, 2, "one for each half");
         drop(connection);
     }
     let (connection, taken) = measure(|| {
@@ -255,9 +279,9 @@ fn an_assembler_that_waits_holds_nothing() {
 
 #[test]
 fn a_connection_is_not_larger_than_documented() {
-    assert!(size_of::<Connection>() <= 576, "{} bytes", size_of::<Connection>());
-    assert!(size_of::<Receiver>() <= 240, "{} bytes", size_of::<Receiver>());
-    assert!(size_of::<Sender>() <= 96, "{} bytes", size_of::<Sender>());
+    assert!(size_of::<Connection>() <= 256, "{} bytes", size_of::<Connection>());
+    assert!(size_of::<Receiver>() <= 104, "{} bytes", size_of::<Receiver>());
+    assert!(size_of::<Sender>() <= 88, "{} bytes", size_of::<Sender>());
     assert!(size_of::<Assembler>() <= 72, "{} bytes", size_of::<Assembler>());
     assert!(size_of::<Event<'_>>() <= 136, "{} bytes", size_of::<Event<'_>>());
     assert!(size_of::<Message>() <= 32, "{} bytes", size_of::<Message>());

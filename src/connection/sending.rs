@@ -147,7 +147,7 @@ impl Connection {
     /// [`SendError::Closed`] if we, or both, closed before.
     pub fn close(&mut self, close: Close, output: &mut Vec<u8>) -> Result<(), SendError> {
         self.sender.close(close, output)?;
-        self.cause.get_or_insert(EndCause::Local);
+        self.note_cause(EndCause::Local);
         Ok(())
     }
 }

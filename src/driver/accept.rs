@@ -324,7 +324,8 @@ impl<T: Transport> Accepting<T> {
                 }
                 let (transport, leftover) = wire.into_parts();
                 let connection = Connection::server(self.config.clone());
-                let negotiated = Negotiated { subprotocol, response: None };
+                let negotiated =
+                    subprotocol.map(|name| Box::new(Negotiated { subprotocol: Some(name), response: None }));
                 Poll::Ready(Ok(WebSocket::open(transport, connection, &leftover, negotiated, seat)))
             }
             (Some(Outcome::Rejected(rejection)), _) => Poll::Ready(Err(Error::Rejected(rejection))),

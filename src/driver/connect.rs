@@ -137,7 +137,7 @@ impl<T: Transport> Connecting<T> {
             (Ok(response), Some(wire)) => {
                 let (transport, leftover) = wire.into_parts();
                 let subprotocol = response.subprotocol().map(|name| String::from(name).into());
-                let negotiated = Negotiated { subprotocol, response: Some(Box::new(response)) };
+                let negotiated = Some(Box::new(Negotiated { subprotocol, response: Some(response) }));
                 let connection = Connection::client(self.config.clone());
                 Ok(WebSocket::open(transport, connection, &leftover, negotiated, None))
             }

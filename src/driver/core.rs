@@ -19,7 +19,7 @@ use super::outbox::Outbox;
 use super::transport::{Timer, Transport};
 use super::wakers::Wakers;
 use crate::adapter::Error;
-use crate::connection::Connection;
+use crate::connection::{Connection, Teardown};
 use crate::time::{Instant, Timeout};
 
 use self::send::Long;
@@ -27,14 +27,12 @@ use self::send::Long;
 /// A connection, its transport, and what is on the way between them.
 #[derive(Debug)]
 pub(super) struct Core<T: Transport> {
-    pub(super) transport: T,
+    /// `None` once the connection is down, if halves of it may live on for long.
+    transport: Option<T>,
     pub(super) connection: Connection,
     outbox: Outbox,
     /// A long message that goes out fragment by fragment.
     long: Option<Box<Long>>,
-    /// Long messages so far, and where in the output the last complete one ended.
-    longs: u32,
-    long_end: u64,
     flags: Flags,
     /// What broke the transport.
     failure: Option<ErrorKind>,
@@ -54,6 +52,9 @@ struct Host<C> {
     /// Wakes everybody.
     waker: Waker,
     seat: Option<Seat>,
+    /// Long messages so far, and where in the output the last complete one ended.
+    longs: u32,
+    long_end: u64,
 }
 
 #[derive(Debug, Default)]
@@ -67,6 +68,8 @@ struct Flags {
     /// Whether a long message was dropped unfinished.
     was_cut: bool,
     has_shut_down: bool,
+    /// Whether senders may be kept that do not know that the connection is over.
+    is_split: bool,
     /// Whether something happened that a task may be waiting for.
     wakes_senders: bool,
     wakes_receiver: bool,
@@ -79,6 +82,16 @@ pub(super) enum Asker<'w> {
     Sender(&'w Waker),
     /// Somebody who does not wait.
     Nobody,
+}
+
+impl Asker<'_> {
+    fn register(self, wakers: &Wakers) {
+        match self {
+            Self::Receiver(waker) => wakers.set_receiver(waker),
+            Self::Sender(waker) => wakers.add_sender(waker),
+            Self::Nobody => {}
+        }
+    }
 }
 
 /// The wakers to be woken when the core is not in use any more.
@@ -105,14 +118,12 @@ impl<T: Transport> Core<T> {
     pub(super) fn new(transport: T, connection: Connection, seat: Option<Seat>) -> Self {
         let wakers = seat.as_ref().map_or_else(Arc::default, Seat::wakers);
         let timer = transport.timer();
-        let host = Host { timer, armed: None, waker: wakers.clone().into(), wakers, seat };
+        let host = Host { timer, armed: None, waker: wakers.clone().into(), wakers, seat, longs: 0, long_end: 0 };
         let mut this = Self {
-            transport,
+            transport: Some(transport),
             connection,
             outbox: Outbox::default(),
             long: None,
-            longs: 0,
-            long_end: 0,
             flags: Flags::default(),
             failure: None,
             expired: None,
@@ -129,6 +140,21 @@ impl<T: Transport> Core<T> {
         Wakes { wakers: (senders || receiver).then(|| self.host.wakers.clone()), senders, receiver }
     }
 
+    /// The transport. Only a connection that was split lets it go, and such a one is not whole again.
+    pub(super) fn transport(&self) -> Option<&T> {
+        self.transport.as_ref()
+    }
+
+    /// Takes the transport out.
+    pub(super) fn into_transport(self) -> Option<T> {
+        self.transport
+    }
+
+    /// Takes note that halves of the connection are in different hands.
+    pub(super) fn set_split(&mut self, is_split: bool) {
+        self.flags.is_split = is_split;
+    }
+
     /// How many bytes are queued and not written.
     pub(super) fn queued(&self) -> usize {
         self.outbox.waiting() + self.long.as_ref().map_or(0, |long| long.len())
@@ -136,11 +162,12 @@ impl<T: Transport> Core<T> {
 
     /// Writes what is queued; ready when nothing is left.
     pub(super) fn poll_flush(&mut self, asker: Asker<'_>) -> Poll<Result<(), Error>> {
-        loop {
+        for _ in 0..FRAGMENTS {
             match self.poll_write_out(asker) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => {
+                    self.obey();
                     // The peer's time to take it runs.
                     self.keep_time();
                     return match self.check() {
@@ -156,6 +183,10 @@ impl<T: Transport> Core<T> {
                 return Poll::Ready(Ok(()));
             }
         }
+        // A peer that takes everything at once must not keep the thread from others.
+        asker.register(&self.host.wakers);
+        (self.flags.wakes_senders, self.flags.wakes_receiver) = (true, true);
+        Poll::Pending
     }
 
     /// Says what stands in the way of writing anything more.
@@ -180,7 +211,7 @@ impl<T: Transport> Core<T> {
                     Poll::Ready(Err(error)) => self.fail_unless_interrupted(&error),
                     Poll::Pending => return Poll::Pending,
                 }
-                self.flags.wakes_senders = true;
+                self.note_progress();
                 continue;
             }
             match self.poll_output(asker, write) {
@@ -189,7 +220,7 @@ impl<T: Transport> Core<T> {
                     self.outbox.advance(len);
                     self.flags.is_unflushed = true;
                     self.note_level();
-                    self.flags.wakes_senders = true;
+                    self.note_progress();
                 }
                 Poll::Ready(Err(error)) => self.fail_unless_interrupted(&error),
                 Poll::Pending => return Poll::Pending,
@@ -204,18 +235,21 @@ impl<T: Transport> Core<T> {
     fn poll_output<R>(
         &mut self,
         asker: Asker<'_>,
-        mut poll: impl FnMut(&mut T, &Outbox, &mut Context<'_>) -> Poll<R>,
-    ) -> Poll<R> {
-        let first = poll(&mut self.transport, &self.outbox, &mut Context::from_waker(Waker::noop()));
+        mut poll: impl FnMut(&mut T, &Outbox, &mut Context<'_>) -> Poll<io::Result<R>>,
+    ) -> Poll<io::Result<R>> {
+        let Some(transport) = &mut self.transport else { return Poll::Ready(Err(ErrorKind::NotConnected.into())) };
+        let first = poll(transport, &self.outbox, &mut Context::from_waker(Waker::noop()));
         if first.is_ready() {
             return first;
         }
-        match asker {
-            Asker::Receiver(waker) => self.host.wakers.set_receiver(waker),
-            Asker::Sender(waker) => self.host.wakers.add_sender(waker),
-            Asker::Nobody => {}
-        }
-        poll(&mut self.transport, &self.outbox, &mut Context::from_waker(&self.host.waker))
+        asker.register(&self.host.wakers);
+        poll(transport, &self.outbox, &mut Context::from_waker(&self.host.waker))
+    }
+
+    /// Takes note that output was written. Receiving waits for that only to take the connection down.
+    fn note_progress(&mut self) {
+        self.flags.wakes_senders = true;
+        self.flags.wakes_receiver |= self.connection.teardown() != Teardown::Keep;
     }
 
     fn fail_unless_interrupted(&mut self, error: &io::Error) {
@@ -267,8 +301,9 @@ impl<T: Transport> Core<T> {
     /// Sets the timer for the next deadline, unless it fires before; returns whether that one has come already.
     fn arm(&mut self) -> bool {
         let Some(deadline) = self.connection.poll_timeout() else { return false };
-        if self.host.armed.is_some_and(|armed| armed <= deadline) {
-            return false;
+        if let Some(armed) = self.host.armed.filter(|armed| *armed <= deadline) {
+            // It may have fired before whoever waits now was listed.
+            return armed <= self.host.timer.now();
         }
         self.host.armed = Some(deadline);
         let is_due = self.host.timer.poll_until(deadline, &mut Context::from_waker(&self.host.waker)).is_ready();
@@ -304,6 +339,9 @@ fn write<T: Transport>(transport: &mut T, outbox: &Outbox, cx: &mut Context<'_>)
         pieces => transport.poll_write_vectored(cx, pieces),
     }
 }
+
+/// Fragments that are written in one poll before others get their turn.
+const FRAGMENTS: usize = 32;
 
 /// The most pieces of one vectored write.
 const PIECES: usize = 32;

@@ -3,6 +3,7 @@
 //! The lock is held for one step, in which nothing waits and nothing of the application runs; those who are to be woken
 //! by it are woken after it.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use super::core::Core;
@@ -14,11 +15,11 @@ use super::transport::Transport;
 #[derive(Debug)]
 pub(super) struct Shared<T: Transport> {
     core: Mutex<Core<T>>,
-    pub(super) negotiated: Negotiated,
+    pub(super) negotiated: Option<Box<Negotiated>>,
 }
 
 impl<T: Transport> Shared<T> {
-    pub(super) fn new(core: Core<T>, negotiated: Negotiated) -> Arc<Self> {
+    pub(super) fn new(core: Core<T>, negotiated: Option<Box<Negotiated>>) -> Arc<Self> {
         Arc::new(Self { core: Mutex::new(core), negotiated })
     }
 
@@ -34,7 +35,7 @@ impl<T: Transport> Shared<T> {
     }
 
     /// Gives the core back.
-    pub(super) fn into_parts(self) -> (Core<T>, Negotiated) {
+    pub(super) fn into_parts(self) -> (Core<T>, Option<Box<Negotiated>>) {
         (self.core.into_inner().unwrap_or_else(PoisonError::into_inner), self.negotiated)
     }
 }

@@ -144,17 +144,24 @@ fn read<T: Transport, R>(
     cx: &mut Context<'_>,
     f: impl FnOnce(Chunk<'_>) -> R,
 ) -> Poll<Result<R, Error>> {
-    let ready = ready!(handle.with(|core| core.poll_receive(inbox, Mode::Chunks, cx)))?;
-    let chunk = ready.and_then(|_| handle.with(|core| core.lend_chunk_of(inbox, most)));
-    match chunk {
-        Some(chunk) if matches!(chunk.payload(), Payload::Encoded { .. }) => {
-            // Nobody decodes it here.
-            let error = ProtocolError::from(NOT_DECODED);
-            Poll::Ready(Err(error.into()))
+    loop {
+        if ready!(handle.with(|core| core.poll_receive(inbox, Mode::Chunks, cx)))?.is_none() {
+            // A clean close, and the message had not ended.
+            return Poll::Ready(Err(Error::Lost));
         }
-        Some(chunk) => Poll::Ready(Ok(f(chunk))),
-        // The connection is over, and the message is not.
-        None => handle.with(|core| core.poll_down(cx)).map(|ended| Err(ended.err().unwrap_or(Error::Lost))),
+        match handle.with(|core| core.lend_chunk_of(inbox, most)) {
+            Ok(Some(chunk)) if matches!(chunk.payload(), Payload::Encoded { .. }) => {
+                // Nobody decodes it here.
+                return Poll::Ready(Err(ProtocolError::from(NOT_DECODED).into()));
+            }
+            Ok(Some(chunk)) => return Poll::Ready(Ok(f(chunk))),
+            // So few bytes did not even make a frame's header.
+            Ok(None) => {}
+            Err(_) => {
+                let down = handle.with(|core| core.poll_down(cx));
+                return down.map(|ended| Err(ended.err().unwrap_or(Error::Lost)));
+            }
+        }
     }
 }
 

@@ -38,7 +38,7 @@ use crate::message::{Chunk, Message, MessageKind, MessageRef};
 pub struct WebSocket<T: Transport> {
     core: Core<T>,
     inbox: Inbox,
-    negotiated: Negotiated,
+    negotiated: Option<Box<Negotiated>>,
     /// Whether the stream of messages has ended.
     is_stream_over: bool,
 }
@@ -48,7 +48,7 @@ pub struct WebSocket<T: Transport> {
 pub(super) struct Negotiated {
     pub(super) subprotocol: Option<Box<str>>,
     /// The server's answer, as a client got it.
-    pub(super) response: Option<Box<Response>>,
+    pub(super) response: Option<Response>,
 }
 
 impl<T: Transport> WebSocket<T> {
@@ -80,21 +80,21 @@ impl<T: Transport> WebSocket<T> {
     /// # fn main() {}
     /// ```
     pub fn resume(stream: T::Stream, connection: Connection, leftover: &[u8]) -> Self {
-        Self::open(T::new(stream), connection, leftover, Negotiated::default(), None)
+        Self::open(T::new(stream), connection, leftover, None, None)
     }
 
     pub(super) fn open(
         transport: T,
         connection: Connection,
         leftover: &[u8],
-        negotiated: Negotiated,
+        negotiated: Option<Box<Negotiated>>,
         seat: Option<Seat>,
     ) -> Self {
         let inbox = Inbox::new(connection.assembler(), leftover);
         Self { core: Core::new(transport, connection, seat), inbox, negotiated, is_stream_over: false }
     }
 
-    pub(super) fn from_parts(core: Core<T>, inbox: Inbox, negotiated: Negotiated) -> Self {
+    pub(super) fn from_parts(core: Core<T>, inbox: Inbox, negotiated: Option<Box<Negotiated>>) -> Self {
         Self { core, inbox, negotiated, is_stream_over: false }
     }
 
@@ -326,25 +326,31 @@ impl<T: Transport> WebSocket<T> {
 
     /// Gives the stream back. What was read and not received, or queued and not written, is lost.
     pub fn into_inner(self) -> T::Stream {
-        self.core.transport.into_stream()
+        match self.core.into_transport() {
+            Some(transport) => transport.into_stream(),
+            None => unreachable!("{WHOLE}"),
+        }
     }
 
     /// Returns the stream.
     pub fn get_ref(&self) -> &T::Stream {
-        self.core.transport.stream()
+        match self.core.transport() {
+            Some(transport) => transport.stream(),
+            None => unreachable!("{WHOLE}"),
+        }
     }
 
     /// Returns the server's answer in the opening handshake, with its header fields; `None` on a server, and where
     /// somebody else did the handshake.
     #[must_use]
     pub fn response(&self) -> Option<&Response> {
-        self.negotiated.response.as_deref()
+        self.negotiated.as_ref()?.response.as_ref()
     }
 
     /// Returns the subprotocol that the opening handshake agreed on, if this connection made it.
     #[must_use]
     pub fn subprotocol(&self) -> Option<&str> {
-        self.negotiated.subprotocol.as_deref()
+        self.negotiated.as_ref()?.subprotocol.as_deref()
     }
 
     /// Returns where the connection stands.
@@ -445,3 +451,6 @@ impl<T: Transport> Sink<Message> for WebSocket<T> {
         self.step(|core| core.poll_close_sink(cx.waker()))
     }
 }
+
+/// Why there is a transport.
+const WHOLE: &str = "only a connection that is split lets its transport go";

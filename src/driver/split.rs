@@ -4,6 +4,7 @@
 //! owes goes out at the next frame boundary whether or not anybody sends; and a message is queued in one step, or holds
 //! the turn until its last piece is, so that those of several senders never mix.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::future::{Future, poll_fn};
 use core::pin::Pin;
@@ -28,7 +29,8 @@ use crate::message::{Chunk, Message, MessageKind, MessageRef};
 /// The receiving half of a split connection. It is a [`Stream`] of messages, too.
 ///
 /// It keeps the connection alive: pings are answered, deadlines kept and what the senders queued is written while it
-/// receives, so receive on it for as long as the connection is used.
+/// receives, so receive on it for as long as the connection is used. When a receive has told that the connection is over, its
+/// stream is closed, even if senders are kept.
 #[derive(Debug)]
 pub struct Receiver<T: Transport> {
     shared: Arc<Shared<T>>,
@@ -52,7 +54,12 @@ impl<T: Transport> Clone for Sender<T> {
 }
 
 /// Makes two halves of a connection.
-pub(super) fn split<T: Transport>(core: Core<T>, inbox: Inbox, negotiated: Negotiated) -> (Receiver<T>, Sender<T>) {
+pub(super) fn split<T: Transport>(
+    mut core: Core<T>,
+    inbox: Inbox,
+    negotiated: Option<Box<Negotiated>>,
+) -> (Receiver<T>, Sender<T>) {
+    core.set_split(true);
     let shared = Shared::new(core, negotiated);
     (Receiver { shared: shared.clone(), inbox, is_stream_over: false }, Sender { shared, held: None })
 }
@@ -134,17 +141,18 @@ impl<T: Transport> Receiver<T> {
     ///
     /// # Errors
     ///
-    /// The halves as they were, if they are not of one connection, or if there is another sender.
-    #[expect(clippy::result_large_err, reason = "the halves are given back to who has them, and not passed on")]
+    /// The halves as they were, if they are not of one connection, if there is another sender, or if the connection is over.
     pub fn reunite(self, sender: Sender<T>) -> Result<WebSocket<T>, (Self, Sender<T>)> {
-        if !Arc::ptr_eq(&self.shared, &sender.shared) || sender.held.is_some() {
+        let is_over = self.shared.with(|core| core.transport().is_none());
+        if is_over || !Arc::ptr_eq(&self.shared, &sender.shared) || sender.held.is_some() {
             return Err((self, sender));
         }
         let Self { shared, inbox, is_stream_over } = self;
         drop(shared);
         match Arc::try_unwrap(sender.shared) {
             Ok(shared) => {
-                let (core, negotiated) = shared.into_parts();
+                let (mut core, negotiated) = shared.into_parts();
+                core.set_split(false);
                 Ok(WebSocket::from_parts(core, inbox, negotiated))
             }
             Err(shared) => Err((Self { shared: shared.clone(), inbox, is_stream_over }, Sender { shared, held: None })),
@@ -321,7 +329,7 @@ impl<T: Transport> Sender<T> {
     /// Returns the subprotocol that the opening handshake agreed on.
     #[must_use]
     pub fn subprotocol(&self) -> Option<&str> {
-        self.shared.negotiated.subprotocol.as_deref()
+        self.shared.negotiated.as_ref()?.subprotocol.as_deref()
     }
 
     /// Returns how many bytes are queued and not written yet.

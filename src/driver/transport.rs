@@ -14,6 +14,72 @@ use crate::time::Instant;
 /// The methods that poll follow the rules of [`Future::poll`]: after
 /// [`Poll::Pending`] the waker of the last call in the same direction is woken once it is worth asking again. Reading
 /// is one direction; writing, flushing and shutting down are the other.
+///
+/// A runtime of one's own, whose streams are never late and whose clock stands still:
+///
+/// ```
+/// use std::io;
+/// use std::task::{Context, Poll};
+/// use sockeye::driver::{Timer, Transport, WebSocket};
+/// use sockeye::{Config, Instant};
+///
+/// struct Memory {
+///     input: io::Cursor<Vec<u8>>,
+///     output: Vec<u8>,
+/// }
+///
+/// impl Transport for Memory {
+///     type Stream = (Vec<u8>, Vec<u8>);
+///     type Timer = Standstill;
+///
+///     fn new((input, output): Self::Stream) -> Self {
+///         Self { input: io::Cursor::new(input), output }
+///     }
+///     fn into_stream(self) -> Self::Stream {
+///         (self.input.into_inner(), self.output)
+///     }
+/// #     fn stream(&self) -> &Self::Stream { unimplemented!("not needed here") }
+///     fn timer(&self) -> Standstill {
+///         Standstill
+///     }
+///     fn poll_read(&mut self, _: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+///         Poll::Ready(io::Read::read(&mut self.input, buffer))
+///     }
+///     fn poll_write(&mut self, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+///         Poll::Ready(io::Write::write(&mut self.output, bytes))
+///     }
+///     fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+///         Poll::Ready(Ok(()))
+///     }
+///     fn poll_shutdown(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+///         Poll::Ready(Ok(()))
+///     }
+/// }
+///
+/// #[derive(Debug)]
+/// struct Standstill;
+///
+/// impl Timer for Standstill {
+///     fn now(&self) -> Instant {
+///         Instant::default()
+///     }
+///     fn poll_until(&mut self, _: Instant, _: &mut Context<'_>) -> Poll<()> {
+///         Poll::Pending
+///     }
+/// }
+///
+/// # fn main() -> Result<(), sockeye::driver::Error> {
+/// smol::block_on(async {
+///     let stream = (b"\x81\x82\0\0\0\0hi".to_vec(), Vec::new());
+///     let mut socket = WebSocket::<Memory>::server(stream, Config::default());
+///     let message = socket.receive().await?.expect("a message");
+///     socket.send(message).await?;
+///     let (_, output) = socket.into_inner();
+///     assert_eq!(output, b"\x81\x02hi");
+///     Ok(())
+/// })
+/// # }
+/// ```
 pub trait Transport: Unpin {
     /// What the transport is made of: a stream of the runtime's own kind.
     type Stream;

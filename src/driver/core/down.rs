@@ -14,6 +14,9 @@ impl<T: Transport> Core<T> {
     /// Ever after, it says the same.
     pub(in super::super) fn poll_down(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         for _ in 0..DISCARDS {
+            if self.transport.is_none() {
+                return Poll::Ready(ending(&mut self.connection, self.failure, self.expired));
+            }
             self.tell_time();
             let teardown = self.connection.teardown();
             let is_output_done = self.poll_end_output(teardown, cx).is_ready();
@@ -25,13 +28,18 @@ impl<T: Transport> Core<T> {
             } else if teardown == Teardown::Close || !is_timed {
                 let ended = ending(&mut self.connection, self.failure, self.expired);
                 self.flags.wakes_senders = true;
+                self.host.seat = None;
+                if self.flags.is_split {
+                    self.let_go();
+                }
                 return Poll::Ready(ended);
             }
             match self.poll_discard(teardown, cx) {
                 Poll::Ready(()) => {}
                 Poll::Pending => {
                     self.host.wakers.set_receiver(cx.waker());
-                    if !self.arm() {
+                    // Again, for what was said before that woke nobody.
+                    if !self.obey() && !self.arm() {
                         return Poll::Pending;
                     }
                 }
@@ -58,14 +66,23 @@ impl<T: Transport> Core<T> {
         Poll::Ready(())
     }
 
+    /// Closes the stream, and drops what can be written no more.
+    fn let_go(&mut self) {
+        self.transport = None;
+        self.outbox.clear();
+        self.long = None;
+        self.flags.is_unflushed = false;
+    }
+
     /// Reads what nobody will receive.
     fn poll_discard(&mut self, teardown: Teardown, cx: &mut Context<'_>) -> Poll<()> {
         // Once the input has ended, only our own output is waited for.
         if teardown == Teardown::Close && self.connection.is_transport_ended() {
             return Poll::Pending;
         }
+        let Some(transport) = &mut self.transport else { return Poll::Pending };
         let mut buffer = pool::take_to_read();
-        let read = self.transport.poll_read(cx, &mut buffer);
+        let read = transport.poll_read(cx, &mut buffer);
         pool::give_back_read(buffer);
         self.note_read(read).map(|_| ())
     }

@@ -42,7 +42,8 @@ impl<T: Transport> Core<T> {
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => {
                     self.host.wakers.set_receiver(cx.waker());
-                    if !self.arm() {
+                    // Again, for what was said before that woke nobody.
+                    if !self.obey() && !self.arm() {
                         return Poll::Pending;
                     }
                 }
@@ -79,9 +80,13 @@ impl<T: Transport> Core<T> {
         inbox.lend_chunk(&mut self.connection, &mut self.outbox.output).ok().flatten()
     }
 
-    /// Lends what `most` bytes give of the chunk that is ready, or not, as [`Self::lend`].
-    pub(in super::super) fn lend_chunk_of<'i>(&mut self, inbox: &'i mut Inbox, most: usize) -> Option<Chunk<'i>> {
-        inbox.lend_chunk_of(most, &mut self.connection, &mut self.outbox.output).ok().flatten()
+    /// Lends what `most` bytes give of the chunk that is ready; `None` if that is nothing yet.
+    pub(in super::super) fn lend_chunk_of<'i>(
+        &mut self,
+        inbox: &'i mut Inbox,
+        most: usize,
+    ) -> Result<Option<Chunk<'i>>, ProtocolError> {
+        inbox.lend_chunk_of(most, &mut self.connection, &mut self.outbox.output)
     }
 
     /// Takes the beginning of the message whose chunk is ready: its kind.
@@ -111,8 +116,8 @@ impl<T: Transport> Core<T> {
         Poll::Pending
     }
 
-    /// Does what the server's gate says.
-    fn obey(&mut self) {
+    /// Does what the server's gate says; returns whether it said something.
+    pub(super) fn obey(&mut self) -> bool {
         match self.host.seat.as_ref().and_then(Seat::take_order) {
             // Who has closed already needs not be told.
             Some(Order::Close(close)) => drop(self.close(close)),
@@ -120,8 +125,9 @@ impl<T: Transport> Core<T> {
                 self.fail(ErrorKind::ConnectionAborted);
                 self.connection.receive_eof();
             }
-            None => {}
+            None => return false,
         }
+        true
     }
 
     /// Tells the time and writes what is queued.
@@ -164,11 +170,12 @@ impl<T: Transport> Core<T> {
 
     /// Reads once into a buffer that is there only if something was read.
     fn poll_fill(&mut self, inbox: &mut Inbox, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let Some(transport) = &mut self.transport else { return Poll::Ready(Ok(0)) };
         let buffer = inbox.buffer_mut();
         if buffer.len() != pool::BUFFER {
             *buffer = pool::take_to_read();
         }
-        let read = self.transport.poll_read(cx, buffer);
+        let read = transport.poll_read(cx, buffer);
         match read {
             Poll::Ready(Ok(len @ 1..)) => inbox.filled(len),
             Poll::Ready(Ok(0) | Err(_)) | Poll::Pending => release(inbox),

@@ -64,7 +64,9 @@ impl<T: Transport> Core<T> {
     pub(in super::super) fn poll_room(&mut self, waker: &Waker) -> Poll<Result<(), Error>> {
         loop {
             self.check()?;
-            if !self.is_taken() && !self.flags.is_full {
+            let has_room = !self.is_taken() && !self.flags.is_full;
+            // What cannot be sent any more need not wait to be told so.
+            if has_room || self.connection.is_close_sent() {
                 return Poll::Ready(Ok(()));
             }
             let flushed = self.poll_flush(Asker::Sender(waker))?;
@@ -92,6 +94,10 @@ impl<T: Transport> Core<T> {
     /// Queues a message that has its turn and its room.
     pub(in super::super) fn queue(&mut self, message: Outgoing<'_>) -> Result<(), Error> {
         self.check()?;
+        // Who has not waited for the turn has none.
+        if self.is_taken() {
+            return Err(Error::Full);
+        }
         let fragment_size = self.connection.config().fragment_size.max(1);
         let len = message.payload().len();
         let is_kept = message.is_owned() && len >= INSERTED && !self.connection.is_extended();
@@ -108,7 +114,7 @@ impl<T: Transport> Core<T> {
         self.check_between_messages()?;
         let kind = message.kind();
         let rest = self.keep(message.into_payload());
-        self.longs = self.longs.wrapping_add(1);
+        self.host.longs = self.host.longs.wrapping_add(1);
         self.long = Some(Box::new(Long { kind, rest, close: None }));
         if self.outbox.is_empty() || len <= fragment_size {
             self.encode_long();
@@ -161,14 +167,14 @@ impl<T: Transport> Core<T> {
 
     /// The end of what is queued now.
     pub(in super::super) fn mark(&self) -> Mark {
-        Mark { bytes: self.connection.sent().wire_bytes, longs: self.longs }
+        Mark { bytes: self.connection.sent().wire_bytes, longs: self.host.longs }
     }
 
     /// Waits until everything before a mark is written.
     pub(in super::super) fn poll_written(&mut self, waker: &Waker, mark: Mark) -> Poll<Result<(), Error>> {
         let flushed = self.poll_flush(Asker::Sender(waker))?;
         // A message that the end of the connection has cut off was not sent.
-        if self.flags.was_cut && self.long.is_none() && mark.longs == self.longs {
+        if self.flags.was_cut && self.long.is_none() && mark.longs == self.host.longs {
             return Poll::Ready(Err(SendError::Closed.into()));
         }
         if flushed.is_ready() || self.is_written(mark) { Poll::Ready(Ok(())) } else { Poll::Pending }
@@ -256,6 +262,7 @@ impl<T: Transport> Core<T> {
             // The connection is closing: what is left of the message has nowhere to go.
             self.flags.was_cut = true;
             self.flags.wakes_senders = true;
+            self.note_level();
             if self.connection.state() == State::Open {
                 let close = Close::explaining(CloseCode::INTERNAL_ERROR, "message cannot be encoded");
                 let _ = self.connection.close(close, &mut self.outbox.output);
@@ -268,7 +275,7 @@ impl<T: Transport> Core<T> {
                 self.long = Some(long);
             }
             (Fin::Last, close) => {
-                self.long_end = self.connection.sent().wire_bytes;
+                self.host.long_end = self.connection.sent().wire_bytes;
                 if let Some(close) = close {
                     // It could be sent when it was asked for; that it no longer can only means that the peer was first.
                     let _ = self.connection.close(close, &mut self.outbox.output);
@@ -282,7 +289,7 @@ impl<T: Transport> Core<T> {
     /// Puts a fragment into the output, by reference where the transport can write that.
     fn encode(&mut self, kind: MessageKind, piece: Rest, fin: Fin) -> Result<(), SendError> {
         let is_client = self.connection.role() == Role::Client;
-        let is_by_reference = self.transport.is_write_vectored() && !self.connection.is_extended();
+        let is_by_reference = self.is_write_vectored() && !self.connection.is_extended();
         match piece {
             Rest::Shared(piece) if is_by_reference && !is_client && piece.len() >= INSERTED => {
                 let head = self.connection.shared_fragment_head(kind, fin, piece.len())?;
@@ -303,7 +310,7 @@ impl<T: Transport> Core<T> {
 
     /// Keeps a payload in the way that suits how it is sent.
     fn keep(&self, payload: Bytes) -> Rest {
-        if self.connection.role() == Role::Client && self.transport.is_write_vectored() {
+        if self.connection.role() == Role::Client && self.is_write_vectored() {
             return payload.try_into_mut().map_or_else(Rest::Shared, Rest::Own);
         }
         Rest::Shared(payload)
@@ -314,13 +321,17 @@ impl<T: Transport> Core<T> {
         (self.flags.has_writer || self.long.is_some()) && self.connection.state() == State::Open
     }
 
+    fn is_write_vectored(&self) -> bool {
+        self.transport.as_ref().is_some_and(T::is_write_vectored)
+    }
+
     /// Whether everything before a mark is written.
     fn is_written(&self, mark: Mark) -> bool {
         let written = self.connection.sent().wire_bytes - self.outbox.waiting() as u64;
-        let done = self.longs.wrapping_sub(u32::from(self.long.is_some()));
+        let done = self.host.longs.wrapping_sub(u32::from(self.long.is_some()));
         match done.wrapping_sub(mark.longs) {
             // The message that was the last long one is the last one still.
-            0 => written >= mark.bytes.max(self.long_end),
+            0 => written >= mark.bytes.max(self.host.long_end),
             // A later one began, for which this one had to be written.
             1..=0x7fff_ffff => written >= mark.bytes,
             0x8000_0000.. => false,
