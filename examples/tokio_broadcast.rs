@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sockeye::driver::Drain;
-use sockeye::tokio::{Error, Receiver, Sender, Server, WebSocket, connect};
-use sockeye::{Config, PreparedMessage, State};
+use sockeye::tokio::{Error, Sender, Server, WebSocket, connect};
+use sockeye::{Config, PreparedMessage};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval};
@@ -60,11 +60,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let serving = tokio::spawn(server.run(move |accepting| {
         let audience = joining.clone();
         async move {
-            let (receiver, sender) = accepting.accept().await?.split();
+            let (mut receiver, sender) = accepting.accept().await?.split();
             audience.lock(|listeners| listeners.push(Listener { sender, missed: 0 }));
-            let end = listen(receiver).await;
-            audience.lock(|listeners| listeners.retain(|listener| listener.sender.state() != State::Closed));
-            end
+            // To receive, even where nothing is expected, is what answers pings and writes what is queued.
+            while receiver.receive().await?.is_some() {}
+            Ok(())
         }
     }));
 
@@ -107,14 +107,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// The server's side of a connection: to receive, even where nothing is expected, is what answers pings and writes what is
-/// queued.
-async fn listen(mut receiver: Receiver<TcpStream>) -> Result<(), Error> {
-    while receiver.receive().await?.is_some() {}
-    Ok(())
-}
-
-/// The client's: receives to the end of the connection; how many messages came, each later than the one before.
+/// A client: receives to the end of the connection; how many messages came, each later than the one before.
 async fn count(mut socket: WebSocket<TcpStream>) -> Result<usize, Error> {
     let (mut received, mut last) = (0, None);
     while let Some(message) = socket.receive_ref().await? {
