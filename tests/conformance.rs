@@ -7,7 +7,17 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-const ADAPTERS: [&str; 2] = ["blocking", "sans-io"];
+/// What `--adapter` may say; and flags that go with it.
+const ADAPTERS: &[&str] = &[
+    "blocking",
+    "sans-io",
+    #[cfg(feature = "tokio")]
+    "tokio",
+    #[cfg(feature = "tokio")]
+    "tokio --runtime-threads 2",
+    #[cfg(feature = "futures")]
+    "futures",
+];
 
 fn example(name: &str) -> Command {
     let mut path = std::env::current_exe().expect("a test has a path");
@@ -25,7 +35,8 @@ struct Server {
 impl Server {
     fn start(adapter: &str, flags: &[&str]) -> Self {
         let mut child = example("conformance_server")
-            .args(["--addr", "127.0.0.1:0", "--adapter", adapter])
+            .args(["--addr", "127.0.0.1:0", "--adapter"])
+            .args(adapter.split(' '))
             .args(flags)
             .stdout(Stdio::piped())
             .spawn()
@@ -253,7 +264,7 @@ fn probe(adapter: &str, serve: impl FnOnce(TcpStream) + Send + 'static) -> Outpu
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("ws://{}", listener.local_addr().unwrap());
     thread::spawn(move || serve(listener.accept().unwrap().0));
-    example("conformance_client").args(["probe", &url, "--adapter", adapter]).output().unwrap()
+    example("conformance_client").args(["probe", &url, "--adapter"]).args(adapter.split(' ')).output().unwrap()
 }
 
 /// One line on stderr, nothing on stdout, exit code 1; the line.
@@ -292,7 +303,11 @@ fn a_probe_prints_the_first_message_and_exits_with_0() {
         for server in ADAPTERS {
             let server = Server::start(server, &[]);
             let url = format!("ws://127.0.0.1:{}", server.port);
-            let output = example("conformance_client").args(["probe", &url, "--adapter", adapter]).output().unwrap();
+            let output = example("conformance_client")
+                .args(["probe", &url, "--adapter"])
+                .args(adapter.split(' '))
+                .output()
+                .unwrap();
             assert_eq!(String::from_utf8_lossy(&output.stderr), "");
             assert_eq!(output.stdout, b"probe\n");
             assert_eq!(output.status.code(), Some(0));
@@ -339,7 +354,7 @@ fn a_probe_reports_each_refusal_and_violation_in_one_line() {
 fn a_probe_ends_within_15_seconds_whatever_the_server_does() {
     let started = Instant::now();
     let probes: Vec<_> = ADAPTERS
-        .into_iter()
+        .iter()
         .flat_map(|adapter| {
             let silent: fn(TcpStream) = |mut stream| {
                 let _ = stream.read_to_end(&mut Vec::new());
@@ -370,6 +385,7 @@ fn a_wrong_command_line_is_one_line_and_exit_code_1() {
         ("conformance_server", &["--addr", "not an address"]),
         ("conformance_server", &["--max-message", "many"]),
         ("conformance_server", &["--what"]),
+        ("conformance_server", &["--runtime-threads", "0"]),
         ("conformance_client", &[]),
         ("conformance_client", &["probe"]),
         ("conformance_client", &["probe", "ws://127.0.0.1:1", "--adapter", "carrier-pigeon"]),
@@ -377,5 +393,19 @@ fn a_wrong_command_line_is_one_line_and_exit_code_1() {
         ("conformance_client", &["probe", "ws://127.0.0.1:1"]),
     ] {
         assert_refused(&example(name).args(arguments).output().unwrap());
+    }
+}
+
+#[test]
+fn an_adapter_that_was_not_built_says_so() {
+    let adapters = [("tokio", cfg!(feature = "tokio")), ("futures", cfg!(feature = "futures"))];
+    for (adapter, _) in adapters.into_iter().filter(|(_, is_built)| !is_built) {
+        for (name, arguments) in
+            [("conformance_server", &[][..]), ("conformance_client", &["probe", "ws://127.0.0.1:1"])]
+        {
+            let output = example(name).args(arguments).args(["--adapter", adapter]).output().unwrap();
+            let line = assert_refused(&output);
+            assert!(line.contains(&format!("built without the feature {adapter}")), "{line}");
+        }
     }
 }

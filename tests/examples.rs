@@ -16,6 +16,16 @@ use sha1::{Digest, Sha1};
 use sockeye::blocking::{WebSocket, accept, connect};
 use sockeye::{Close, CloseCode};
 
+/// The servers that echo, each on an adapter of its own.
+const ECHO_SERVERS: &[&str] = &[
+    "echo_server",
+    "sans_io",
+    #[cfg(feature = "tokio")]
+    "tokio_echo_server",
+    #[cfg(feature = "futures")]
+    "futures_echo_server",
+];
+
 /// Longer than anything here takes, and short enough to be told what hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -76,7 +86,7 @@ fn the_tour_has_colours_unless_no_color_is_set() {
 
 #[test]
 fn the_client_prints_the_first_answer_to_what_it_sends() {
-    for server in ["echo_server", "sans_io"] {
+    for server in ECHO_SERVERS {
         let server = Server::start(server, &["127.0.0.1:0"]);
         let client = Example::run("client", &[&server.uri, "--send", "grüß dich"]);
         client.assert_success();
@@ -151,7 +161,12 @@ fn a_server_that_closes_without_an_answer_is_one_line_and_exit_code_1() {
 fn an_address_that_is_taken_is_one_line_and_exit_code_1() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    for server in ["echo_server", "sans_io", "chat"] {
+    let others = [
+        "chat",
+        #[cfg(feature = "tokio")]
+        "tokio_graceful_shutdown",
+    ];
+    for server in ECHO_SERVERS.iter().chain(&others) {
         Example::run(server, &[&address]).assert_failure(&address);
     }
 }
@@ -172,6 +187,16 @@ fn a_wrong_argument_is_one_line_and_exit_code_1() {
         ("streaming", &["--mib", "many"]),
         ("streaming", &["/no/such/file"]),
         ("streaming", &[MAIN_SEPARATOR_STR]),
+        #[cfg(feature = "futures")]
+        ("futures_echo_server", &["--help"]),
+        #[cfg(feature = "tokio")]
+        ("tokio_echo_server", &["--port", "80"]),
+        #[cfg(feature = "tokio")]
+        ("tokio_graceful_shutdown", &["a", "b"]),
+        #[cfg(feature = "tokio")]
+        ("tokio_stream_file", &["/no/such/file"]),
+        #[cfg(feature = "tokio")]
+        ("tokio_many_connections", &["--connections", "many"]),
     ] {
         Example::run(name, arguments).assert_failure("");
     }
@@ -179,7 +204,7 @@ fn a_wrong_argument_is_one_line_and_exit_code_1() {
 
 #[test]
 fn the_echo_server_survives_what_its_clients_do() {
-    for server in ["echo_server", "sans_io"] {
+    for server in ECHO_SERVERS {
         let server = Server::start(server, &["127.0.0.1:0"]);
         drop(server.tcp());
         let mut stream = server.tcp();
@@ -276,6 +301,72 @@ fn a_slow_and_a_dead_guest_hold_nobody_up_in_the_chat() {
         }
     }
     panic!("the slow guest is still there");
+}
+
+#[cfg(feature = "tokio")]
+#[test]
+fn the_tokio_examples_end_by_themselves_and_show_what_they_say() {
+    for (name, fact) in [
+        ("tokio_tls_server", "the server answers Some(Text(\"hello, over TLSv1_3\"))"),
+        ("tokio_select", "both had all 10 answers"),
+        ("tokio_split", "alice and bob each got their 1000 lines back, in order"),
+        ("tokio_broadcast", "the others got all 250, the slow one "),
+    ] {
+        let example = Example::run(name, &[]);
+        example.assert_success();
+        assert!(example.stdout.contains(fact), "no {fact:?} in:\n{}", example.stdout);
+    }
+}
+
+#[cfg(feature = "tokio")]
+#[test]
+fn a_file_streams_there_and_back_in_flat_memory() {
+    let streaming = Example::run("tokio_stream_file", &["--mib", "24"]); // it judges the memory itself
+    streaming.assert_success();
+    assert_eq!(streaming.stdout.matches(&(24 * 1024 * 1024).to_string()).count(), 2, "{}", streaming.stdout);
+
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+    let hash: String = Sha1::digest(std::fs::read(&path).unwrap()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let streaming = Example::run("tokio_stream_file", &[path.to_str().unwrap()]);
+    streaming.assert_success();
+    assert_eq!(streaming.stdout.matches(&hash).count(), 2, "{}", streaming.stdout);
+}
+
+#[cfg(all(feature = "tokio", unix))]
+#[test]
+fn a_server_that_is_told_to_stop_closes_its_connections_and_exits_with_0() {
+    for signal in ["-INT", "-TERM"] {
+        let mut server = Running(Example::command("tokio_graceful_shutdown", &["127.0.0.1:0"]).spawn().unwrap());
+        let mut stdout = BufReader::new(server.0.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let uri = line.trim().strip_prefix("listening on ").unwrap();
+        let mut clients = [(); 3].map(|()| connect(uri).unwrap());
+        for client in &mut clients {
+            client.send("hello").unwrap();
+            assert_eq!(client.receive().unwrap(), Some("hello".into()));
+        }
+
+        assert!(Command::new("kill").args([signal, &server.0.id().to_string()]).status().unwrap().success());
+        for client in &mut clients {
+            assert_eq!(client.receive().unwrap(), None);
+            let close = client.peer_close().unwrap();
+            assert_eq!((close.code(), close.reason()), (CloseCode::SERVICE_RESTART, "back in a moment"));
+        }
+        let mut rest = String::new();
+        stdout.read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, "stopping, with 3 connections\nstopped: 3 ended in order, 0 did not\n");
+        assert!(server.0.wait().unwrap().success());
+    }
+}
+
+#[cfg(feature = "tokio")]
+#[test]
+fn many_connections_cost_little_and_do_not_grow() {
+    let many = Example::run("tokio_many_connections", &["--connections", "300", "--rounds", "20"]);
+    many.assert_success();
+    assert!(many.stdout.contains("300 connections, opened in "), "{}", many.stdout);
+    assert!(many.stdout.contains("rounds 3 to 20: "), "{}", many.stdout);
 }
 
 /// What an example printed, and its exit code.

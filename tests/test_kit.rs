@@ -325,6 +325,7 @@ mod clocks {
             client.expect_ping().await;
             assert!(matches!(serving.await, Err(Error::Timeout(Timeout::Pong))));
             assert_eq!(passed(&clock), (4 * 30 + 20) * SECOND);
+            client.expect_close(CloseCode::INTERNAL_ERROR).await;
         });
     }
 

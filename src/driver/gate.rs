@@ -8,12 +8,11 @@ use alloc::sync::Arc;
 use core::future::poll_fn;
 use core::net::IpAddr;
 use core::pin::pin;
-use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::sync::{AtomicBool, Mutex, MutexGuard, Ordering, PoisonError};
 use super::transport::Timer;
 use super::wakers::Wakers;
 use crate::close::{Close, CloseCode};

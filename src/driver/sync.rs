@@ -1,14 +1,16 @@
-//! The locks that the driver shares between tasks; `loom`'s where the hand-over is model-checked.
+//! The locks and flags that the driver shares between tasks; `loom`'s where the hand-over is model-checked (`tests/loom`).
+//!
+//! The flag that asks for it has a name of our own, because other crates look at `loom`.
 
-#[cfg(not(loom))]
-pub(super) use std::sync::{Mutex, MutexGuard, PoisonError};
+#[cfg(not(sockeye_loom))]
+pub(super) use core::sync::atomic::AtomicBool;
+#[cfg(not(sockeye_loom))]
+pub(super) use std::sync::{Mutex, MutexGuard};
 
-#[cfg(loom)]
-pub(super) use self::model::{Mutex, MutexGuard, PoisonError};
+#[cfg(sockeye_loom)]
+pub(super) use loom::sync::atomic::AtomicBool;
+#[cfg(sockeye_loom)]
+pub(super) use loom::sync::{Mutex, MutexGuard};
 
-/// `loom`'s lock under the interface of the standard library's.
-#[cfg(loom)]
-mod model {
-    pub(crate) use loom::sync::{Mutex, MutexGuard};
-    pub(crate) use std::sync::PoisonError;
-}
+pub(super) use core::sync::atomic::Ordering;
+pub(super) use std::sync::PoisonError;

@@ -4,6 +4,7 @@
 //! cargo run --release --example conformance_client -- cases ws://127.0.0.1:9002 --adapter blocking --agent sockeye
 //! cargo run --release --example conformance_client -- probe ws://127.0.0.1:9001 --adapter sans-io
 //! cargo run --release --example conformance_client -- interop ws://127.0.0.1:9003 --agent "sockeye blocking"
+//! cargo run --release --all-features --example conformance_client -- probe ws://127.0.0.1:9001 --adapter tokio
 //! ```
 //!
 //! `cases` runs the loop of an Autobahn fuzzing server: it asks for the number of cases, echoes in each, and has the
@@ -13,10 +14,15 @@
 //! exit code 1 if there was any.
 
 mod blocking;
+#[cfg(feature = "futures")]
+mod futures;
 mod interop;
 mod sans_io;
+#[cfg(feature = "tokio")]
+mod tokio;
 
 use std::io::{self, Write};
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -45,6 +51,10 @@ struct Adapter {
 
 const BLOCKING: Adapter = Adapter { echo: blocking::echo, exchange: blocking::exchange, open: blocking::open };
 const SANS_IO: Adapter = Adapter { echo: sans_io::echo, exchange: sans_io::exchange, open: sans_io::open };
+#[cfg(feature = "tokio")]
+const TOKIO: Adapter = Adapter { echo: tokio::echo, exchange: tokio::exchange, open: tokio::open };
+#[cfg(feature = "futures")]
+const FUTURES: Adapter = Adapter { echo: futures::echo, exchange: futures::exchange, open: futures::open };
 
 /// What the command line says.
 struct Options {
@@ -60,7 +70,8 @@ enum Command {
     Interop,
 }
 
-const USAGE: &str = "conformance_client cases|probe|interop URL --adapter blocking|sans-io [--agent NAME]";
+const USAGE: &str = "conformance_client cases|probe|interop URL [--adapter blocking|sans-io|tokio|futures] \
+    [--agent NAME] [--runtime-threads N (of tokio; default 1, which is its current-thread runtime)]";
 
 fn main() -> ExitCode {
     let result = options().and_then(|options| match options.command {
@@ -138,8 +149,20 @@ fn options() -> Result<Options, Error> {
                 adapter = match parser.value()?.string()?.as_str() {
                     "blocking" => &BLOCKING,
                     "sans-io" => &SANS_IO,
+                    #[cfg(feature = "tokio")]
+                    "tokio" => &TOKIO,
+                    #[cfg(feature = "futures")]
+                    "futures" => &FUTURES,
+                    name if ["tokio", "futures"].contains(&name) => {
+                        return Err(format!("built without the feature {name}").into());
+                    }
                     other => return Err(usage(format!("no adapter called {other:?}"))),
                 }
+            }
+            Long("runtime-threads") => {
+                let _threads: NonZeroUsize = parser.value()?.parse()?;
+                #[cfg(feature = "tokio")]
+                let _ = tokio::THREADS.set(_threads);
             }
             Long("agent") => agent = parser.value()?.string()?,
             Value(word) => words.push(word.string()?),

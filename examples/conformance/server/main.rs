@@ -2,16 +2,22 @@
 //!
 //! ```text
 //! cargo run --release --example conformance_server -- --addr 127.0.0.1:9001 --adapter blocking
+//! cargo run --release --all-features --example conformance_server -- --adapter tokio --runtime-threads 4
 //! ```
 //!
 //! Library defaults hold unless a flag says otherwise, but for the origin: any may connect. SIGINT and SIGTERM close
 //! the open connections with 1001; the exit code is 0 then.
 
 mod blocking;
+#[cfg(feature = "futures")]
+mod futures;
 mod sans_io;
 mod signals;
+#[cfg(feature = "tokio")]
+mod tokio;
 
 use std::net::TcpListener;
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -24,16 +30,23 @@ struct Options {
     adapter: Adapter,
     config: Arc<Config>,
     handshake: ServerConfig,
+    #[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "only tokio has a runtime of its own"))]
+    runtime_threads: NonZeroUsize,
 }
 
 #[derive(Clone, Copy)]
 enum Adapter {
     Blocking,
     SansIo,
+    #[cfg(feature = "tokio")]
+    Tokio,
+    #[cfg(feature = "futures")]
+    Futures,
 }
 
-const USAGE: &str =
-    "conformance_server --addr HOST:PORT --adapter blocking|sans-io [--max-message BYTES] [--max-fragments N]";
+const USAGE: &str = "conformance_server [--addr HOST:PORT] [--adapter blocking|sans-io|tokio|futures] \
+    [--max-message BYTES] [--max-fragments N] \
+    [--runtime-threads N (of tokio; default 1, which is its current-thread runtime)]";
 
 fn main() -> ExitCode {
     match options().and_then(run) {
@@ -54,26 +67,54 @@ fn run(options: Options) -> Result<(), String> {
     match options.adapter {
         Adapter::Blocking => blocking::serve(listener, options.config, options.handshake, stop),
         Adapter::SansIo => sans_io::serve(listener, options.config, options.handshake, stop),
+        #[cfg(feature = "tokio")]
+        Adapter::Tokio => {
+            tokio::serve(listener, options.config, options.handshake, stop, drain(), options.runtime_threads.get())
+        }
+        #[cfg(feature = "futures")]
+        Adapter::Futures => futures::serve(listener, options.config, options.handshake, stop, drain()),
     }
     .map_err(|error| error.to_string())
+}
+
+/// How the connections are closed at the end, where the adapter does it.
+#[cfg(feature = "driver")]
+fn drain() -> sockeye::driver::Drain {
+    let mut drain = sockeye::driver::Drain::default();
+    if let Ok(close) = sockeye::Close::new(sockeye::CloseCode::GOING_AWAY, "server is stopping") {
+        drain.close = close;
+    }
+    drain.patience = std::time::Duration::from_secs(3);
+    drain
+}
+
+fn adapter(name: &str) -> Result<Adapter, String> {
+    match name {
+        "blocking" => Ok(Adapter::Blocking),
+        "sans-io" => Ok(Adapter::SansIo),
+        #[cfg(feature = "tokio")]
+        "tokio" => Ok(Adapter::Tokio),
+        #[cfg(feature = "futures")]
+        "futures" => Ok(Adapter::Futures),
+        _ if ["tokio", "futures"].contains(&name) => Err(format!("built without the feature {name}")),
+        _ => Err(format!("no adapter called {name:?}; usage: {USAGE}")),
+    }
 }
 
 fn options() -> Result<Options, String> {
     use lexopt::prelude::*;
     let mut addr = "127.0.0.1:9001".to_string();
-    let mut adapter = Adapter::Blocking;
+    let mut chosen = Adapter::Blocking;
+    let mut runtime_threads = NonZeroUsize::MIN;
     let mut config = Config::default();
     let mut parser = lexopt::Parser::from_env();
     let bad = |error: lexopt::Error| format!("{error}; usage: {USAGE}");
     while let Some(argument) = parser.next().map_err(bad)? {
         match argument {
             Long("addr") => addr = parser.value().and_then(|value| value.string()).map_err(bad)?,
-            Long("adapter") => {
-                adapter = match parser.value().and_then(|value| value.string()).map_err(bad)?.as_str() {
-                    "blocking" => Adapter::Blocking,
-                    "sans-io" => Adapter::SansIo,
-                    other => return Err(format!("no adapter called {other:?}; usage: {USAGE}")),
-                }
+            Long("adapter") => chosen = adapter(&parser.value().and_then(|value| value.string()).map_err(bad)?)?,
+            Long("runtime-threads") => {
+                runtime_threads = parser.value().and_then(|value| value.parse()).map_err(bad)?;
             }
             Long("max-message") => {
                 config.max_message_size = parser.value().and_then(|value| value.parse()).map_err(bad)?;
@@ -88,5 +129,5 @@ fn options() -> Result<Options, String> {
     }
     let mut handshake = ServerConfig::default();
     handshake.origins = OriginPolicy::Any;
-    Ok(Options { addr, adapter, config: Arc::new(config), handshake })
+    Ok(Options { addr, adapter: chosen, config: Arc::new(config), handshake, runtime_threads })
 }
