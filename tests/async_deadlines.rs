@@ -279,10 +279,8 @@ async fn ping_that_waits_in_a_full_pipe_has_its_time_from_when_it_went_out() {
 async fn connection_can_be_dropped_at_any_time() {
     for state in 0..6 {
         let stream = Mock::with_room(3);
-        let mut socket = server(
-            &stream,
-            config(|config| (config.ping_interval, config.fragment_size) = (Some(secs(1)), 10)),
-        );
+        let mut socket =
+            server(&stream, config(|config| (config.ping_interval, config.fragment_size) = (Some(secs(1)), 10)));
         match state {
             0 => {}
             1 => socket.try_send(pattern(100)).unwrap(),
@@ -424,8 +422,11 @@ fn connection_without_deadlines_sets_no_timer() {
     let clock = CLOCK.with(Clone::clone);
     let before = clock.armed.get();
     let stream = Mock::new("");
-    let mut socket: driver::WebSocket<Counted> =
-        driver::WebSocket::resume(stream.clone(), Connection::server(config(|config| config.ping_interval = None)), &[]);
+    let mut socket: driver::WebSocket<Counted> = driver::WebSocket::resume(
+        stream.clone(),
+        Connection::server(config(|config| config.ping_interval = None)),
+        &[],
+    );
     for _ in 0..10 {
         stream.feed(&masked(TEXT, b"hello"));
         assert!(now(socket.receive()).is_some());

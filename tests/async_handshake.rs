@@ -121,7 +121,9 @@ async fn rejection_is_answered_and_told_to_both() {
         } else {
             soon(Acceptor::default().accept_with(ours, |_, _| Err(rejection()))).await.unwrap_err()
         };
-        assert!(matches!(error, Error::Rejected(rejection) if rejection.status() == 401 && rejection.cause().is_none()));
+        assert!(
+            matches!(error, Error::Rejected(rejection) if rejection.status() == 401 && rejection.cause().is_none())
+        );
         let error = soon(connecting).await.unwrap().unwrap_err();
         let Error::Response(ResponseError::Refused(refused)) = error else { panic!("{error:?}") };
         assert_eq!((refused.status, &refused.body[..]), (401, &b"Log in.\n"[..]));
@@ -157,7 +159,9 @@ async fn refused_client_is_read_for_a_while_so_that_it_gets_the_answer() {
     theirs.write_all(REQUEST.as_bytes()).await.unwrap();
     theirs.write_all(&[0; 50_000]).await.unwrap();
     let rejecting =
-        tokio::spawn(async move { Acceptor::default().accept_with(ours, |_, _| Err(Rejection::new(403).unwrap())).await });
+        tokio::spawn(
+            async move { Acceptor::default().accept_with(ours, |_, _| Err(Rejection::new(403).unwrap())).await },
+        );
     let started = Instant::now();
     let mut answer = String::new();
     theirs.read_to_string(&mut answer).await.unwrap();

@@ -17,21 +17,20 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, sink};
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// A text in two frames and a ping, a binary message, an empty one, and a Close.
+/// A text in two frames with a ping between, a binary message, and a Close.
 fn incoming() -> Vec<u8> {
     [
         masked(0x01, "Grüß".as_bytes()),
         masked(PING, b"p"),
         masked(0x80, " Gott".as_bytes()),
         masked(BINARY, &pattern(300)),
-        masked(TEXT, b""),
         masked(CLOSE, &close_body(4001, "genug")),
     ]
     .concat()
 }
 
 fn told() -> Vec<Message> {
-    vec!["Grüß Gott".into(), pattern(300).into(), "".into()]
+    vec!["Grüß Gott".into(), pattern(300).into()]
 }
 
 #[tokio::test(start_paused = true)]
@@ -152,7 +151,8 @@ async fn reader_takes_a_message_through_a_buffer_of_any_size() {
 
 #[tokio::test(start_paused = true)]
 async fn empty_message_is_an_empty_reader() {
-    for frames in [masked(BINARY, b""), [masked(0x02, b""), masked(0x80, b"")].concat()] {
+    let in_frames = [masked(0x02, b""), masked(PING, b""), masked(0x80, b"")].concat();
+    for frames in [masked(BINARY, b""), in_frames] {
         let stream = Mock::new([frames, masked(TEXT, b"next")].concat());
         let mut socket = server(&stream, Config::default());
         let mut reader = socket.receive_reader().await.unwrap().unwrap();
@@ -182,11 +182,12 @@ async fn dropped_reader_skips_the_rest_of_its_message() {
     for read in [0, 1, 5] {
         let stream = Mock::new([masked(0x02, &pattern(50)), masked(PING, b"")].concat());
         let mut socket = server(&stream, Config::default());
-        let mut reader = socket.receive_reader().await.unwrap().unwrap();
-        let mut bytes = vec![0; read];
-        reader.read_exact(&mut bytes).await.unwrap();
-        assert_eq!(bytes, pattern(50)[..read]);
-        drop(reader);
+        {
+            let mut reader = socket.receive_reader().await.unwrap().unwrap();
+            let mut bytes = vec![0; read];
+            reader.read_exact(&mut bytes).await.unwrap();
+            assert_eq!(bytes, pattern(50)[..read]);
+        }
         assert!(now(socket.receive_reader()).is_none());
         stream.feed(&[masked(0x00, &pattern(70)), masked(0x80, b""), masked(TEXT, b"next")].concat());
         let mut reader = socket.receive_reader().await.unwrap().unwrap();
@@ -360,7 +361,9 @@ async fn end_without_a_close_is_a_loss_and_a_failed_stream_is_its_error() {
     let (mut receiver, sender) = server(&stream, Config::default()).split();
     assert_eq!(receiver.receive().await.unwrap(), Some("one".into()));
     for _ in 0..2 {
-        assert!(matches!(receiver.receive().await, Err(Error::Io(error)) if error.kind() == ErrorKind::ConnectionReset));
+        assert!(
+            matches!(receiver.receive().await, Err(Error::Io(error)) if error.kind() == ErrorKind::ConnectionReset)
+        );
     }
     assert!(matches!(sender.send("no").await, Err(Error::Io(error)) if error.kind() == ErrorKind::ConnectionReset));
     soon(sender.closed()).await;

@@ -413,8 +413,7 @@ async fn server_aborts_handlers_that_never_receive() {
     let mut connector = sockeye::tokio::Connector::default();
     connector.handshake.timeout = None;
     let stream = tokio::net::TcpStream::connect(address).await.unwrap();
-    let mut client =
-        connector.handshake(stream, ClientRequest::new(&address.to_string(), "/").unwrap()).await.unwrap();
+    let mut client = connector.handshake(stream, ClientRequest::new(&address.to_string(), "/").unwrap()).await.unwrap();
     let drained = drained(handle.shutdown(drain(|drain| drain.patience = secs(1))).await);
     assert_eq!(drained, (0, 1));
     serving.await.unwrap().unwrap();
@@ -436,5 +435,41 @@ async fn server_that_is_dropped_aborts_its_connections() {
 async fn shutdown_of_a_server_on_which_nobody_is_returns_at_once() {
     let (_, handle, serving) = serve().await;
     assert_eq!(drained(really(handle.shutdown(Drain::default())).await), (0, 0));
+    really(serving).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn server_over_wrapped_streams_refuses_by_their_end_and_gives_seats_back() {
+    let mut limits = Limits::default();
+    limits.connections = 1;
+    let server = Server::bind("127.0.0.1:0").await.unwrap().with_limits(limits);
+    let (address, handle) = (format!("ws://{}/", server.local_addr().unwrap()), server.handle());
+    let fails = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let wrap = {
+        let fails = fails.clone();
+        move |stream| {
+            let fails = fails.load(std::sync::atomic::Ordering::SeqCst);
+            core::future::ready(if fails { Err(std::io::ErrorKind::InvalidData.into()) } else { Ok(stream) })
+        }
+    };
+    let serving = tokio::spawn(server.run_over(wrap, |accepting| async move {
+        let mut socket = accepting.accept().await?;
+        while socket.receive().await?.is_some() {}
+        Ok(())
+    }));
+    assert!(really(connect(&address)).await.is_err());
+    fails.store(false, std::sync::atomic::Ordering::SeqCst);
+    let mut client = loop {
+        // The seat of the one that failed may be given back a moment later.
+        match really(connect(&address)).await {
+            Ok(client) => break client,
+            Err(Error::Response(_) | Error::Io(_)) => tokio::task::yield_now().await,
+            Err(error) => panic!("{error:?}"),
+        }
+    };
+    assert!(matches!(really(connect(&address)).await, Err(Error::Response(_) | Error::Io(_))));
+    let stopping = tokio::spawn(async move { handle.shutdown(Drain::default()).await });
+    assert_eq!(really(client.receive()).await.unwrap(), None);
+    assert_eq!(drained(really(stopping).await.unwrap()), (1, 0));
     really(serving).await.unwrap().unwrap();
 }

@@ -72,7 +72,8 @@ async fn close_of_our_own_goes_behind_the_message_that_is_being_sent() {
     settle().await;
     let waiting = tokio::spawn(async move { second.send("too late").await });
     settle().await;
-    let closing = tokio::spawn(async move { (sender.close(Close::normal()).await, sender.close(Close::normal()).await) });
+    let closing =
+        tokio::spawn(async move { (sender.close(Close::normal()).await, sender.close(Close::normal()).await) });
     settle().await;
     stream.release();
     soon(sending).await.unwrap().unwrap();
@@ -155,7 +156,8 @@ async fn messages_of_many_senders_do_not_interleave_and_each_keeps_its_order() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn halves_on_several_threads_lose_no_wake_up() {
     let (stream, peer) = tokio::io::duplex(333);
-    let config = || config(|config| (config.fragment_size, config.high_water_mark, config.low_water_mark) = (50, 200, 20));
+    let config =
+        || config(|config| (config.fragment_size, config.high_water_mark, config.low_water_mark) = (50, 200, 20));
     let sides = [WebSocket::server(stream, config()), WebSocket::client(peer, config())];
     let (mut sending, mut receiving, mut halves) = (Vec::new(), Vec::new(), Vec::new());
     for side in sides {
@@ -497,4 +499,45 @@ async fn both_sides_close_at_once_and_each_sends_one_close() {
     assert_eq!(soon(receiving).await.unwrap().unwrap(), None);
     assert_eq!(stream.frames(), [(CLOSE, close_body(1001, ""))]);
     assert_eq!(sender.close_code(), Some(CloseCode::NORMAL));
+}
+
+#[tokio::test(start_paused = true)]
+async fn pong_is_not_starved_by_senders_that_never_pause() {
+    let stream = Mock::with_room(0);
+    let (mut receiver, sender) =
+        server(&stream, config(|config| (config.high_water_mark, config.low_water_mark) = (2000, 500))).split();
+    let receiving = tokio::spawn(async move { receiver.receive().await });
+    let senders: Vec<_> = (0..3u8)
+        .map(|id| {
+            let sender = sender.clone();
+            tokio::spawn(async move { while sender.send(vec![id; 300]).await.is_ok() {} })
+        })
+        .collect();
+    settle().await;
+    for number in 0..20u8 {
+        let before = stream.output().len();
+        stream.feed(&masked(PING, &[number]));
+        settle().await;
+        stream.change(|script| script.room = 2000 + 300 + 2 * 4);
+        settle().await;
+        let pong = unmasked(PONG, &[number]);
+        assert!(stream.output()[before..].windows(3).any(|window| window == pong), "{number}");
+    }
+    senders.iter().for_each(tokio::task::JoinHandle::abort);
+    receiving.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn close_cuts_off_a_message_that_is_written_in_pieces() {
+    let stream = Mock::new("");
+    let (_receiver, sender) = server(&stream, Config::default()).split();
+    let mut writer = sender.writer(MessageKind::Binary).await.unwrap();
+    writer.write_all(&pattern(20_000)).await.unwrap();
+    AsyncWriteExt::flush(&mut writer).await.unwrap();
+    soon(sender.close(Close::normal())).await.unwrap();
+    writer.write_all(b"gathered").await.unwrap();
+    assert!(matches!(writer.finish().await, Err(Error::Send(SendError::Closed))));
+    let frames = stream.frames();
+    assert_eq!(frames.last(), Some(&(CLOSE, close_body(1000, ""))));
+    assert!(frames[..frames.len() - 1].iter().all(|(first, _)| first & 0x80 == 0));
 }

@@ -180,11 +180,8 @@ impl Script {
             cx.waker().wake_by_ref();
             return true;
         }
-        let (may, slot) = if is_read {
-            (&mut self.may_read, &mut self.reader)
-        } else {
-            (&mut self.may_write, &mut self.writer)
-        };
+        let (may, slot) =
+            if is_read { (&mut self.may_read, &mut self.reader) } else { (&mut self.may_write, &mut self.writer) };
         match may {
             Some(0) => {
                 *slot = Some(cx.waker().clone());
@@ -491,7 +488,8 @@ pub async fn read_frames(stream: &mut DuplexStream) -> Vec<(u8, Vec<u8>)> {
 /// Puts the messages in frames together: the opcode and the payload of each, in the order of their last frames; control
 /// frames stand where they came.
 pub fn messages(frames: &[(u8, Vec<u8>)]) -> Vec<(u8, Vec<u8>)> {
-    let (mut messages, mut open): (Vec<(u8, Vec<u8>)>, Option<(u8, Vec<u8>)>) = (Vec::new(), None);
+    let mut messages = Vec::<(u8, Vec<u8>)>::new();
+    let mut open = None::<(u8, Vec<u8>)>;
     for (first, payload) in frames {
         match (first & 0x0f, &mut open) {
             (0x8.., _) => messages.push((*first, payload.clone())),
