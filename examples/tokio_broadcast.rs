@@ -57,7 +57,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = Server::bind("127.0.0.1:0").await?;
     let (uri, handle) = (format!("ws://{}", server.local_addr()?), server.handle());
     let joining = audience.clone();
-    let serving = tokio::spawn(server.run(move |accepting| {
+    let serving = tokio::spawn(server.run(move |accepting, _| {
         let audience = joining.clone();
         async move {
             let (mut receiver, sender) = accepting.accept().await?.split();

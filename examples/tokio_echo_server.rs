@@ -8,29 +8,21 @@
 use std::process::ExitCode;
 use std::{env, io};
 
-use sockeye::tokio::{Accepting, Error, Server};
-use tokio::net::TcpStream;
+use sockeye::tokio::Server;
 
 async fn serve(address: &str) -> io::Result<()> {
     let server = Server::bind(address).await?;
     println!("listening on ws://{}", server.local_addr()?);
     server
-        .run(|accepting| async {
-            let end = echo(accepting).await;
-            if let Err(error) = &end {
-                eprintln!("tokio_echo_server: {error}"); // that connection's end, not the server's
+        .on_error(|peer, error| eprintln!("tokio_echo_server: {peer}: {error}")) // that connection's end, not the server's
+        .run(|accepting, _| async {
+            let mut socket = accepting.accept().await?;
+            while let Some(message) = socket.receive().await? {
+                socket.send(message).await?;
             }
-            end
+            Ok(())
         })
         .await
-}
-
-async fn echo(accepting: Accepting<TcpStream>) -> Result<(), Error> {
-    let mut socket = accepting.accept().await?;
-    while let Some(message) = socket.receive().await? {
-        socket.send(message).await?;
-    }
-    Ok(())
 }
 
 #[tokio::main]

@@ -30,7 +30,7 @@ async fn serve(address: &str) -> io::Result<()> {
 
     // Ends once the last connection has.
     server
-        .run(|accepting| async {
+        .run(|accepting, _| async {
             let mut socket = accepting.accept().await?;
             // `None` comes to whom the server closes, too: behind it is the place to save what is to be saved.
             while let Some(message) = socket.receive().await? {

@@ -38,7 +38,7 @@ fn serve(wanted: usize, rounds: u32) -> Result<(), Box<dyn Error>> {
     let runtime = Runtime::new()?;
     let server = runtime.block_on(Server::bind("127.0.0.1:0"))?;
     let (uri, handle) = (format!("ws://{}", server.local_addr()?), server.handle());
-    let serving = runtime.spawn(server.run(|accepting| async {
+    let serving = runtime.spawn(server.run(|accepting, _| async {
         let mut socket = accepting.accept().await?;
         while let Some(message) = socket.receive().await? {
             socket.send(message).await?;

@@ -55,7 +55,7 @@ fn serve(
     let tls = TlsAcceptor::from(Arc::new(tls));
     Ok(server.run_over(
         move |stream| tls.accept(stream),
-        |accepting| async {
+        |accepting, _| async {
             let mut socket = accepting.accept().await?;
             while let Some(message) = socket.receive().await? {
                 // What TLS knows of the peer, such as its certificate, is at hand.

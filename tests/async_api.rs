@@ -94,7 +94,7 @@ fn every_future_can_be_part_of_a_task() {
     #[allow(dead_code, reason = "it is enough that it compiles")]
     fn of_a_server(server: Server, handle: &ServerHandle, acceptor: &Acceptor, stream: TcpStream) {
         is_spawned(acceptor.accept(stream));
-        is_spawned(server.run(|accepting| async move {
+        is_spawned(server.run(|accepting, _peer| async move {
             accepting.accept().await?;
             Ok(())
         }));

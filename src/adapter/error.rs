@@ -48,6 +48,13 @@ pub enum Error {
 }
 
 impl Error {
+    /// Returns whether a message could not be sent because the connection is closing or closed: no surprise where both
+    /// sides, or a server that stops, may close at any time. What ended the connection, a receive tells.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        matches!(self, Self::Send(SendError::Closed))
+    }
+
     /// Returns whether the call only found nothing to do for now, on a stream that does not block or that has a read
     /// timeout, and can be made again.
     #[must_use]

@@ -3,6 +3,8 @@
 //! When to read, how much, and into which memory is the adapter's business; what to do with the bytes is the same for all.
 
 use crate::assembler::{Assembler, Assembly};
+#[cfg(feature = "driver")]
+use crate::config::Config;
 use crate::connection::{Connection, Event, Next, Received};
 use crate::error::ProtocolError;
 use crate::extension::Decoder;
@@ -41,6 +43,12 @@ impl Inbox {
     /// Creates an inbox that begins with what was read behind the opening handshake.
     pub(crate) fn new(assembler: Assembler, leftover: &[u8]) -> Self {
         Self { buffer: leftover.to_vec(), start: 0, end: leftover.len(), assembler: Box::new(assembler) }
+    }
+
+    /// Takes the inbox away, and leaves an empty one.
+    #[cfg(feature = "driver")]
+    pub(crate) fn take_all(&mut self) -> Self {
+        core::mem::replace(self, Self::new(Assembler::new(Config::default()), &[]))
     }
 
     /// Lets an extension decode the messages that it marked.
@@ -158,19 +166,20 @@ impl Inbox {
         })
     }
 
-    /// Takes the beginning of the message whose chunk is ready, and none of its payload; its kind. `None` for a chunk that
+    /// Takes the beginning of the message whose chunk is ready, and none of its payload; its kind, and whether that is all
+    /// of it. `None` for a chunk that
     /// goes on with a message that began before, which is dropped.
     #[cfg(feature = "driver")]
     pub(crate) fn begin_message(
         &mut self,
         connection: &mut Connection,
         output: &mut Vec<u8>,
-    ) -> Result<Option<MessageKind>, ProtocolError> {
+    ) -> Result<Option<(MessageKind, bool)>, ProtocolError> {
         while self.start < self.end {
             // Byte by byte, a frame is told of before its payload.
             let Some(chunk) = self.lend_chunk_of(1, connection, output)? else { continue };
             if chunk.is_first() {
-                return Ok(Some(chunk.kind()));
+                return Ok(Some((chunk.kind(), chunk.is_last())));
             }
             if chunk.frame_remaining() > 0 && self.start < self.end {
                 self.lend_chunk(connection, output)?;

@@ -242,7 +242,13 @@ impl<T: Transport> Accepting<T> {
     {
         poll_fn(|cx| self.poll_request(cx)).await?;
         if let (Some(request), Some(wire)) = (self.request.take(), &self.wire) {
-            let decided = request.upgrade(&self.server).and_then(|acceptance| decide(acceptance, wire.stream()));
+            let decided = match &self.seat {
+                // The server may have been stopped while the decision was waited for.
+                Some(seat) if seat.is_stopping() => Err(unavailable()),
+                Some(_) | None => {
+                    request.upgrade(&self.server).and_then(|acceptance| decide(acceptance, wire.stream()))
+                }
+            };
             self.outcome = Some(self.answer(decided));
         }
         poll_fn(|cx| self.poll_outcome(cx)).await
@@ -280,7 +286,7 @@ impl<T: Transport> Accepting<T> {
             }
             let Some(wire) = &mut self.wire else { return Poll::Ready(Err(Error::Lost)) };
             if let Some(seat) = &self.seat {
-                seat.wakers().set_receiver(cx.waker());
+                drop(seat.wakers().set_receiver(cx.waker()));
                 if seat.is_stopping() {
                     self.outcome = Some(self.answer(Err(unavailable())));
                     continue;

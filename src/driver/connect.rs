@@ -5,7 +5,8 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use core::future::poll_fn;
 use core::marker::PhantomData;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, ready};
+use std::io::ErrorKind;
 
 use super::socket::{Negotiated, WebSocket};
 use super::transport::{Runtime, Transport};
@@ -14,7 +15,7 @@ use crate::adapter::Error;
 use crate::adapter::defaults;
 use crate::config::Config;
 use crate::connection::Connection;
-use crate::handshake::{ClientConfig, ClientHandshake, ClientRequest};
+use crate::handshake::{ClientConfig, ClientHandshake, ClientRequest, Response};
 
 /// Opens connections as a client; use that of your runtime: [`tokio::Connector`](crate::tokio::Connector),
 /// [`futures::Connector`](crate::futures::Connector).
@@ -79,6 +80,8 @@ impl<R> Connector<R> {
             handshake: ClientHandshake::new(request, &self.handshake),
             config: self.config.clone(),
             wire: Some(wire),
+            response: None,
+            write_failure: None,
         }
     }
 }
@@ -90,6 +93,10 @@ pub struct Connecting<T: Transport> {
     config: Arc<Config>,
     /// `None` once the handshake is over.
     wire: Option<Wire<T>>,
+    /// The answer, if it came before the request was written.
+    response: Option<Response>,
+    /// What kept the request from being written.
+    write_failure: Option<ErrorKind>,
 }
 
 impl<T: Transport> Connecting<T> {
@@ -107,31 +114,7 @@ impl<T: Transport> Connecting<T> {
     }
 
     fn poll_connection(&mut self, cx: &mut Context<'_>) -> Poll<Result<WebSocket<T>, Error>> {
-        let Some(wire) = &mut self.wire else { return Poll::Ready(Err(Error::Lost)) };
-        let result = loop {
-            if let Err(error) = self.handshake.handle_timeout(wire.now()) {
-                break Err(error.into());
-            }
-            match wire.receive(|input| self.handshake.receive(input)) {
-                Ok(Some(response)) => break Ok(response),
-                Ok(None) => {}
-                Err(error) => break Err(error.into()),
-            }
-            // A server may answer, and refuse, before it has read everything.
-            if let Poll::Ready(Err(error)) = wire.poll_write(None, cx) {
-                break Err(error.into());
-            }
-            match wire.poll_read(self.handshake.poll_timeout(), cx) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Err(error)) => break Err(error.into()),
-                Poll::Ready(Ok(0)) => {
-                    if let Err(error) = self.handshake.receive_eof() {
-                        break Err(error.into());
-                    }
-                }
-                Poll::Ready(Ok(1..)) => {}
-            }
-        };
+        let result = ready!(self.poll_response(cx));
         let wire = self.wire.take();
         Poll::Ready(match (result, wire) {
             (Ok(response), Some(wire)) => {
@@ -144,5 +127,39 @@ impl<T: Transport> Connecting<T> {
             (Err(error), _) => Err(error),
             (Ok(_), None) => Err(Error::Lost),
         })
+    }
+
+    /// Writes the request and receives the answer.
+    fn poll_response(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response, Error>> {
+        let Some(wire) = &mut self.wire else { return Poll::Ready(Err(Error::Lost)) };
+        loop {
+            self.handshake.handle_timeout(wire.now())?;
+            let written = match self.write_failure {
+                Some(_) => Poll::Pending,
+                None => wire.poll_write(None, cx),
+            };
+            // A server may answer, and refuse, before it has read everything: what it said comes before what broke.
+            if let Poll::Ready(Err(error)) = &written {
+                self.write_failure = Some(error.kind());
+            }
+            if self.response.is_none() {
+                self.response = wire.receive(|input| self.handshake.receive(input))?;
+            }
+            // What follows the request must not be mixed with it.
+            if let Poll::Ready(Ok(())) = written {
+                if let Some(response) = self.response.take() {
+                    return Poll::Ready(Ok(response));
+                }
+            }
+            let read = match (wire.poll_read(self.handshake.poll_timeout(), cx), self.write_failure) {
+                (Poll::Pending, None) => return Poll::Pending,
+                (Poll::Pending | Poll::Ready(Ok(0)), Some(kind)) => Err(kind.into()),
+                (Poll::Ready(read), _) => read,
+            };
+            if read? == 0 {
+                self.handshake.receive_eof()?;
+                return Poll::Ready(Err(Error::Lost));
+            }
+        }
     }
 }

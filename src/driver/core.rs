@@ -19,7 +19,7 @@ use super::outbox::Outbox;
 use super::transport::{Timer, Transport};
 use super::wakers::Wakers;
 use crate::adapter::Error;
-use crate::connection::{Connection, Teardown};
+use crate::connection::{Connection, State, Teardown};
 use crate::time::{Instant, Timeout};
 
 use self::send::Long;
@@ -39,6 +39,22 @@ pub(super) struct Core<T: Transport> {
     /// The deadline that passed last.
     expired: Option<Timeout>,
     host: Box<Host<T::Timer>>,
+    /// What is to be dropped where no lock is held.
+    spent: Option<Box<Spent<T>>>,
+}
+
+/// What the application or the runtime gave, and may do anything when it is dropped.
+#[derive(Debug)]
+struct Spent<T> {
+    waker: Option<Waker>,
+    transport: Option<T>,
+    seat: Option<Seat>,
+}
+
+impl<T> Default for Spent<T> {
+    fn default() -> Self {
+        Self { waker: None, transport: None, seat: None }
+    }
 }
 
 /// What the runtime and the server bring. It is looked at when something has to wait, and stands beside the connection so
@@ -57,8 +73,10 @@ struct Host<C> {
     long_end: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Flags {
+    /// Where the connection stood after the last step.
+    state: State,
     /// Whether more is queued than may be, until little enough is.
     is_full: bool,
     /// Whether the transport took bytes that it has not flushed yet.
@@ -68,11 +86,33 @@ struct Flags {
     /// Whether a long message was dropped unfinished.
     was_cut: bool,
     has_shut_down: bool,
+    /// Whether the connection went down with output that was not written.
+    is_cut_off: bool,
+    /// Whether the half that receives was dropped.
+    has_no_receiver: bool,
     /// Whether senders may be kept that do not know that the connection is over.
     is_split: bool,
     /// Whether something happened that a task may be waiting for.
     wakes_senders: bool,
     wakes_receiver: bool,
+}
+
+impl Default for Flags {
+    fn default() -> Self {
+        Self {
+            state: State::Open,
+            is_full: false,
+            is_unflushed: false,
+            has_writer: false,
+            was_cut: false,
+            has_shut_down: false,
+            is_cut_off: false,
+            has_no_receiver: false,
+            is_split: false,
+            wakes_senders: false,
+            wakes_receiver: false,
+        }
+    }
 }
 
 /// Who asks for something to be written, and is woken when there is more to do.
@@ -84,26 +124,18 @@ pub(super) enum Asker<'w> {
     Nobody,
 }
 
-impl Asker<'_> {
-    fn register(self, wakers: &Wakers) {
-        match self {
-            Self::Receiver(waker) => wakers.set_receiver(waker),
-            Self::Sender(waker) => wakers.add_sender(waker),
-            Self::Nobody => {}
-        }
-    }
-}
-
-/// The wakers to be woken when the core is not in use any more.
+/// What is left to be done when the core is not in use any more: tasks to be woken, and things to be dropped.
 #[derive(Debug)]
-pub(super) struct Wakes {
+pub(super) struct Wakes<T> {
     wakers: Option<Arc<Wakers>>,
     senders: bool,
     receiver: bool,
+    spent: Option<Box<Spent<T>>>,
 }
 
-impl Wakes {
+impl<T> Wakes<T> {
     pub(super) fn wake(self) {
+        drop(self.spent);
         let Some(wakers) = self.wakers else { return };
         if self.receiver {
             wakers.wake_receiver();
@@ -128,16 +160,21 @@ impl<T: Transport> Core<T> {
             failure: None,
             expired: None,
             host: Box::new(host),
+            spent: None,
         };
         this.tell_time();
         this
     }
 
     /// Says whom to wake, now that the core is about to be left.
-    pub(super) fn wakes(&mut self) -> Wakes {
+    pub(super) fn wakes(&mut self) -> Wakes<T> {
+        let state = self.connection.state();
+        self.flags.wakes_senders |= state != self.flags.state;
+        self.flags.state = state;
         let senders = core::mem::take(&mut self.flags.wakes_senders);
         let receiver = core::mem::take(&mut self.flags.wakes_receiver);
-        Wakes { wakers: (senders || receiver).then(|| self.host.wakers.clone()), senders, receiver }
+        let wakers = (senders || receiver).then(|| self.host.wakers.clone());
+        Wakes { wakers, senders, receiver, spent: self.spent.take() }
     }
 
     /// The transport. Only a connection that was split lets it go, and such a one is not whole again.
@@ -148,6 +185,12 @@ impl<T: Transport> Core<T> {
     /// Takes the transport out.
     pub(super) fn into_transport(self) -> Option<T> {
         self.transport
+    }
+
+    /// Takes note that nobody receives any more, or somebody does again.
+    pub(super) fn set_receiving(&mut self, is_receiving: bool) {
+        self.flags.has_no_receiver = !is_receiving;
+        self.flags.wakes_senders = true;
     }
 
     /// Takes note that halves of the connection are in different hands.
@@ -186,14 +229,19 @@ impl<T: Transport> Core<T> {
             }
         }
         // A peer that takes everything at once must not keep the thread from others.
-        asker.register(&self.host.wakers);
+        self.register(asker);
         (self.flags.wakes_senders, self.flags.wakes_receiver) = (true, true);
         Poll::Pending
     }
 
     /// Says what stands in the way of writing anything more.
     fn check(&self) -> Result<(), Error> {
-        self.failure.map_or(Ok(()), |kind| Err(Error::Io(kind.into())))
+        match (self.failure, self.expired) {
+            (Some(kind), _) => Err(Error::Io(kind.into())),
+            (None, Some(timeout)) if self.flags.is_cut_off => Err(Error::Timeout(timeout)),
+            (None, None) if self.flags.is_cut_off => Err(Error::Lost),
+            (None, _) => Ok(()),
+        }
     }
 
     /// Writes and flushes what is encoded.
@@ -240,8 +288,22 @@ impl<T: Transport> Core<T> {
         if first.is_ready() {
             return first;
         }
-        asker.register(&self.host.wakers);
+        self.register(asker);
+        let Some(transport) = &mut self.transport else { return first };
         poll(transport, &self.outbox, &mut Context::from_waker(&self.host.waker))
+    }
+
+    /// Lets whoever asks be woken.
+    fn register(&mut self, asker: Asker<'_>) {
+        match asker {
+            Asker::Receiver(waker) => {
+                if let Some(waker) = self.host.wakers.set_receiver(waker) {
+                    self.spent.get_or_insert_default().waker = Some(waker);
+                }
+            }
+            Asker::Sender(waker) => self.host.wakers.add_sender(waker),
+            Asker::Nobody => {}
+        }
     }
 
     /// Takes note that output was written. Receiving waits for that only to take the connection down.
@@ -269,13 +331,13 @@ impl<T: Transport> Core<T> {
     /// Tells the engine the time, which may queue a ping or end the connection.
     fn tell_time(&mut self) -> Instant {
         let now = self.host.timer.now();
-        let (state, answered) = (self.connection.state(), self.connection.answered_ping());
+        let answered = self.connection.answered_ping();
         self.note_waiting();
         if let Some(timeout) = self.connection.handle_timeout(now, &mut self.outbox.output) {
             self.expired = Some(timeout);
             self.flags.wakes_receiver = true;
         }
-        if self.connection.state() != state || self.connection.answered_ping() != answered {
+        if self.connection.answered_ping() != answered {
             self.flags.wakes_senders = true;
         }
         if self.host.armed.is_some_and(|armed| armed <= now) {

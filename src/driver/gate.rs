@@ -127,7 +127,7 @@ struct House {
     seats: HashMap<u64, Taken>,
     peers: HashMap<IpAddr, usize>,
     /// Who waits for the house to be empty.
-    drainer: Option<Waker>,
+    drainers: Vec<Waker>,
 }
 
 /// A seat that is taken.
@@ -268,7 +268,9 @@ impl Gate {
             if house.seats.is_empty() {
                 return Poll::Ready(true);
             }
-            house.drainer = Some(cx.waker().clone());
+            if !house.drainers.iter().any(|drainer| drainer.will_wake(cx.waker())) {
+                house.drainers.push(cx.waker().clone());
+            }
             drop(house);
             timer.poll_until(until, cx).map(|()| false)
         })
@@ -320,9 +322,9 @@ impl Drop for Seat {
                 }
             }
         }
-        let drainer = if house.seats.is_empty() { house.drainer.take() } else { None };
+        let drainers = if house.seats.is_empty() { core::mem::take(&mut house.drainers) } else { Vec::new() };
         drop(house);
-        drainer.into_iter().for_each(Waker::wake);
+        drainers.into_iter().for_each(Waker::wake);
     }
 }
 

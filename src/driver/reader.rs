@@ -40,7 +40,7 @@ struct Spilled {
 
 impl<'c, T: Transport> MessageReader<'c, T> {
     pub(super) async fn begin(mut handle: Handle<'c, T>, inbox: &'c mut Inbox) -> Result<Option<Self>, Error> {
-        let kind = poll_fn(|cx| {
+        let begun = poll_fn(|cx| {
             loop {
                 let ready = ready!(handle.with(|core| core.poll_receive(inbox, Mode::Chunks, cx)))?;
                 if ready.is_none() {
@@ -49,13 +49,13 @@ impl<'c, T: Transport> MessageReader<'c, T> {
                 match handle.with(|core| core.begin_reading(inbox)) {
                     // What goes on with a message that somebody did not read to its end is skipped.
                     Ok(None) => {}
-                    Ok(Some(kind)) => return Poll::Ready(Ok(Some(kind))),
+                    Ok(Some(begun)) => return Poll::Ready(Ok(Some(begun))),
                     Err(_) => return handle.with(|core| core.poll_down(cx)).map_ok(|()| None),
                 }
             }
         })
         .await?;
-        Ok(kind.map(|kind| Self { handle, inbox, kind, spilled: Spilled::default(), is_over: false }))
+        Ok(begun.map(|(kind, is_over)| Self { handle, inbox, kind, spilled: Spilled::default(), is_over }))
     }
 
     /// Returns the kind of the message.

@@ -115,6 +115,9 @@ impl<T: Transport> WebSocket<T> {
 
     /// Receives the next message and lends it, without a copy if it was read as a whole; `None` after a clean close.
     ///
+    /// The buffer that it is lent from goes back to its thread with the next receive, or with [`Self::receive`] at once: a
+    /// connection that waits for something else meanwhile holds it.
+    ///
     /// # Errors
     ///
     /// As [`Self::receive`].

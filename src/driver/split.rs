@@ -142,20 +142,24 @@ impl<T: Transport> Receiver<T> {
     /// # Errors
     ///
     /// The halves as they were, if they are not of one connection, if there is another sender, or if the connection is over.
-    pub fn reunite(self, sender: Sender<T>) -> Result<WebSocket<T>, (Self, Sender<T>)> {
+    pub fn reunite(mut self, sender: Sender<T>) -> Result<WebSocket<T>, (Self, Sender<T>)> {
         let is_over = self.shared.with(|core| core.transport().is_none());
         if is_over || !Arc::ptr_eq(&self.shared, &sender.shared) || sender.held.is_some() {
             return Err((self, sender));
         }
-        let Self { shared, inbox, is_stream_over } = self;
-        drop(shared);
+        let (inbox, is_stream_over) = (self.inbox.take_all(), self.is_stream_over);
+        drop(self);
         match Arc::try_unwrap(sender.shared) {
             Ok(shared) => {
                 let (mut core, negotiated) = shared.into_parts();
                 core.set_split(false);
+                core.set_receiving(true);
                 Ok(WebSocket::from_parts(core, inbox, negotiated))
             }
-            Err(shared) => Err((Self { shared: shared.clone(), inbox, is_stream_over }, Sender { shared, held: None })),
+            Err(shared) => {
+                shared.with(|core| core.set_receiving(true));
+                Err((Self { shared: shared.clone(), inbox, is_stream_over }, Sender { shared, held: None }))
+            }
         }
     }
 
@@ -167,6 +171,12 @@ impl<T: Transport> Receiver<T> {
     /// Takes the connection down after something that was about to be lent turned out to be wrong.
     async fn down(shared: &Shared<T>) -> Result<(), Error> {
         poll_fn(|cx| shared.with(|core| core.poll_down(cx))).await
+    }
+}
+
+impl<T: Transport> Drop for Receiver<T> {
+    fn drop(&mut self) {
+        self.shared.with(|core| core.set_receiving(false));
     }
 }
 
@@ -259,7 +269,7 @@ impl<T: Transport> Sender<T> {
     ///
     /// # Errors
     ///
-    /// As [`Self::send`], and [`Error::Lost`] if the connection ends before the pong.
+    /// As [`Self::send`], and [`Error::Lost`] if the connection ends, or the receiving half is dropped, before the pong.
     ///
     /// # Cancel safety
     ///
@@ -293,7 +303,13 @@ impl<T: Transport> Sender<T> {
         poll_fn(|cx| self.shared.with(|core| core.poll_close(cx.waker(), &mut close))).await
     }
 
-    /// Waits until the connection is closed; the receiving half learns how.
+    /// Ends the connection at once, without a closing handshake: for a peer that takes too long. What is queued is lost,
+    /// and the receiving half gets [`Error::Io`] with [`ConnectionAborted`](std::io::ErrorKind::ConnectionAborted).
+    pub fn abort(&self) {
+        self.shared.with(Core::abort);
+    }
+
+    /// Waits until the connection is closed, whose receiving half learns how, or until that half is dropped.
     ///
     /// # Cancel safety
     ///

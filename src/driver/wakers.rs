@@ -14,8 +14,8 @@ use super::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The tasks that wait for a connection.
 ///
-/// A waker stays until it is woken, even if its task no longer cares; then it wakes for nothing, which is harmless. As
-/// no task is listed twice, the list is as long as the number of tasks that ever waited at once.
+/// A waker stays until it is woken, even if its task no longer cares; then it wakes for nothing, which is harmless. No
+/// task is listed twice.
 #[derive(Debug, Default)]
 pub(super) struct Wakers {
     waiting: Mutex<Waiting>,
@@ -28,21 +28,28 @@ struct Waiting {
 }
 
 impl Wakers {
-    /// Lets the task that receives be woken.
-    pub(super) fn set_receiver(&self, waker: &Waker) {
+    /// Lets the task that receives be woken. Gives back the waker of another one that did before, to be dropped where no
+    /// lock is held.
+    #[must_use]
+    pub(super) fn set_receiver(&self, waker: &Waker) -> Option<Waker> {
         let mut waiting = self.lock();
         match &mut waiting.receiver {
-            Some(receiver) => receiver.clone_from(waker),
-            receiver => *receiver = Some(waker.clone()),
+            Some(receiver) if receiver.will_wake(waker) => None,
+            receiver => receiver.replace(waker.clone()),
         }
     }
 
     /// Lets a task that sends be woken.
     pub(super) fn add_sender(&self, waker: &Waker) {
         let mut waiting = self.lock();
-        if !waiting.senders.iter().any(|sender| sender.will_wake(waker)) {
-            waiting.senders.push(waker.clone());
+        if waiting.senders.iter().any(|sender| sender.will_wake(waker)) {
+            return;
         }
+        // Tasks that no longer care are told apart from others only by waking all.
+        let senders = if waiting.senders.len() < LISTED { Vec::new() } else { core::mem::take(&mut waiting.senders) };
+        waiting.senders.push(waker.clone());
+        drop(waiting);
+        senders.into_iter().for_each(Waker::wake);
     }
 
     /// Wakes the tasks that send.
@@ -68,6 +75,9 @@ impl Wakers {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// The most tasks that are listed as sending. Beyond that, those who still wait are listed anew.
+const LISTED: usize = 1024;
 
 impl Wake for Wakers {
     fn wake(self: Arc<Self>) {

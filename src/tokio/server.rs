@@ -1,6 +1,7 @@
 //! A server around the acceptor: the loop that takes connections in, a task for each, and an end that hurts nobody.
 
 use alloc::sync::Arc;
+use core::fmt;
 use core::future::{Future, poll_fn};
 use core::net::SocketAddr;
 use core::pin::pin;
@@ -26,7 +27,7 @@ use crate::driver::{Drain, Drained, Gate, Limits};
 /// async fn main() -> Result<(), Box<dyn std::error::Error>> {
 ///     let server = Server::bind("127.0.0.1:0").await?;
 ///     let (address, handle) = (server.local_addr()?, server.handle());
-///     let serving = tokio::spawn(server.run(|accepting| async move {
+///     let serving = tokio::spawn(server.run(|accepting, _peer| async move {
 ///         let mut socket = accepting.accept().await?;
 ///         while let Some(message) = socket.receive().await? {
 ///             socket.send(message).await?;
@@ -51,6 +52,17 @@ pub struct Server {
     listener: TcpListener,
     acceptor: Acceptor,
     handle: ServerHandle,
+    log: Log,
+}
+
+/// What sees the errors.
+#[derive(Clone)]
+struct Log(Arc<dyn Fn(SocketAddr, Error) + Send + Sync>);
+
+impl fmt::Debug for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Log")
+    }
 }
 
 /// Stops a [`Server`], and tells how many are on it. Clones are for the same server.
@@ -75,7 +87,8 @@ impl Server {
     /// Makes a server of a listener, with the default limits and deadlines.
     #[must_use]
     pub fn new(listener: TcpListener) -> Self {
-        Self { listener, acceptor: Acceptor::default(), handle: ServerHandle::new(Gate::default()) }
+        let log = Log(Arc::new(|_, _| ()));
+        Self { listener, acceptor: Acceptor::default(), handle: ServerHandle::new(Gate::default()), log }
             .with_limits(Limits::default())
     }
 
@@ -98,6 +111,13 @@ impl Server {
         self
     }
 
+    /// Lets `log` see what went wrong on each connection that ended with an error, and from where it came.
+    #[must_use]
+    pub fn on_error(mut self, log: impl Fn(SocketAddr, Error) + Send + Sync + 'static) -> Self {
+        self.log = Log(Arc::new(log));
+        self
+    }
+
     /// Returns the address that the server listens on.
     ///
     /// # Errors
@@ -113,8 +133,9 @@ impl Server {
         self.handle.clone()
     }
 
-    /// Serves until it is told to [shut down](ServerHandle::shutdown): `handler` gets each opening handshake that has begun,
-    /// answers it and serves the connection. What goes wrong on a connection ends that one only; log it in the handler.
+    /// Serves until it is told to [shut down](ServerHandle::shutdown): `handler` gets each opening handshake that has begun and
+    /// the address that it comes from, answers it and serves the connection. What goes wrong on a connection ends that one
+    /// only; [`Self::on_error`] sees it.
     ///
     /// `TCP_NODELAY` is set. Errors of taking a connection in, such as too few file descriptors, are waited out.
     ///
@@ -127,7 +148,7 @@ impl Server {
     /// Dropping the future aborts every connection.
     pub async fn run<H, F>(self, handler: H) -> io::Result<()>
     where
-        H: Fn(Accepting<TcpStream>) -> F + Send + Sync + 'static,
+        H: Fn(Accepting<TcpStream>, SocketAddr) -> F + Send + Sync + 'static,
         F: Future<Output = Result<(), Error>> + Send + 'static,
     {
         let acceptor = self.acceptor.clone();
@@ -136,7 +157,7 @@ impl Server {
             // Whoever is not let in is told so by this, too.
             let accepting = acceptor.start_from(stream, Some(peer.ip()));
             let handler = handler.clone();
-            async move { handler(accepting).await }
+            async move { handler(accepting, peer).await }
         })
         .await
     }
@@ -157,7 +178,7 @@ impl Server {
         S: ::tokio::io::AsyncRead + ::tokio::io::AsyncWrite + Unpin + Send + 'static,
         W: Fn(TcpStream) -> WF + Send + Sync + 'static,
         WF: Future<Output = io::Result<S>> + Send + 'static,
-        H: Fn(Accepting<S>) -> F + Send + Sync + 'static,
+        H: Fn(Accepting<S>, SocketAddr) -> F + Send + Sync + 'static,
         F: Future<Output = Result<(), Error>> + Send + 'static,
     {
         let acceptor = self.acceptor.clone();
@@ -173,7 +194,7 @@ impl Server {
                     Some(limit) => timeout(limit, wrapping).await.map_err(io::Error::from)??,
                     None => wrapping.await?,
                 };
-                handler(acceptor.start_seated(stream, seat)).await
+                handler(acceptor.start_seated(stream, seat), peer).await
             }
         })
         .await
@@ -185,7 +206,7 @@ impl Server {
         B: Fn(TcpStream, SocketAddr) -> F,
         F: Future<Output = Result<(), Error>> + Send + 'static,
     {
-        let Self { listener, handle, .. } = self;
+        let Self { listener, handle, log, .. } = self;
         let mut tasks = JoinSet::new();
         let mut stopped = pin!(handle.stop.notified());
         loop {
@@ -202,7 +223,12 @@ impl Server {
                 Some(Ok((stream, peer))) => {
                     // A stream on which this fails will fail the handshake, too.
                     let _ = stream.set_nodelay(true);
-                    tasks.spawn(begin(stream, peer));
+                    let (serving, log) = (begin(stream, peer), log.clone());
+                    tasks.spawn(async move {
+                        if let Err(error) = serving.await {
+                            (log.0)(peer, error);
+                        }
+                    });
                 }
                 // Nothing is gained by asking again at once: the next one waits for the same file descriptor.
                 Some(Err(_)) => sleep(PAUSE).await,

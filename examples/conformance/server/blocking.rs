@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use sockeye::blocking::{Acceptor, Error, Sender};
 use sockeye::handshake::ServerConfig;
-use sockeye::{Close, CloseCode, Config, SendError};
+use sockeye::{Close, CloseCode, Config};
 
 /// The connections that are open, to be closed at the end.
 #[derive(Default)]
@@ -92,8 +92,8 @@ fn echo(number: u64, stream: TcpStream, acceptor: &Acceptor, open: &Open) -> Res
     while let Some(message) = receiver.receive_ref()? {
         match sender.send(message) {
             // Where we are closing, no echo can be sent; the peer's Close is still to come, and ours to be read.
-            Ok(()) | Err(Error::Send(SendError::Closed)) => {}
-            Err(error) => return Err(error),
+            Err(error) if !error.is_closed() => return Err(error),
+            Ok(()) | Err(_) => {}
         }
     }
     Ok(())

@@ -9,10 +9,10 @@ use std::time::Duration;
 use smol::io::AsyncReadExt;
 use smol::net::TcpStream;
 use smol::{Async, Timer};
+use sockeye::Config;
 use sockeye::driver::{Drain, Gate};
 use sockeye::futures::{Acceptor, Error};
 use sockeye::handshake::ServerConfig;
-use sockeye::{Config, SendError};
 
 /// Serves until `stop` becomes readable and the connections are closed.
 pub(crate) fn serve(
@@ -58,8 +58,8 @@ async fn echo(stream: TcpStream, acceptor: Acceptor) -> Result<(), Error> {
         // Written once there is nothing more to receive, so that many small ones go out together.
         match socket.feed(message).await {
             // Where we are closing, no echo can be sent; the peer's Close is still to come.
-            Ok(()) | Err(Error::Send(SendError::Closed)) => {}
-            Err(error) => return Err(error),
+            Err(error) if !error.is_closed() => return Err(error),
+            Ok(()) | Err(_) => {}
         }
     }
     Ok(())

@@ -2,14 +2,14 @@
 
 use std::future::Future;
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
+use sockeye::Config;
 use sockeye::driver::Drain;
 use sockeye::handshake::ServerConfig;
 use sockeye::tokio::{Accepting, Acceptor, Error, Server};
-use sockeye::{Config, SendError};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::runtime::Builder;
@@ -41,14 +41,14 @@ pub(crate) fn serve(
 }
 
 /// Echoes until the connection is closed. What goes wrong on it is its own affair; the peer was told.
-async fn echo(accepting: Accepting<TcpStream>) -> Result<(), Error> {
+async fn echo(accepting: Accepting<TcpStream>, _: SocketAddr) -> Result<(), Error> {
     let mut socket = accepting.accept().await?;
     while let Some(message) = socket.receive().await? {
         // Written once there is nothing more to receive, so that many small ones go out together.
         match socket.feed(message).await {
             // Where we are closing, no echo can be sent; the peer's Close is still to come.
-            Ok(()) | Err(Error::Send(SendError::Closed)) => {}
-            Err(error) => return Err(error),
+            Err(error) if !error.is_closed() => return Err(error),
+            Ok(()) | Err(_) => {}
         }
     }
     Ok(())

@@ -22,13 +22,16 @@ impl<T: Transport> Core<T> {
             let is_output_done = self.poll_end_output(teardown, cx).is_ready();
             // How long the peer may still take; where that is not limited, one that does not close first is not waited for.
             let is_timed = self.connection.poll_timeout().is_some();
-            let may_wait_to_write = is_timed || self.connection.config().close_timeout.is_none();
+            let is_unlimited = self.connection.config().close_timeout.is_none() && !self.connection.is_overdue();
+            let may_wait_to_write = is_timed || (is_unlimited && !self.connection.is_transport_ended());
             if !is_output_done && may_wait_to_write {
                 // The peer may want to write before it reads.
             } else if teardown == Teardown::Close || !is_timed {
                 let ended = ending(&mut self.connection, self.failure, self.expired);
                 self.flags.wakes_senders = true;
-                self.host.seat = None;
+                if let Some(seat) = self.host.seat.take() {
+                    self.spent.get_or_insert_default().seat = Some(seat);
+                }
                 if self.flags.is_split {
                     self.let_go();
                 }
@@ -37,7 +40,7 @@ impl<T: Transport> Core<T> {
             match self.poll_discard(teardown, cx) {
                 Poll::Ready(()) => {}
                 Poll::Pending => {
-                    self.host.wakers.set_receiver(cx.waker());
+                    self.register(Asker::Receiver(cx.waker()));
                     // Again, for what was said before that woke nobody.
                     if !self.obey() && !self.arm() {
                         return Poll::Pending;
@@ -68,7 +71,9 @@ impl<T: Transport> Core<T> {
 
     /// Closes the stream, and drops what can be written no more.
     fn let_go(&mut self) {
-        self.transport = None;
+        // Who waits for it must not take it for written.
+        self.flags.is_cut_off = self.queued() > 0 || self.flags.is_unflushed;
+        self.spent.get_or_insert_default().transport = self.transport.take();
         self.outbox.clear();
         self.long = None;
         self.flags.is_unflushed = false;

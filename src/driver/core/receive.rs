@@ -43,7 +43,7 @@ impl<T: Transport> Core<T> {
                 // A transport that is broken in one direction is waited for in the other no longer.
                 Poll::Pending if self.failure.is_some() => self.connection.receive_eof(),
                 Poll::Pending => {
-                    self.host.wakers.set_receiver(cx.waker());
+                    self.register(Asker::Receiver(cx.waker()));
                     // Again, for what was said before that woke nobody.
                     if !self.obey() && !self.arm() {
                         return Poll::Pending;
@@ -91,31 +91,40 @@ impl<T: Transport> Core<T> {
         inbox.lend_chunk_of(most, &mut self.connection, &mut self.outbox.output)
     }
 
-    /// Takes the beginning of the message whose chunk is ready: its kind.
-    pub(in super::super) fn begin_reading(&mut self, inbox: &mut Inbox) -> Result<Option<MessageKind>, ProtocolError> {
+    /// Takes the beginning of the message whose chunk is ready: its kind, and whether that is all of it.
+    pub(in super::super) fn begin_reading(
+        &mut self,
+        inbox: &mut Inbox,
+    ) -> Result<Option<(MessageKind, bool)>, ProtocolError> {
         inbox.begin_message(&mut self.connection, &mut self.outbox.output)
     }
 
     /// Waits for the pong of this ping, or a later one: its round-trip time.
     pub(in super::super) fn poll_pong(&mut self, waker: &Waker, number: u64) -> Poll<Result<Duration, Error>> {
+        // Listed first, for what is looked at then.
+        self.register(Asker::Sender(waker));
+        self.obey();
         let _ = self.poll_flush(Asker::Sender(waker))?;
+        let is_over = self.connection.state() == State::Closed || self.flags.has_no_receiver;
         match self.connection.round_trip() {
             Some(round_trip) if self.connection.answered_ping() >= number => Poll::Ready(Ok(round_trip)),
-            Some(_) | None if self.connection.state() == State::Closed => Poll::Ready(Err(Error::Lost)),
-            Some(_) | None => {
-                self.host.wakers.add_sender(waker);
-                Poll::Pending
-            }
+            Some(_) | None if is_over => Poll::Ready(Err(Error::Lost)),
+            Some(_) | None => Poll::Pending,
         }
     }
 
-    /// Waits until the connection is closed.
+    /// Waits until the connection is closed, or nobody is left to see it closed.
     pub(in super::super) fn poll_closed(&mut self, waker: &Waker) -> Poll<()> {
-        if self.connection.state() == State::Closed || self.failure.is_some() {
-            return Poll::Ready(());
-        }
-        self.host.wakers.add_sender(waker);
-        Poll::Pending
+        self.register(Asker::Sender(waker));
+        self.obey();
+        let is_closed = self.connection.state() == State::Closed || self.failure.is_some();
+        if is_closed || self.flags.has_no_receiver { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// Ends the connection at once.
+    pub(in super::super) fn abort(&mut self) {
+        self.fail(ErrorKind::ConnectionAborted);
+        self.connection.receive_eof();
     }
 
     /// Does what the server's gate says; returns whether it said something.
@@ -123,10 +132,7 @@ impl<T: Transport> Core<T> {
         match self.host.seat.as_ref().and_then(Seat::take_order) {
             // Who has closed already needs not be told.
             Some(Order::Close(close)) => drop(self.close(close)),
-            Some(Order::Abort) => {
-                self.fail(ErrorKind::ConnectionAborted);
-                self.connection.receive_eof();
-            }
+            Some(Order::Abort) => self.abort(),
             None => return false,
         }
         true

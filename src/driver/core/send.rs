@@ -75,8 +75,10 @@ impl<T: Transport> Core<T> {
             }
             if self.flags.has_writer && self.is_taken() {
                 // Whoever is writing a message in pieces will end it, and then wakes us.
-                self.host.wakers.add_sender(waker);
-                return Poll::Pending;
+                self.register(Asker::Sender(waker));
+                if !self.obey() {
+                    return Poll::Pending;
+                }
             }
         }
     }
@@ -266,6 +268,7 @@ impl<T: Transport> Core<T> {
             if self.connection.state() == State::Open {
                 let close = Close::explaining(CloseCode::INTERNAL_ERROR, "message cannot be encoded");
                 let _ = self.connection.close(close, &mut self.outbox.output);
+                self.flags.wakes_receiver = true;
             }
             return !self.outbox.is_empty();
         }
