@@ -839,6 +839,7 @@ proptest! {
                 }
             }
         }
+        run(usize::MAX).run(socket.flush()).unwrap().unwrap();
         stream.release();
         stream.change(|script| (script.hiccups, script.most) = (false, usize::MAX));
         while let Some(message) = now(socket.receive()) {

@@ -350,7 +350,7 @@ async fn serve() -> (String, sockeye::tokio::ServerHandle, tokio::task::JoinHand
     limits.connections = 3;
     let server = Server::bind("127.0.0.1:0").await.unwrap().with_limits(limits);
     let (address, handle) = (format!("ws://{}/", server.local_addr().unwrap()), server.handle());
-    let serving = tokio::spawn(server.run(|accepting| async move {
+    let serving = tokio::spawn(server.run(|accepting, _| async move {
         let mut socket = accepting.accept().await?;
         while let Some(message) = socket.receive().await? {
             socket.send(message).await?;
@@ -399,7 +399,7 @@ async fn server_aborts_handlers_that_never_receive() {
     let alive = Arc::new(());
     let serving = tokio::spawn(server.run({
         let alive = alive.clone();
-        move |accepting| {
+        move |accepting, _| {
             let alive = alive.clone();
             async move {
                 let _socket = accepting.accept().await?;
@@ -452,7 +452,7 @@ async fn server_over_wrapped_streams_refuses_by_their_end_and_gives_seats_back()
             core::future::ready(if fails { Err(std::io::ErrorKind::InvalidData.into()) } else { Ok(stream) })
         }
     };
-    let serving = tokio::spawn(server.run_over(wrap, |accepting| async move {
+    let serving = tokio::spawn(server.run_over(wrap, |accepting, _| async move {
         let mut socket = accepting.accept().await?;
         while socket.receive().await?.is_some() {}
         Ok(())
