@@ -424,12 +424,20 @@ async fn writer_that_is_dropped_unfinished_closes_with_1011_and_lets_others_on()
     // One that had written nothing yet did no harm.
     let stream = Mock::new("");
     let (_receiver, sender) = server(&stream, Config::default()).split();
-    drop(sender.writer(MessageKind::Text).await.unwrap());
+    let writer = sender.writer(MessageKind::Text).await.unwrap();
+    let waiting = tokio::spawn({
+        let other = sender.clone();
+        async move { other.send("waits").await }
+    });
+    settle().await;
+    assert!(!waiting.is_finished());
+    drop(writer);
+    soon(waiting).await.unwrap().unwrap();
     let mut writer = sender.writer(MessageKind::Text).await.unwrap();
     writer.write_all(b"gathered").await.unwrap();
     drop(writer);
     sender.send("next").await.unwrap();
-    assert_eq!(stream.frames(), [(TEXT, b"next".to_vec())]);
+    assert_eq!(stream.frames(), [(TEXT, b"waits".to_vec()), (TEXT, b"next".to_vec())]);
 }
 
 #[tokio::test(start_paused = true)]
