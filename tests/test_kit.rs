@@ -988,7 +988,8 @@ mod on_tokio {
         let (client, server) = Pair::new(&Clock::new()).streams();
         let serving = tokio::spawn(async move {
             let mut acceptor = sockeye::tokio::Acceptor::default();
-            Arc::make_mut(&mut acceptor.config).idle_timeout = Some(60 * SECOND);
+            let config = Arc::make_mut(&mut acceptor.config);
+            (config.ping_interval, config.idle_timeout) = (None, Some(60 * SECOND));
             let mut server = acceptor.accept(server).await?;
             while let Some(message) = server.receive().await? {
                 server.send(message).await?;
@@ -996,7 +997,9 @@ mod on_tokio {
             Ok::<_, Error>(())
         });
         let request = ClientRequest::new("localhost", "/").unwrap();
-        let mut client = sockeye::tokio::Connector::default().handshake(client, request).await.unwrap();
+        let mut connector = sockeye::tokio::Connector::default();
+        Arc::make_mut(&mut connector.config).ping_interval = None;
+        let mut client = connector.handshake(client, request).await.unwrap();
         client.send("hello").await.unwrap();
         client.expect_text("hello").await;
         client.expect_close(CloseCode::GOING_AWAY).await;

@@ -26,9 +26,10 @@ use crate::config::Config;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Pair {
-    /// Limits and deadlines of the client.
+    /// Limits and deadlines of the client. Those of the library, but for the keepalive, which is off: on a clock that moves by
+    /// itself two peers that only ping each other would keep a test alive for ever that waits for something else.
     pub client: Config,
-    /// Limits and deadlines of the server.
+    /// Limits and deadlines of the server; the keepalive is off, too.
     pub server: Config,
     /// What goes wrong on the way to the client. Default: nothing.
     pub to_client: Faults,
@@ -45,9 +46,11 @@ impl Pair {
     /// Creates a pair of the defaults, with its timers on this clock.
     #[must_use]
     pub fn new(clock: &Clock) -> Self {
+        let mut config = Config::default();
+        config.ping_interval = None;
         Self {
-            client: Config::default(),
-            server: Config::default(),
+            client: config.clone(),
+            server: config,
             to_client: Faults::new(),
             to_server: Faults::new(),
             to_client_capacity: CAPACITY,
