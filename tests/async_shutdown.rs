@@ -15,6 +15,8 @@ use tokio::time::Instant;
 
 fn acceptor(gate: &Gate) -> Acceptor {
     let mut acceptor = Acceptor::default();
+    // What a connection writes here, the gate told it to.
+    acceptor.config = config(|config| config.ping_interval = None).into();
     acceptor.gate = Some(gate.clone());
     acceptor
 }
