@@ -153,7 +153,7 @@ impl<R> Acceptor<R> {
             Ok(seat) => (seat, None),
             Err(rejection) => (None, Some(rejection)),
         };
-        let mut accepting = Accepting {
+        let mut handshaking = Box::new(Handshaking {
             handshake: ServerHandshake::new(&self.handshake),
             server: self.handshake.clone(),
             config: self.config.clone(),
@@ -161,15 +161,22 @@ impl<R> Acceptor<R> {
             request: None,
             outcome: None,
             seat,
-        };
-        accepting.outcome = refusal.map(|rejection| accepting.answer(Err(rejection)));
-        accepting
+        });
+        handshaking.outcome = refusal.map(|rejection| handshaking.answer(Err(rejection)));
+        Accepting { handshaking }
     }
 }
 
 /// An opening handshake on the server's side that has begun.
 #[derive(Debug)]
 pub struct Accepting<T: Transport> {
+    /// Boxed, so that the task that answers the handshake is not made larger by it for as long as the connection lives.
+    handshaking: Box<Handshaking<T>>,
+}
+
+/// The state of an opening handshake.
+#[derive(Debug)]
+struct Handshaking<T: Transport> {
     handshake: ServerHandshake,
     server: Arc<ServerConfig>,
     config: Arc<Config>,
@@ -191,7 +198,7 @@ impl<T: Transport> Accepting<T> {
     /// Begins with bytes that were read from the stream already.
     #[must_use]
     pub fn with_input(mut self, input: &[u8]) -> Self {
-        if let Some(wire) = &mut self.wire {
+        if let Some(wire) = &mut self.handshaking.wire {
             wire.input.extend_from_slice(input);
         }
         self
@@ -209,9 +216,9 @@ impl<T: Transport> Accepting<T> {
     ///
     /// Nothing is lost by dropping the future; call it again.
     pub async fn request(&mut self) -> Result<&Request, Error> {
-        poll_fn(|cx| self.poll_request(cx)).await?;
+        poll_fn(|cx| self.handshaking.poll_request(cx)).await?;
         // It is there, or an error was returned.
-        self.request.as_deref().ok_or(Error::Lost)
+        self.handshaking.request.as_deref().ok_or(Error::Lost)
     }
 
     /// Accepts the connection.
@@ -240,18 +247,9 @@ impl<T: Transport> Accepting<T> {
     where
         D: FnOnce(Acceptance<'_>, &T::Stream) -> Result<Response, Rejection>,
     {
-        poll_fn(|cx| self.poll_request(cx)).await?;
-        if let (Some(request), Some(wire)) = (self.request.take(), &self.wire) {
-            let decided = match &self.seat {
-                // The server may have been stopped while the decision was waited for.
-                Some(seat) if seat.is_stopping() => Err(unavailable()),
-                Some(_) | None => {
-                    request.upgrade(&self.server).and_then(|acceptance| decide(acceptance, wire.stream()))
-                }
-            };
-            self.outcome = Some(self.answer(decided));
-        }
-        poll_fn(|cx| self.poll_outcome(cx)).await
+        poll_fn(|cx| self.handshaking.poll_request(cx)).await?;
+        self.handshaking.decide(decide);
+        poll_fn(|cx| self.handshaking.poll_outcome(cx)).await
     }
 
     /// Rejects the connection; gives what was sent.
@@ -260,10 +258,11 @@ impl<T: Transport> Accepting<T> {
     ///
     /// Dropping the future drops the stream; the answer may not have been written.
     pub async fn reject(mut self, rejection: Rejection) -> Error {
-        if self.outcome.is_none() {
-            self.outcome = Some(self.answer(Err(rejection)));
+        let handshaking = &mut self.handshaking;
+        if handshaking.outcome.is_none() {
+            handshaking.outcome = Some(handshaking.answer(Err(rejection)));
         }
-        match poll_fn(|cx| self.poll_outcome(cx)).await {
+        match poll_fn(|cx| handshaking.poll_outcome(cx)).await {
             Ok(_) => Error::Lost,
             Err(error) => error,
         }
@@ -272,9 +271,11 @@ impl<T: Transport> Accepting<T> {
     /// Returns the stream, such as to look at the peer's certificate; `None` once the handshake is over.
     #[must_use]
     pub fn get_ref(&self) -> Option<&T::Stream> {
-        self.wire.as_ref().map(Wire::stream)
+        self.handshaking.wire.as_ref().map(Wire::stream)
     }
+}
 
+impl<T: Transport> Handshaking<T> {
     /// Receives the request; where there is none, the error comes once the client was told.
     fn poll_request(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         loop {
@@ -343,6 +344,17 @@ impl<T: Transport> Accepting<T> {
     fn lose(&mut self, error: std::io::Error) -> Error {
         (self.wire, self.seat) = (None, None);
         error.into()
+    }
+
+    /// Lets the application decide on the request, unless that was done for it.
+    fn decide(&mut self, decide: impl FnOnce(Acceptance<'_>, &T::Stream) -> Result<Response, Rejection>) {
+        let (Some(request), Some(wire)) = (self.request.take(), &self.wire) else { return };
+        let decided = match &self.seat {
+            // The server may have been stopped while the decision was waited for.
+            Some(seat) if seat.is_stopping() => Err(unavailable()),
+            Some(_) | None => request.upgrade(&self.server).and_then(|acceptance| decide(acceptance, wire.stream())),
+        };
+        self.outcome = Some(self.answer(decided));
     }
 
     /// Queues the answer.

@@ -76,19 +76,27 @@ impl<R> Connector<R> {
     {
         let mut wire = Wire::new(R::Transport::new(stream));
         request.write(&mut wire.output);
-        Connecting {
+        let handshaking = Handshaking {
             handshake: ClientHandshake::new(request, &self.handshake),
             config: self.config.clone(),
             wire: Some(wire),
             response: None,
             write_failure: None,
-        }
+        };
+        Connecting { handshaking: Box::new(handshaking) }
     }
 }
 
 /// An opening handshake on the client's side that has begun.
 #[derive(Debug)]
 pub struct Connecting<T: Transport> {
+    /// Boxed for the same reason as that of a server.
+    handshaking: Box<Handshaking<T>>,
+}
+
+/// The state of an opening handshake.
+#[derive(Debug)]
+struct Handshaking<T: Transport> {
     handshake: ClientHandshake,
     config: Arc<Config>,
     /// `None` once the handshake is over.
@@ -110,9 +118,11 @@ impl<T: Transport> Connecting<T> {
     ///
     /// Nothing is lost by dropping the future; call it again.
     pub async fn connection(&mut self) -> Result<WebSocket<T>, Error> {
-        poll_fn(|cx| self.poll_connection(cx)).await
+        poll_fn(|cx| self.handshaking.poll_connection(cx)).await
     }
+}
 
+impl<T: Transport> Handshaking<T> {
     fn poll_connection(&mut self, cx: &mut Context<'_>) -> Poll<Result<WebSocket<T>, Error>> {
         let result = ready!(self.poll_response(cx));
         let wire = self.wire.take();

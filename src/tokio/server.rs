@@ -152,12 +152,10 @@ impl Server {
         F: Future<Output = Result<(), Error>> + Send + 'static,
     {
         let acceptor = self.acceptor.clone();
-        let handler = Arc::new(handler);
         self.serve(move |stream, peer| {
             // Whoever is not let in is told so by this, too.
             let accepting = acceptor.start_from(stream, Some(peer.ip()));
-            let handler = handler.clone();
-            async move { handler(accepting, peer).await }
+            handler(accepting, peer)
         })
         .await
     }
@@ -223,7 +221,8 @@ impl Server {
                 Some(Ok((stream, peer))) => {
                     // A stream on which this fails will fail the handshake, too.
                     let _ = stream.set_nodelay(true);
-                    let (serving, log) = (begin(stream, peer), log.clone());
+                    // Boxed, for a future is copied into one that waits for it.
+                    let (serving, log) = (Box::pin(begin(stream, peer)), log.clone());
                     tasks.spawn(async move {
                         if let Err(error) = serving.await {
                             (log.0)(peer, error);
