@@ -1,8 +1,8 @@
 //! One message to all: encoded once, never copied, and never waiting for anybody.
 //!
 //! `try_send` queues a message or says at once that there is no room, which is the case for a client that does not read.
-//! Here such a client misses messages until it reads again, as suits prices or positions; [`Error::Full`] is the place to
-//! close it instead. Either way, what is held for it is bounded.
+//! Here such a client misses messages until it reads again, as suits prices or positions; who stays [`Error::Full`] could be
+//! aborted instead ([`Sender::abort`]). Either way, what is held for it is bounded.
 //!
 //! ```sh
 //! cargo run --features tokio --example tokio_broadcast

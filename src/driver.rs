@@ -14,7 +14,14 @@
 //!
 //! There is no task in the background. Whatever is awaited moves everything on: a receive writes what is queued before it
 //! waits, answers pings and keeps the deadlines; a send that waits for room keeps them, too. So let one task receive for
-//! as long as the connection lives.
+//! as long as the connection lives: what stops receiving for a while, as `for_each_concurrent` does at its limit, stops the
+//! answers to pings, too. A send does not receive: two sides that only send to each other wait for each other.
+//!
+//! # The end
+//!
+//! Dropping a connection closes its stream at once: what was queued is lost, and the peer reports 1006. Call
+//! [`WebSocket::close`] and receive until `None`. When a server's [`Gate`] or a deadline closes the connection, what the peer
+//! sends before it has learned of that is dropped, and the receive tells how it ended.
 //!
 //! # Memory
 //!

@@ -132,6 +132,8 @@ mod time;
 mod uri;
 mod utf8;
 
+#[cfg(feature = "std")]
+pub use crate::adapter::Error;
 pub use crate::assembler::{Assembler, Assembly};
 pub use crate::close::{Close, CloseCode, CloseCodeClass};
 pub use crate::config::{Config, MaskingPolicy, Role};

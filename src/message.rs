@@ -115,7 +115,7 @@ impl From<alloc::vec::Vec<u8>> for Message {
 
 /// A whole message, lent.
 ///
-/// Everything that sends takes `impl Into<MessageRef>`: a `&str` is text, a `&[u8]` is binary.
+/// What sends by reference takes `impl Into<MessageRef>`: a `&str` is text, a `&[u8]` is binary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MessageRef<'a> {
     /// UTF-8 text.

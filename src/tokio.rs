@@ -48,7 +48,10 @@
 //!             Some(message) => println!("{message:?}"),
 //!             None => return Ok(()),
 //!         },
-//!         Some(text) = news.recv() => socket.send(text).await?,
+//!         Some(text) = news.recv() => match socket.send(text).await {
+//!             Err(error) if error.is_closed() => {} // the peer has closed: the next receive tells
+//!             sent => sent?,
+//!         },
 //!     }
 //! }
 //! # }
@@ -57,7 +60,8 @@
 //! # Everything else
 //!
 //! The types are those of [`driver`], on tokio's streams and timers; its page tells what holds for all of
-//! them. The runtime's time driver must be enabled (`#[tokio::main]` does that), or the first deadline panics.
+//! them. The runtime's time driver must be enabled (`#[tokio::main]` does that), or the first deadline panics; make connections
+//! inside of the runtime. [`Sender::try_send`](crate::driver::Sender::try_send) can then be called from any thread.
 
 mod connect;
 mod server;

@@ -5,7 +5,7 @@ use std::io;
 use thiserror::Error;
 
 use crate::error::{ProtocolError, SendError};
-use crate::handshake::{BuildError, Rejection, ResponseError};
+use crate::handshake::{BuildError, HeadError, Rejection, RequestError, ResponseError};
 use crate::time::Timeout;
 use crate::uri::UriError;
 
@@ -42,12 +42,40 @@ pub enum Error {
     /// The request of the opening handshake cannot be built.
     #[error(transparent)]
     Request(#[from] BuildError),
+    /// What the application says, see [`Self::application`].
+    #[error(transparent)]
+    Application(Box<dyn core::error::Error + Send + Sync>),
     /// The address to connect to is not one.
     #[error(transparent)]
     Uri(#[from] UriError),
 }
 
 impl Error {
+    /// Makes an error of the application's own, for a handler that returns errors of this type.
+    ///
+    /// ```
+    /// use sockeye::Error;
+    ///
+    /// let error = Error::application("no such room");
+    /// assert_eq!(error.to_string(), "no such room");
+    /// ```
+    pub fn application(error: impl Into<Box<dyn core::error::Error + Send + Sync>>) -> Self {
+        Self::Application(error.into())
+    }
+
+    /// Returns whether a time ran out: of connecting, of the opening handshake, or of the connection.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        match self {
+            Self::Timeout(_) | Self::Response(ResponseError::Head(HeadError::TimedOut { .. })) => true,
+            Self::Io(error) => error.kind() == io::ErrorKind::TimedOut,
+            Self::Rejected(rejection) => {
+                matches!(rejection.cause(), Some(RequestError::Head(HeadError::TimedOut { .. })))
+            }
+            _ => false,
+        }
+    }
+
     /// Returns whether a message could not be sent because the connection is closing or closed: no surprise where both
     /// sides, or a server that stops, may close at any time. What ended the connection, a receive tells.
     #[must_use]
@@ -67,7 +95,7 @@ impl From<Error> for io::Error {
     /// For a message that is read or written as a stream of bytes.
     fn from(error: Error) -> Self {
         let kind = match &error {
-            Error::Io(_) => io::ErrorKind::Other,
+            Error::Io(_) | Error::Application(_) => io::ErrorKind::Other,
             Error::Protocol(_) | Error::Response(_) => io::ErrorKind::InvalidData,
             Error::Send(SendError::Closed) => io::ErrorKind::BrokenPipe,
             Error::Timeout(_) => io::ErrorKind::TimedOut,

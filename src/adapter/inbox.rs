@@ -105,6 +105,21 @@ impl Inbox {
         Ok(None)
     }
 
+    /// Receives all that was read, and drops the messages in it.
+    #[cfg(feature = "driver")]
+    pub(crate) fn skip(&mut self, connection: &mut Connection, output: &mut Vec<u8>) -> Result<(), ProtocolError> {
+        let mut input = &mut self.buffer[self.start..self.end];
+        let result = loop {
+            match connection.receive(&mut input, output) {
+                Ok(Some(_)) => {}
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        self.start = self.end;
+        result
+    }
+
     /// Lends the message that is ready.
     pub(crate) fn lend(
         &mut self,

@@ -206,7 +206,8 @@ impl<T: Transport> Accepting<T> {
 
     /// Receives the request, so that a decision on it can be made before it is answered.
     ///
-    /// It is a request in the form of HTTP/1.1; whether it is a valid opening handshake, accepting it will tell.
+    /// It is a request in the form of HTTP/1.1, which may be a plain GET; whether it is a valid opening handshake, accepting it
+    /// will tell, or [`Request::upgrade`] before.
     ///
     /// # Errors
     ///

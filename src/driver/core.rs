@@ -19,6 +19,7 @@ use super::outbox::Outbox;
 use super::transport::{Timer, Transport};
 use super::wakers::Wakers;
 use crate::adapter::Error;
+use crate::close::{Close, CloseCode};
 use crate::connection::{Connection, State, Teardown};
 use crate::time::{Instant, Timeout};
 
@@ -90,6 +91,8 @@ struct Flags {
     is_cut_off: bool,
     /// Whether the half that receives was dropped.
     has_no_receiver: bool,
+    /// Whether what the peer still sends is not for the application any more.
+    is_deaf: bool,
     /// Whether senders may be kept that do not know that the connection is over.
     is_split: bool,
     /// Whether something happened that a task may be waiting for.
@@ -108,11 +111,21 @@ impl Default for Flags {
             has_shut_down: false,
             is_cut_off: false,
             has_no_receiver: false,
+            is_deaf: false,
             is_split: false,
             wakes_senders: false,
             wakes_receiver: false,
         }
     }
+}
+
+/// Which orders of the gate are followed now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Heed {
+    /// All, where the application receives: it sees the end.
+    All,
+    /// Only to end at once. A Close in the middle of what the application does would only make its sends fail.
+    Abort,
 }
 
 /// Who asks for something to be written, and is woken when there is more to do.
@@ -177,6 +190,15 @@ impl<T: Transport> Core<T> {
         Wakes { wakers, senders, receiver, spent: self.spent.take() }
     }
 
+    /// Gives the connection a seat, before anybody waits for it.
+    pub(super) fn set_seat(&mut self, seat: Seat) {
+        self.host.wakers = seat.wakers();
+        self.host.waker = self.host.wakers.clone().into();
+        self.host.seat = Some(seat);
+        // One that was set before wakes nobody any more.
+        self.host.armed = None;
+    }
+
     /// The transport. Only a connection that was split lets it go, and such a one is not whole again.
     pub(super) fn transport(&self) -> Option<&T> {
         self.transport.as_ref()
@@ -187,10 +209,15 @@ impl<T: Transport> Core<T> {
         self.transport
     }
 
-    /// Takes note that nobody receives any more, or somebody does again.
-    pub(super) fn set_receiving(&mut self, is_receiving: bool) {
-        self.flags.has_no_receiver = !is_receiving;
+    /// Takes note that nobody receives any more: the connection closes, behind what is queued, and is not waited for.
+    pub(super) fn end_receiving(&mut self) {
+        self.flags.has_no_receiver = true;
         self.flags.wakes_senders = true;
+        // One that is closing already needs not be told.
+        let _ = self.close(Close::bare(CloseCode::GOING_AWAY));
+        if self.poll_flush(Asker::Nobody).is_ready() {
+            self.let_go();
+        }
     }
 
     /// Takes note that halves of the connection are in different hands.
@@ -210,7 +237,7 @@ impl<T: Transport> Core<T> {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => {
-                    self.obey();
+                    self.obey(Heed::Abort);
                     // The peer's time to take it runs.
                     self.keep_time();
                     self.check()?;
@@ -225,6 +252,9 @@ impl<T: Transport> Core<T> {
                 self.tell_time();
             }
             if self.outbox.is_empty() && !self.encode_long() {
+                if self.flags.has_no_receiver && self.connection.is_close_sent() {
+                    self.let_go();
+                }
                 return Poll::Ready(Ok(()));
             }
         }
@@ -335,6 +365,8 @@ impl<T: Transport> Core<T> {
         self.note_waiting();
         if let Some(timeout) = self.connection.handle_timeout(now, &mut self.outbox.output) {
             self.expired = Some(timeout);
+            // The application learns that the connection has ended, and cannot answer any more.
+            self.flags.is_deaf = true;
             self.flags.wakes_receiver = true;
         }
         if self.connection.answered_ping() != answered {

@@ -76,8 +76,11 @@ pub struct Drain {
     pub close: Close,
     /// How many connections are told at a time. Default `usize::MAX`: all at once.
     pub batch: usize,
-    /// The time from one batch to the next, give or take a half at random. Default one second.
+    /// The time from one batch to the next. Default one second.
     pub interval: Duration,
+    /// How much longer or shorter than `interval` the time between two batches is at most, at random, in percent of it, up to
+    /// 100: so that the clients of many servers do not come back all at once. Default 50.
+    pub jitter: u8,
     /// How long the connections have to close, from when the last one was told. Those that are left are aborted: their
     /// receives and sends fail. Default 10 seconds.
     pub patience: Duration,
@@ -89,6 +92,7 @@ impl Default for Drain {
             close: Close::bare(CloseCode::GOING_AWAY),
             batch: usize::MAX,
             interval: Duration::from_secs(1),
+            jitter: 50,
             patience: Duration::from_secs(10),
         }
     }
@@ -98,7 +102,7 @@ impl Default for Drain {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Drained {
-    /// Connections and handshakes that ended in time.
+    /// Connections and handshakes that were gone in time, in order or not.
     pub ended: usize,
     /// Those that had to be aborted.
     pub aborted: usize,
@@ -155,6 +159,11 @@ impl Gate {
         Self { shared: Arc::new(Shared { has_orders: AtomicBool::new(false), house: Mutex::new(house) }) }
     }
 
+    /// Changes the limits, for those who come from now on.
+    pub fn set_limits(&self, limits: Limits) {
+        self.shared.lock().limits = limits;
+    }
+
     /// Lets somebody in, from this address, for an opening handshake.
     ///
     /// # Errors
@@ -168,7 +177,7 @@ impl Gate {
             return Err(unavailable());
         }
         if peer.is_some() && from_peer >= limits.connections_per_peer {
-            return Err(Rejection::with_status(429));
+            return Err(Rejection::with_status(429).body("Too many connections from this address.\n"));
         }
         if let Some(peer) = peer {
             peers.insert(peer, from_peer + 1);
@@ -211,8 +220,11 @@ impl Gate {
         self.shared.lock().handshakes
     }
 
-    /// Empties the house: stops, tells the connections to close, and waits until all are gone or time is up. What a
-    /// connection receives until its peer has closed, too, is still delivered; whoever receives on it sees its end.
+    /// Empties the house: stops, tells the connections to close, and waits until all are gone or time is up.
+    ///
+    /// A connection closes while it receives, once all that has arrived was received; then that receive gives `None`. What
+    /// its peer sends before it has learned of that is dropped, because nobody could answer it any more. The halves of a
+    /// connection that send get [`SendError::Closed`](crate::SendError::Closed).
     ///
     /// # Cancel safety
     ///
@@ -226,7 +238,9 @@ impl Gate {
             if is_last {
                 break;
             }
-            let pause = drain.interval.mul_f64(rand::random_range(0.5..1.5));
+            let jitter = f64::from(drain.jitter.min(100)) / 100.0;
+            let factor = rand::random_range(1.0 - jitter..=1.0 + jitter);
+            let pause = Duration::try_from_secs_f64(drain.interval.as_secs_f64() * factor).unwrap_or(Duration::MAX);
             if self.wait_empty(&mut *timer, pause).await {
                 break;
             }
@@ -294,12 +308,12 @@ impl Seat {
         self.shared.has_orders.load(Ordering::Acquire) && self.shared.lock().is_stopping
     }
 
-    /// What the connection is told, once.
-    pub(super) fn take_order(&self) -> Option<Order> {
+    /// What the connection is told, once. A Close is told only where the connection `may_close` now.
+    pub(super) fn take_order(&self, may_close: bool) -> Option<Order> {
         if !self.shared.has_orders.load(Ordering::Acquire) {
             return None;
         }
-        self.shared.lock().seats.get_mut(&self.number)?.order.take()
+        self.shared.lock().seats.get_mut(&self.number)?.order.take_if(|order| may_close || *order == Order::Abort)
     }
 
     /// Those who wait on this seat.
@@ -336,5 +350,5 @@ impl Shared {
 
 /// The answer for who comes at a bad time.
 pub(super) fn unavailable() -> Rejection {
-    Rejection::with_status(503)
+    Rejection::with_status(503).body("No room at present, or about to stop.\n")
 }

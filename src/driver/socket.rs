@@ -83,6 +83,33 @@ impl<T: Transport> WebSocket<T> {
         Self::open(T::new(stream), connection, leftover, None, None)
     }
 
+    /// Gives a seat at a server's [`Gate`](super::Gate) to a connection whose opening handshake somebody else made, before it
+    /// is used: it counts, and is told to close when the server stops.
+    ///
+    /// ```
+    /// # #[cfg(feature = "tokio")]
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use sockeye::driver::Gate;
+    /// use sockeye::{Config, tokio::WebSocket};
+    ///
+    /// # let (upgraded, _peer) = tokio::io::duplex(1024);
+    /// let gate = Gate::default();
+    /// let seat = gate.admit(None)?;   // before the handshake
+    /// let socket = WebSocket::server(upgraded, Config::default()).with_seat(seat);
+    /// assert_eq!((gate.connections(), gate.handshakes()), (1, 0));
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "tokio"))]
+    /// # fn main() {}
+    /// ```
+    #[must_use]
+    pub fn with_seat(mut self, seat: Seat) -> Self {
+        seat.open();
+        self.core.set_seat(seat);
+        self
+    }
+
     pub(super) fn open(
         transport: T,
         connection: Connection,
@@ -194,7 +221,7 @@ impl<T: Transport> WebSocket<T> {
         MessageReader::begin(Handle::Direct(&mut self.core), &mut self.inbox).await
     }
 
-    /// Sends a message and waits until it is written, with all that was queued before.
+    /// Sends a message and waits until it is written, with all that was queued before. Nothing is received meanwhile.
     ///
     /// A message longer than [`Config::fragment_size`] goes out in fragments, so that pongs get in between.
     ///

@@ -28,18 +28,25 @@ use crate::message::{Chunk, Message, MessageKind, MessageRef};
 
 /// The receiving half of a split connection. It is a [`Stream`] of messages, too.
 ///
-/// It keeps the connection alive: pings are answered, deadlines kept and what the senders queued is written while it
+/// It keeps the connection alive: pings are answered, deadlines kept and what has no room yet is written while it
 /// receives, so receive on it for as long as the connection is used. When a receive has told that the connection is over, its
 /// stream is closed, even if senders are kept.
+///
+/// Dropping it ends the connection: a Close (1001) goes out behind what is queued, nobody waits for the peer's, and
+/// sends fail from then on.
 #[derive(Debug)]
 pub struct Receiver<T: Transport> {
     shared: Arc<Shared<T>>,
     inbox: Inbox,
     is_stream_over: bool,
+    /// Whether it is not this half any more that receives.
+    is_given_up: bool,
 }
 
-/// The sending half of a split connection. Clones send on the same connection, each message in one piece. It is a
-/// [`Sink`] for messages, too.
+/// The sending half of a split connection. Clones send on the same connection, each message in one piece. Dropping them
+/// changes nothing.
+///
+/// It is a [`Sink`] for messages, too, whose closing, which `forward` does at its end, closes the connection for all.
 #[derive(Debug)]
 pub struct Sender<T: Transport> {
     shared: Arc<Shared<T>>,
@@ -61,7 +68,10 @@ pub(super) fn split<T: Transport>(
 ) -> (Receiver<T>, Sender<T>) {
     core.set_split(true);
     let shared = Shared::new(core, negotiated);
-    (Receiver { shared: shared.clone(), inbox, is_stream_over: false }, Sender { shared, held: None })
+    (
+        Receiver { shared: shared.clone(), inbox, is_stream_over: false, is_given_up: false },
+        Sender { shared, held: None },
+    )
 }
 
 impl<T: Transport> Receiver<T> {
@@ -148,17 +158,17 @@ impl<T: Transport> Receiver<T> {
             return Err((self, sender));
         }
         let (inbox, is_stream_over) = (self.inbox.take_all(), self.is_stream_over);
+        self.is_given_up = true;
         drop(self);
         match Arc::try_unwrap(sender.shared) {
             Ok(shared) => {
                 let (mut core, negotiated) = shared.into_parts();
                 core.set_split(false);
-                core.set_receiving(true);
                 Ok(WebSocket::from_parts(core, inbox, negotiated))
             }
             Err(shared) => {
-                shared.with(|core| core.set_receiving(true));
-                Err((Self { shared: shared.clone(), inbox, is_stream_over }, Sender { shared, held: None }))
+                let receiver = Self { shared: shared.clone(), inbox, is_stream_over, is_given_up: false };
+                Err((receiver, Sender { shared, held: None }))
             }
         }
     }
@@ -176,7 +186,9 @@ impl<T: Transport> Receiver<T> {
 
 impl<T: Transport> Drop for Receiver<T> {
     fn drop(&mut self) {
-        self.shared.with(|core| core.set_receiving(false));
+        if !self.is_given_up {
+            self.shared.with(Core::end_receiving);
+        }
     }
 }
 
@@ -196,7 +208,8 @@ impl<T: Transport> Sender<T> {
         poll_fn(|cx| self.shared.with(|core| core.poll_send(cx.waker(), &mut message, &mut mark))).await
     }
 
-    /// Queues a message once there is room: see [`WebSocket::feed`].
+    /// Queues a message once there is room: see [`WebSocket::feed`]. Where the receiving half waits already, it is written by the
+    /// next flush or send.
     ///
     /// # Errors
     ///
@@ -234,8 +247,8 @@ impl<T: Transport> Sender<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Full`] if there is no room, or another message is being sent: this one was not queued. Otherwise as
-    /// [`Self::send`].
+    /// [`Error::Full`] if there is no room, or another message is being sent, which may be a long one: this one was not queued.
+    /// A peer is slow if that stays so. Otherwise as [`Self::send`].
     pub fn try_send<'m>(&self, message: impl Into<Outgoing<'m>>) -> Result<(), Error> {
         let message = message.into();
         self.shared.with(|core| core.try_queue(message))

@@ -136,6 +136,13 @@ pub trait Transport: Unpin {
     /// What the stream says.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
+    /// Polls something that nobody waits for, without counting it against the time that a task may take: a runtime that says
+    /// [`Poll::Pending`] to a task that had its share would make it look as if the peer were slow. By default it is just
+    /// polled.
+    fn poll_uncounted<R>(cx: &mut Context<'_>, mut poll: impl FnMut(&mut Context<'_>) -> Poll<R>) -> Poll<R> {
+        poll(cx)
+    }
+
     /// Ends our direction, so that the peer reads its end while we still read.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use core::pin::pin;
 use core::task::Poll;
 use core::time::Duration;
 use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ::tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use ::tokio::sync::Notify;
@@ -68,10 +69,21 @@ impl fmt::Debug for Log {
 /// Stops a [`Server`], and tells how many are on it. Clones are for the same server.
 #[derive(Clone, Debug)]
 pub struct ServerHandle {
-    gate: Gate,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    gate: Mutex<Gate>,
     /// Told once nobody is to be taken in any more, and once everybody is gone or was aborted.
-    stop: Arc<Notify>,
-    over: Arc<Notify>,
+    stop: Notify,
+    over: Notify,
+}
+
+impl Shared {
+    fn gate(&self) -> MutexGuard<'_, Gate> {
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Server {
@@ -88,30 +100,32 @@ impl Server {
     #[must_use]
     pub fn new(listener: TcpListener) -> Self {
         let log = Log(Arc::new(|_, _| ()));
-        Self { listener, acceptor: Acceptor::default(), handle: ServerHandle::new(Gate::default()), log }
-            .with_limits(Limits::default())
+        let handle = ServerHandle::new(Gate::default());
+        let mut acceptor = Acceptor::default();
+        acceptor.gate = Some(handle.gate());
+        Self { listener, acceptor, handle, log }
     }
 
     /// Accepts connections with the limits, deadlines and origins of this acceptor, and with its gate if it has one.
     #[must_use]
     pub fn with_acceptor(mut self, acceptor: Acceptor) -> Self {
         if let Some(gate) = acceptor.gate.clone() {
-            self.handle = ServerHandle::new(gate);
+            *self.handle.shared.gate() = gate;
         }
         self.acceptor = acceptor;
-        self.acceptor.gate = Some(self.handle.gate.clone());
+        self.acceptor.gate = Some(self.handle.gate());
         self
     }
 
     /// Limits how many may be in.
     #[must_use]
-    pub fn with_limits(mut self, limits: Limits) -> Self {
-        self.handle = ServerHandle::new(Gate::new(limits));
-        self.acceptor.gate = Some(self.handle.gate.clone());
+    pub fn with_limits(self, limits: Limits) -> Self {
+        self.handle.gate().set_limits(limits);
         self
     }
 
-    /// Lets `log` see what went wrong on each connection that ended with an error, and from where it came.
+    /// Lets `log` see what went wrong on each connection that ended with an error, and from where it came; handshakes that
+    /// were refused among them, and not those that only found no one to send to ([`Error::is_closed`]).
     #[must_use]
     pub fn on_error(mut self, log: impl Fn(SocketAddr, Error) + Send + Sync + 'static) -> Self {
         self.log = Log(Arc::new(log));
@@ -127,7 +141,7 @@ impl Server {
         self.listener.local_addr()
     }
 
-    /// Returns a handle to stop the server. Limits and acceptor are set before.
+    /// Returns a handle to stop the server.
     #[must_use]
     pub fn handle(&self) -> ServerHandle {
         self.handle.clone()
@@ -180,7 +194,7 @@ impl Server {
         F: Future<Output = Result<(), Error>> + Send + 'static,
     {
         let acceptor = self.acceptor.clone();
-        let gate = self.handle.gate.clone();
+        let gate = self.handle.gate();
         let both = Arc::new((wrap, handler));
         self.serve(move |stream, peer| {
             let (acceptor, both, admitted) = (acceptor.clone(), both.clone(), gate.admit(Some(peer.ip())));
@@ -206,7 +220,7 @@ impl Server {
     {
         let Self { listener, handle, log, .. } = self;
         let mut tasks = JoinSet::new();
-        let mut stopped = pin!(handle.stop.notified());
+        let mut stopped = pin!(handle.shared.stop.notified());
         loop {
             let taken = poll_fn(|cx| {
                 while let Poll::Ready(Some(_)) = tasks.poll_join_next(cx) {}
@@ -224,8 +238,9 @@ impl Server {
                     // Boxed, for a future is copied into one that waits for it.
                     let (serving, log) = (Box::pin(begin(stream, peer)), log.clone());
                     tasks.spawn(async move {
-                        if let Err(error) = serving.await {
-                            (log.0)(peer, error);
+                        match serving.await {
+                            Err(error) if !error.is_closed() => (log.0)(peer, error),
+                            Ok(()) | Err(_) => {}
                         }
                     });
                 }
@@ -234,7 +249,7 @@ impl Server {
             }
         }
         drop(listener);
-        let mut over = pin!(handle.over.notified());
+        let mut over = pin!(handle.shared.over.notified());
         poll_fn(|cx| {
             while let Poll::Ready(Some(_)) = tasks.poll_join_next(cx) {}
             if tasks.is_empty() { Poll::Ready(()) } else { over.as_mut().poll(cx) }
@@ -248,7 +263,8 @@ impl Server {
 
 impl ServerHandle {
     fn new(gate: Gate) -> Self {
-        Self { gate, stop: Arc::default(), over: Arc::default() }
+        let shared = Shared { gate: Mutex::new(gate), stop: Notify::new(), over: Notify::new() };
+        Self { shared: Arc::new(shared) }
     }
 
     /// Shuts the server down: takes nobody in any more, answers handshakes in progress with 503, closes the connections as
@@ -258,22 +274,23 @@ impl ServerHandle {
     ///
     /// Who was told to close stays told; another call goes on with the others.
     pub async fn shutdown(&self, drain: Drain) -> Drained {
-        self.stop.notify_one();
-        let drained = self.gate.drain(Timer::default(), drain).await;
-        self.over.notify_one();
+        self.shared.stop.notify_one();
+        let gate = self.gate();
+        let drained = gate.drain(Timer::default(), drain).await;
+        self.shared.over.notify_one();
         drained
     }
 
     /// Returns how many are in, those in their opening handshake among them.
     #[must_use]
     pub fn connections(&self) -> usize {
-        self.gate.connections()
+        self.gate().connections()
     }
 
     /// Returns the gate of the server.
     #[must_use]
-    pub fn gate(&self) -> &Gate {
-        &self.gate
+    pub fn gate(&self) -> Gate {
+        self.shared.gate().clone()
     }
 }
 

@@ -1,10 +1,13 @@
 //! Streams and timers of tokio under the traits of the driver.
 
-use core::pin::Pin;
+use core::future::{Future, poll_fn};
+use core::pin::{Pin, pin};
 use core::task::{Context, Poll, ready};
 use std::io::{self, IoSlice};
 
 use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use ::tokio::runtime::Handle;
+use ::tokio::task::unconstrained;
 use ::tokio::time::{Instant as TokioInstant, Sleep, sleep_until};
 
 use crate::driver;
@@ -64,22 +67,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> driver::Transport for Transport<S> {
         Pin::new(&mut self.0).poll_flush(cx)
     }
 
+    fn poll_uncounted<R>(cx: &mut Context<'_>, poll: impl FnMut(&mut Context<'_>) -> Poll<R>) -> Poll<R> {
+        pin!(unconstrained(poll_fn(poll))).poll(cx)
+    }
+
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_shutdown(cx)
     }
 }
 
-/// The clock and the timer of tokio. It needs a runtime whose time driver is enabled, as `#[tokio::main]` does.
+/// The clock and the timer of tokio. It needs a runtime whose time driver is enabled, as `#[tokio::main]` does: that in which
+/// it was made, or the one in which it is first waited for.
 #[derive(Debug)]
 pub struct Timer {
     origin: TokioInstant,
+    /// The runtime in which it was made.
+    runtime: Option<Handle>,
     /// There once a deadline has been waited for.
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
 impl Default for Timer {
     fn default() -> Self {
-        Self { origin: TokioInstant::now(), sleep: None }
+        Self { origin: TokioInstant::now(), runtime: Handle::try_current().ok(), sleep: None }
     }
 }
 
@@ -97,7 +107,11 @@ impl driver::Timer for Timer {
                 }
                 sleep
             }
-            sleep => sleep.insert(Box::pin(sleep_until(at))),
+            sleep => {
+                // A message can be sent from outside of the runtime, too.
+                let _entered = self.runtime.as_ref().map(Handle::enter);
+                sleep.insert(Box::pin(sleep_until(at)))
+            }
         };
         sleep.as_mut().poll(cx)
     }

@@ -4,7 +4,7 @@ use core::task::{Context, Poll};
 
 use super::super::pool;
 use super::super::transport::Transport;
-use super::{Asker, Core};
+use super::{Asker, Core, Heed};
 use crate::adapter::{Error, ending};
 use crate::connection::Teardown;
 
@@ -29,11 +29,10 @@ impl<T: Transport> Core<T> {
             } else if teardown == Teardown::Close || !is_timed {
                 let ended = ending(&mut self.connection, self.failure, self.expired);
                 self.flags.wakes_senders = true;
-                if let Some(seat) = self.host.seat.take() {
-                    self.spent.get_or_insert_default().seat = Some(seat);
-                }
                 if self.flags.is_split {
                     self.let_go();
+                } else if let Some(seat) = self.host.seat.take() {
+                    self.spent.get_or_insert_default().seat = Some(seat);
                 }
                 return Poll::Ready(ended);
             }
@@ -42,7 +41,7 @@ impl<T: Transport> Core<T> {
                 Poll::Pending => {
                     self.register(Asker::Receiver(cx.waker()));
                     // Again, for what was said before that woke nobody.
-                    if !self.obey() && !self.arm() {
+                    if !self.obey(Heed::Abort) && !self.arm() {
                         return Poll::Pending;
                     }
                 }
@@ -69,11 +68,18 @@ impl<T: Transport> Core<T> {
         Poll::Ready(())
     }
 
-    /// Closes the stream, and drops what can be written no more.
-    fn let_go(&mut self) {
+    /// Closes the stream, gives the seat back, and drops what can be written no more.
+    pub(super) fn let_go(&mut self) {
         // Who waits for it must not take it for written.
-        self.flags.is_cut_off = self.queued() > 0 || self.flags.is_unflushed;
-        self.spent.get_or_insert_default().transport = self.transport.take();
+        self.flags.is_cut_off |= self.queued() > 0 || self.flags.is_unflushed;
+        let spent = self.spent.get_or_insert_default();
+        if let Some(transport) = self.transport.take() {
+            spent.transport = Some(transport);
+        }
+        if let Some(seat) = self.host.seat.take() {
+            spent.seat = Some(seat);
+        }
+        self.connection.receive_eof();
         self.outbox.clear();
         self.long = None;
         self.flags.is_unflushed = false;

@@ -4,10 +4,10 @@ use core::task::{Context, Poll, Waker, ready};
 use core::time::Duration;
 use std::io::{self, ErrorKind};
 
-use super::super::gate::{Order, Seat};
+use super::super::gate::Order;
 use super::super::pool;
 use super::super::transport::Transport;
-use super::{Asker, Core};
+use super::{Asker, Core, Heed};
 use crate::adapter::{Error, Inbox, Mode, Ready};
 use crate::connection::{State, Teardown};
 use crate::error::ProtocolError;
@@ -24,13 +24,17 @@ impl<T: Transport> Core<T> {
         for _ in 0..READS {
             self.note_waiting();
             // What is wrong with the input decides the teardown, which comes next.
-            if let Ok(Some(ready)) = inbox.next(&mut self.connection, &mut self.outbox.output, mode) {
+            let next = match self.flags.is_deaf {
+                false => inbox.next(&mut self.connection, &mut self.outbox.output, mode),
+                true => inbox.skip(&mut self.connection, &mut self.outbox.output).map(|()| None),
+            };
+            if let Ok(Some(ready)) = next {
                 if self.connection.has_pong() {
                     self.tell_time();
                 }
                 return Poll::Ready(Ok(Some(ready)));
             }
-            self.obey();
+            self.obey(Heed::All);
             self.write_before_waiting(cx);
             // Only now, for a deadline may have ended the connection, and then no read would come back.
             if self.connection.teardown() != Teardown::Keep {
@@ -45,7 +49,7 @@ impl<T: Transport> Core<T> {
                 Poll::Pending => {
                     self.register(Asker::Receiver(cx.waker()));
                     // Again, for what was said before that woke nobody.
-                    if !self.obey() && !self.arm() {
+                    if !self.obey(Heed::All) && !self.arm() {
                         return Poll::Pending;
                     }
                 }
@@ -103,7 +107,7 @@ impl<T: Transport> Core<T> {
     pub(in super::super) fn poll_pong(&mut self, waker: &Waker, number: u64) -> Poll<Result<Duration, Error>> {
         // Listed first, for what is looked at then.
         self.register(Asker::Sender(waker));
-        self.obey();
+        self.obey(Heed::Abort);
         let _ = self.poll_flush(Asker::Sender(waker))?;
         let is_over = self.connection.state() == State::Closed || self.flags.has_no_receiver;
         match self.connection.round_trip() {
@@ -116,7 +120,7 @@ impl<T: Transport> Core<T> {
     /// Waits until the connection is closed, or nobody is left to see it closed.
     pub(in super::super) fn poll_closed(&mut self, waker: &Waker) -> Poll<()> {
         self.register(Asker::Sender(waker));
-        self.obey();
+        self.obey(Heed::Abort);
         let is_closed = self.connection.state() == State::Closed || self.failure.is_some();
         if is_closed || self.flags.has_no_receiver { Poll::Ready(()) } else { Poll::Pending }
     }
@@ -125,13 +129,19 @@ impl<T: Transport> Core<T> {
     pub(in super::super) fn abort(&mut self) {
         self.fail(ErrorKind::ConnectionAborted);
         self.connection.receive_eof();
+        if self.flags.is_split {
+            self.let_go();
+        }
     }
 
     /// Does what the server's gate says; returns whether it said something.
-    pub(super) fn obey(&mut self) -> bool {
-        match self.host.seat.as_ref().and_then(Seat::take_order) {
-            // Who has closed already needs not be told.
-            Some(Order::Close(close)) => drop(self.close(close)),
+    pub(super) fn obey(&mut self, heed: Heed) -> bool {
+        match self.host.seat.as_ref().and_then(|seat| seat.take_order(heed == Heed::All)) {
+            Some(Order::Close(close)) => {
+                self.flags.is_deaf = true;
+                // Who has closed already needs not be told.
+                let _ = self.close(close);
+            }
             Some(Order::Abort) => self.abort(),
             None => return false,
         }

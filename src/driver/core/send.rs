@@ -1,13 +1,13 @@
 //! Sending: the turn and the room that a message waits for, and how it gets into the output.
 
 use alloc::boxed::Box;
-use core::task::{Poll, Waker, ready};
+use core::task::{Context, Poll, Waker, ready};
 
 use bytes::{Bytes, BytesMut};
 
 use super::super::outgoing::Outgoing;
 use super::super::transport::Transport;
-use super::{Asker, Core};
+use super::{Asker, Core, Heed};
 use crate::adapter::Error;
 use crate::close::{Close, CloseCode};
 use crate::config::Role;
@@ -76,7 +76,7 @@ impl<T: Transport> Core<T> {
             if self.flags.has_writer && self.is_taken() {
                 // Whoever is writing a message in pieces will end it, and then wakes us.
                 self.register(Asker::Sender(waker));
-                if !self.obey() {
+                if !self.obey(Heed::Abort) {
                     return Poll::Pending;
                 }
             }
@@ -130,14 +130,22 @@ impl<T: Transport> Core<T> {
         self.check()?;
         if self.is_taken() || self.flags.is_full {
             // What is queued may have gone out by now.
-            let _ = self.poll_flush(Asker::Nobody)?;
+            self.flush_now()?;
         }
         if self.is_taken() || self.flags.is_full {
             return Err(Error::Full);
         }
         self.queue(message)?;
-        let _ = self.poll_flush(Asker::Nobody)?;
-        Ok(())
+        self.flush_now()
+    }
+
+    /// Writes what can be written now, for somebody who does not wait.
+    fn flush_now(&mut self) -> Result<(), Error> {
+        let cx = &mut Context::from_waker(Waker::noop());
+        match T::poll_uncounted(cx, |_| self.poll_flush(Asker::Nobody)) {
+            Poll::Ready(flushed) => flushed,
+            Poll::Pending => Ok(()),
+        }
     }
 
     /// Queues a message once there is room, then waits until it is written: `message` is taken once it is queued.
@@ -223,7 +231,7 @@ impl<T: Transport> Core<T> {
         let number = self.connection.newest_ping();
         // It goes out between these two: what its round trip is counted from, and what its deadline is.
         self.tell_time();
-        let _ = self.poll_flush(Asker::Nobody)?;
+        self.flush_now()?;
         self.keep_time();
         Ok(number)
     }
@@ -250,7 +258,7 @@ impl<T: Transport> Core<T> {
         if self.connection.is_sending_message() && self.connection.state() == State::Open {
             let close = Close::explaining(CloseCode::INTERNAL_ERROR, "message abandoned");
             let _ = self.close(close);
-            let _ = self.poll_flush(Asker::Nobody);
+            let _ = self.flush_now();
         }
     }
 
