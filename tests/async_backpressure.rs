@@ -390,3 +390,30 @@ async fn message_that_cannot_be_sent_changes_nothing() {
     assert!(matches!(socket.writer(sockeye::MessageKind::Text).await, Err(Error::Send(SendError::Closed))));
     assert_eq!((stream.frames(), socket.queued()), (vec![(CLOSE, close_body(1000, ""))], 0));
 }
+
+#[tokio::test]
+async fn message_to_more_peers_than_a_task_has_turns_reaches_all_of_them() {
+    let mut peers = Vec::new();
+    for _ in 0..400 {
+        let (stream, peer) = tokio::io::duplex(1024 * 1024);
+        peers.push((sockeye::tokio::WebSocket::server(stream, Config::default()), peer));
+    }
+    for _ in 0..3 {
+        for (socket, _) in &mut peers {
+            // More than may be queued, so the next one is refused if this one did not go out at once.
+            socket.try_send(pattern(100_000)).unwrap();
+            assert_eq!(socket.queued(), 0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn message_can_be_sent_without_waiting_from_a_thread_that_is_no_part_of_the_runtime() {
+    let (stream, _peer) = tokio::io::duplex(16);
+    let (_receiver, sender) = sockeye::tokio::WebSocket::server(stream, Config::default()).split();
+    // It has to wait for room, so a deadline has to be kept.
+    let sent = std::thread::spawn(move || (sender.try_send(pattern(1000)), sender.queued()));
+    let (sent, queued) = sent.join().unwrap();
+    sent.unwrap();
+    assert_eq!(queued, 1004 - 16);
+}

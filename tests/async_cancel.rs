@@ -515,7 +515,7 @@ async fn ping_is_sent_once() {
             || Mock::held("", 1),
             |stream, dropping| {
                 let mut socket = server(stream, Config::default());
-                if split {
+                let frames = if split {
                     let (mut receiver, sender) = socket.split();
                     for _ in 0..3 {
                         // It waits for a pong that does not come.
@@ -534,11 +534,13 @@ async fn ping_is_sent_once() {
                             time = pinged.as_mut() => assert!(time.is_ok()),
                         }
                     });
+                    // Before the halves are dropped.
+                    stream.frames()
                 } else {
                     persist!(dropping, socket.ping()).unwrap();
                     persist!(dropping, socket.flush()).unwrap();
-                }
-                let frames = stream.frames();
+                    stream.frames()
+                };
                 assert_eq!((frames.len(), frames[0].0), (1, PING));
             },
         );

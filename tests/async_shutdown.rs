@@ -2,6 +2,7 @@
 
 mod async_support;
 
+use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,8 +10,8 @@ use std::time::Duration;
 use async_support::*;
 use sockeye::driver::{Drain, Drained, Gate, Limits};
 use sockeye::handshake::{ClientRequest, Rejection, ResponseError};
-use sockeye::tokio::{Acceptor, Error, Server, Timer, connect};
-use sockeye::{Close, CloseCode, State};
+use sockeye::tokio::{Acceptor, Connector, Error, Server, Timer, WebSocket, connect};
+use sockeye::{Close, CloseCode, Config, State};
 use tokio::time::Instant;
 
 fn acceptor(gate: &Gate) -> Acceptor {
@@ -147,13 +148,96 @@ async fn connection_that_ended_gives_its_seat_back_though_it_is_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn seat_belongs_to_both_halves() {
+async fn seat_belongs_to_the_connection_and_not_to_who_may_still_hold_a_sender() {
     let gate = Gate::default();
     let (receiver, sender) = acceptor(&gate).accept(Mock::new(REQUEST)).await.unwrap().split();
-    drop(receiver);
-    assert_eq!(gate.connections(), 1);
     drop(sender);
+    assert_eq!(gate.connections(), 1);
+    let sender = receiver.sender();
+    drop(receiver);
     assert_eq!(gate.connections(), 0);
+    assert!(sender.send("to nobody").await.unwrap_err().is_closed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn connection_that_is_aborted_lets_its_stream_go_whoever_holds_its_halves() {
+    let gate = Gate::default();
+    let stream = Mock::new(REQUEST);
+    let (mut receiver, sender) = acceptor(&gate).accept(stream.clone()).await.unwrap().split();
+    sender.abort();
+    assert_eq!((gate.connections(), sender.state()), (0, State::Closed));
+    assert!(stream.is_dropped());
+    for _ in 0..2 {
+        let Err(Error::Io(error)) = receiver.receive().await else { panic!("it was aborted") };
+        assert_eq!(error.kind(), ErrorKind::ConnectionAborted);
+    }
+    soon(sender.closed()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn plain_echo_loop_ends_in_order_when_the_server_stops_under_load() {
+    let gate = Gate::default();
+    let mut ends = Vec::new();
+    for _ in 0..20 {
+        let (client, served) = tokio::io::duplex(256);
+        let acceptor = acceptor(&gate);
+        let serving = tokio::spawn(async move {
+            let mut socket = acceptor.accept(served).await?;
+            while let Some(message) = socket.receive().await? {
+                socket.send(message).await?;
+            }
+            Ok::<_, Error>(socket.close_code())
+        });
+        let request = ClientRequest::new("example.com", "/").unwrap();
+        let (mut receiver, sender) = Connector::default().handshake(client, request).await.unwrap().split();
+        let sending = tokio::spawn(async move { while sender.send(pattern(300)).await.is_ok() {} });
+        let receiving = tokio::spawn(async move {
+            while receiver.receive().await?.is_some() {}
+            Ok::<_, Error>(receiver.sender().close_code())
+        });
+        ends.push((serving, sending, receiving));
+    }
+    settle().await;
+    assert_eq!(drained(soon(gate.drain(Timer::default(), Drain::default())).await), (20, 0));
+    for (serving, sending, receiving) in ends {
+        assert_eq!(soon(serving).await.unwrap().unwrap(), Some(CloseCode::GOING_AWAY));
+        assert_eq!(soon(receiving).await.unwrap().unwrap(), Some(CloseCode::GOING_AWAY));
+        soon(sending).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn seat_can_be_given_to_a_connection_that_somebody_else_has_upgraded() {
+    let gate = Gate::default();
+    let stream = Mock::new("");
+    let seat = gate.admit(None).unwrap();
+    let mut socket = WebSocket::server(stream.clone(), Config::default()).with_seat(seat);
+    assert_eq!((gate.connections(), gate.handshakes()), (1, 0));
+    let mut receiving = Box::pin(socket.receive());
+    assert!(now(receiving.as_mut()).is_none());
+    gate.abort();
+    assert!(soon(receiving).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn jitter_can_be_switched_off() {
+    let gate = Gate::default();
+    let members = [Member::of(&gate).await, Member::of(&gate).await, Member::of(&gate).await];
+    let draining = tokio::spawn({
+        let gate = gate.clone();
+        async move { gate.drain(Timer::default(), drain(|drain| (drain.batch, drain.jitter) = (1, 0))).await }
+    });
+    let told = || members.iter().filter(|member| member.was_told()).count();
+    settle().await;
+    for so_far in 1..=3 {
+        assert_eq!(told(), so_far);
+        tokio::time::sleep(ms(999)).await;
+        assert_eq!(told(), so_far);
+        tokio::time::sleep(ms(2)).await;
+        settle().await;
+    }
+    gate.abort();
+    soon(draining).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -305,7 +389,7 @@ async fn abort_ends_receives_and_sends_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn messages_that_come_before_the_answer_to_the_close_are_delivered() {
+async fn messages_that_come_behind_the_close_of_a_drain_are_dropped_because_nobody_could_answer() {
     let gate = Gate::default();
     let stream = Mock::new(REQUEST);
     let mut socket = acceptor(&gate).accept(stream.clone()).await.unwrap();
@@ -316,7 +400,6 @@ async fn messages_that_come_before_the_answer_to_the_close_are_delivered() {
     settle().await;
     assert!(now(socket.receive()).is_none());
     stream.feed(&[masked(TEXT, b"on its way"), masked(CLOSE, &close_body(1001, ""))].concat());
-    assert_eq!(soon(socket.receive()).await.unwrap(), Some("on its way".into()));
     assert_eq!(soon(socket.receive()).await.unwrap(), None);
     assert_eq!(socket.close_code(), Some(CloseCode::GOING_AWAY));
     drop(socket);
@@ -474,4 +557,41 @@ async fn server_over_wrapped_streams_refuses_by_their_end_and_gives_seats_back()
     assert_eq!(really(client.receive()).await.unwrap(), None);
     assert_eq!(drained(really(stopping).await.unwrap()), (1, 0));
     really(serving).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn handle_is_for_the_server_whenever_it_was_taken() {
+    let server = Server::bind("127.0.0.1:0").await.unwrap();
+    let handle = server.handle();
+    let mut acceptor = Acceptor::default();
+    acceptor.gate = Some(Gate::default());
+    let mut limits = Limits::default();
+    limits.connections = 1;
+    let server = server.with_acceptor(acceptor).with_limits(limits);
+    let address = server.local_addr().unwrap();
+    let serving = tokio::spawn(server.run(|accepting, peer| async move {
+        assert!(peer.ip().is_loopback());
+        let mut socket = accepting.accept().await?;
+        while socket.receive().await?.is_some() {}
+        Ok(())
+    }));
+    let mut client = connect(&format!("ws://{address}/")).await.unwrap();
+    let refused = connect(&format!("ws://{address}/")).await.unwrap_err();
+    assert!(matches!(&refused, Error::Response(ResponseError::Refused(refused)) if refused.status == 503), "{refused}");
+    assert_eq!(handle.connections(), 1);
+    let stopping = tokio::spawn(async move { handle.shutdown(Drain::default()).await });
+    assert_eq!(client.receive().await.unwrap(), None);
+    assert_eq!(drained(stopping.await.unwrap()), (1, 0));
+    serving.await.unwrap().unwrap();
+}
+
+#[test]
+fn errors_say_of_which_kind_they_are() {
+    let late = Error::Io(ErrorKind::TimedOut.into());
+    assert!(late.is_timeout() && Error::Timeout(sockeye::Timeout::Pong).is_timeout());
+    assert!(!Error::Lost.is_timeout() && !Error::Lost.is_closed());
+    assert!(Error::from(sockeye::SendError::Closed).is_closed());
+    let own = Error::application("no such room");
+    assert!(!own.is_timeout() && !own.is_closed());
+    assert_eq!(own.to_string(), "no such room");
 }

@@ -365,7 +365,7 @@ async fn reunited_halves_are_the_connection_that_they_were() {
 #[tokio::test(start_paused = true)]
 async fn either_half_can_be_dropped_in_any_state() {
     for stuck in [false, true] {
-        // The receiver first: senders go on.
+        // The receiver first: what is queued goes out, and a Close behind it.
         let stream = Mock::with_room(if stuck { 20 } else { usize::MAX });
         let (mut receiver, sender) = server(&stream, config(|config| config.fragment_size = 30)).split();
         stream.feed(&masked(0x01, b"half"));
@@ -379,8 +379,9 @@ async fn either_half_can_be_dropped_in_any_state() {
         settle().await;
         stream.release();
         soon(sending).await.unwrap().unwrap();
-        sender.close(Close::normal()).await.unwrap();
-        assert_eq!(messages(&stream.frames()), [(BINARY, pattern(100)), (CLOSE, close_body(1000, ""))]);
+        assert_eq!(messages(&stream.frames()), [(BINARY, pattern(100)), (CLOSE, close_body(1001, ""))]);
+        assert!(sender.send("late").await.unwrap_err().is_closed());
+        assert!(stream.is_dropped());
         drop(sender);
 
         // The senders first, in the middle of a message: the receiver writes the rest.

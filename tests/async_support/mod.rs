@@ -156,6 +156,11 @@ impl Mock {
         self.change(|script| script.input.extend_from_slice(bytes));
     }
 
+    /// Whether the connection has let the stream go.
+    pub fn is_dropped(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
+    }
+
     pub fn output(&self) -> Vec<u8> {
         self.script().output.clone()
     }
