@@ -46,8 +46,7 @@ impl Pair {
     /// Creates a pair of the defaults, with its timers on this clock.
     #[must_use]
     pub fn new(clock: &Clock) -> Self {
-        let mut config = Config::default();
-        config.ping_interval = None;
+        let config = Config { ping_interval: None, ..Config::default() };
         Self {
             client: config.clone(),
             server: config,
