@@ -158,7 +158,7 @@ fn gate_drains_on_its_timers() {
         let (mut client, mut server) = pair(acceptor).await;
         let serving = smol::spawn(async move { server.receive().await });
         let mut draining = pin!(gate.drain(Timer::default(), Drain::default()));
-        poll_fn(|cx| Poll::Ready(assert!(draining.as_mut().poll(cx).is_pending()))).await;
+        assert!(poll_fn(|cx| Poll::Ready(draining.as_mut().poll(cx).is_pending())).await);
         assert_eq!(client.receive().await.unwrap(), None);
         assert_eq!(client.close_code(), Some(CloseCode::GOING_AWAY));
         assert_eq!(draining.await.aborted, 0);
