@@ -8,10 +8,10 @@
 //!
 //! | you have | take |
 //! |---|---|
-//! | tokio | [`tokio`](crate::tokio): a server in ten lines |
-//! | smol, async-std, `futures-io` | [`futures`](crate::futures) |
+//! | tokio | [`tokio`]: a server in ten lines |
+//! | smol, async-std, `futures-io` | [`futures`] |
 //! | threads and blocking streams | [`blocking`]: a server in ten lines, too |
-//! | another runtime | [`driver`](crate::driver) |
+//! | another runtime | [`driver`] |
 //! | an event loop, a runtime, a transport of your own | the engine: [`Connection`] and [`handshake`] |
 //! | a framework that has parsed the HTTP request | [`handshake::Request`], then any of these |
 //!

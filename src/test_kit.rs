@@ -53,7 +53,7 @@
 //!
 //! - [`Pair`] makes two ends: sockets, streams on which the opening handshake is still to be made, or a socket and a
 //!   [`RawPeer`], which sends what no WebSocket would.
-//! - [`Clock`] is the time of their deadlines. [`run`] is an executor that moves it on whenever every task waits; under
+//! - [`Clock`] is the time of their deadlines. [`run()`] is an executor that moves it on whenever every task waits; under
 //!   tokio, or another executor, the test calls [`Clock::advance`].
 //! - [`Expect`] gives every socket and receiver its expectations, which panic with what came instead.
 //! - [`Faults`] are errors, ends, stalls, short reads and writes and spoilt bytes, at chosen bytes of a direction; a

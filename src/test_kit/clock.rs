@@ -14,7 +14,7 @@ use crate::time::Instant;
 
 /// A clock that stands still until it is advanced, and wakes those whose time has come. Clones are the same clock.
 ///
-/// [`run`](super::run) advances it by itself whenever every task waits. Under another executor that is up to the test:
+/// [`run`](super::run()) advances it by itself whenever every task waits. Under another executor that is up to the test:
 ///
 /// ```
 /// use core::time::Duration;

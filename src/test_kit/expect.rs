@@ -29,7 +29,7 @@ use crate::message::{Message, MessageRef};
 /// });
 /// ```
 ///
-/// Under [`run`](super::run), one that nothing can ever fulfil panics, too. Under another executor it waits, like any
+/// Under [`run`](super::run()), one that nothing can ever fulfil panics, too. Under another executor it waits, like any
 /// receive.
 ///
 /// # Cancel safety
