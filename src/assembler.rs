@@ -154,6 +154,19 @@ impl Assembler {
         }
     }
 
+    /// Forgets the message under assembly: the rest of it goes elsewhere.
+    pub(crate) fn abandon(&mut self) {
+        if self.stage == Stage::Open {
+            self.stage = Stage::Empty;
+            self.gathered = Gathered::Binary(Vec::new());
+        }
+    }
+
+    /// Whether a message is under assembly.
+    pub(crate) fn is_open(&self) -> bool {
+        self.stage == Stage::Open
+    }
+
     /// The longest message there may be.
     #[inline]
     pub(crate) fn max(&self) -> usize {

@@ -390,6 +390,12 @@ impl Connection {
         self.receiver.config()
     }
 
+    /// Whether a message has begun, was told of, and has not ended.
+    #[cfg(feature = "std")]
+    pub(crate) fn is_inside_message(&self) -> bool {
+        self.receiver.is_inside_message()
+    }
+
     /// Whether a pong waits for the time to be told. An adapter tells it before the application gets what came behind.
     #[cfg(feature = "std")]
     pub(crate) fn has_pong(&self) -> bool {
@@ -428,7 +434,7 @@ impl Connection {
             Err(error) => return Err(self.fail(error, output)),
         };
         match &event {
-            Some(Event::Ping(payload)) if self.waiting(output) < self.config().max_pending_pongs => {
+            Some(Event::Ping(payload)) if self.has_room_for_pong(output) => {
                 self.sender.reply(Reply::Pong(*payload), output);
             }
             Some(Event::Ping(payload)) => self.owed_pong = Some(Box::new(*payload)),
@@ -473,11 +479,17 @@ impl Connection {
 
     /// Appends the pong for the newest ping, if there is one and room for it (RFC 6455 §5.5.3).
     fn pay_owed_pong(&mut self, output: &mut Vec<u8>) {
-        if self.owed_pong.is_some() && self.waiting(output) < self.config().max_pending_pongs {
+        if self.owed_pong.is_some() && self.has_room_for_pong(output) {
             if let Some(payload) = self.owed_pong.take() {
                 self.sender.reply(Reply::Pong(*payload), output);
             }
         }
+    }
+
+    /// Whether a pong may join the output: always if nothing waits.
+    fn has_room_for_pong(&self, output: &[u8]) -> bool {
+        let waiting = self.waiting(output);
+        waiting == 0 || waiting < self.config().max_pending_pongs
     }
 
     /// How many bytes of output wait to be written.

@@ -88,6 +88,8 @@ impl Inbox {
                 (Next::Chunk, Mode::Messages) | (Next::Other, _) => {}
             }
             let max = match mode {
+                // What goes on with a message that was not read to its end as chunks is only skipped.
+                Mode::Messages if connection.is_inside_message() && !self.assembler.is_open() => u64::MAX,
                 Mode::Messages => self.assembler.max() as u64,
                 Mode::Chunks => u64::MAX,
             };
@@ -108,6 +110,7 @@ impl Inbox {
     /// Receives all that was read, and drops the messages in it.
     #[cfg(feature = "driver")]
     pub(crate) fn skip(&mut self, connection: &mut Connection, output: &mut Vec<u8>) -> Result<(), ProtocolError> {
+        self.assembler.abandon();
         let mut input = &mut self.buffer[self.start..self.end];
         let result = loop {
             match connection.receive(&mut input, output) {
@@ -170,6 +173,8 @@ impl Inbox {
         connection: &mut Connection,
         output: &mut Vec<u8>,
     ) -> Result<Option<Chunk<'_>>, ProtocolError> {
+        // A piece that goes past the assembler must not be missing in a message there.
+        self.assembler.abandon();
         let end = self.end.min(self.start.saturating_add(most));
         let mut input = &mut self.buffer[self.start..end];
         let event = connection.receive(&mut input, output)?;

@@ -200,6 +200,12 @@ impl Receiver {
         }
     }
 
+    /// Whether a message has begun, was told of, and has not ended.
+    #[cfg(feature = "std")]
+    pub(crate) fn is_inside_message(&self) -> bool {
+        self.message.is_some_and(|message| message.is_announced)
+    }
+
     /// What has begun and not ended, told apart from what began before it.
     pub(crate) fn incomplete(&self) -> Option<Incomplete> {
         match self.message {

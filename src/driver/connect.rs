@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 use core::future::poll_fn;
 use core::marker::PhantomData;
 use core::task::{Context, Poll, ready};
+use core::time::Duration;
 use std::io::ErrorKind;
 
 use super::socket::{Negotiated, WebSocket};
@@ -82,6 +83,7 @@ impl<R> Connector<R> {
             wire: Some(wire),
             response: None,
             write_failure: None,
+            timeout: self.handshake.timeout,
         };
         Connecting { handshaking: Box::new(handshaking) }
     }
@@ -105,6 +107,7 @@ struct Handshaking<T: Transport> {
     response: Option<Response>,
     /// What kept the request from being written.
     write_failure: Option<ErrorKind>,
+    timeout: Option<Duration>,
 }
 
 impl<T: Transport> Connecting<T> {
@@ -156,10 +159,16 @@ impl<T: Transport> Handshaking<T> {
                 self.response = wire.receive(|input| self.handshake.receive(input))?;
             }
             // What follows the request must not be mixed with it.
-            if let Poll::Ready(Ok(())) = written {
-                if let Some(response) = self.response.take() {
-                    return Poll::Ready(Ok(response));
-                }
+            if self.response.is_some() {
+                return match (wire.poll_write(self.timeout, cx), self.response.take()) {
+                    (Poll::Ready(written), Some(response)) => {
+                        Poll::Ready(written.map(|()| response).map_err(Error::from))
+                    }
+                    (_, response) => {
+                        self.response = response;
+                        Poll::Pending
+                    }
+                };
             }
             let read = match (wire.poll_read(self.handshake.poll_timeout(), cx), self.write_failure) {
                 (Poll::Pending, None) => return Poll::Pending,

@@ -11,6 +11,7 @@ mod send;
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::task::{Context, Poll, Waker};
 use std::io::{self, ErrorKind, IoSlice};
 
@@ -48,13 +49,15 @@ pub(super) struct Core<T: Transport> {
 #[derive(Debug)]
 struct Spent<T> {
     waker: Option<Waker>,
+    /// Those who are to be woken, because they were listed for too long.
+    listed: Vec<Waker>,
     transport: Option<T>,
     seat: Option<Seat>,
 }
 
 impl<T> Default for Spent<T> {
     fn default() -> Self {
-        Self { waker: None, transport: None, seat: None }
+        Self { waker: None, listed: Vec::new(), transport: None, seat: None }
     }
 }
 
@@ -91,6 +94,8 @@ struct Flags {
     is_cut_off: bool,
     /// Whether the half that receives was dropped.
     has_no_receiver: bool,
+    /// Whether the timer was set for the first deadline.
+    has_kept_time: bool,
     /// Whether what the peer still sends is not for the application any more.
     is_deaf: bool,
     /// Whether senders may be kept that do not know that the connection is over.
@@ -111,6 +116,7 @@ impl Default for Flags {
             has_shut_down: false,
             is_cut_off: false,
             has_no_receiver: false,
+            has_kept_time: false,
             is_deaf: false,
             is_split: false,
             wakes_senders: false,
@@ -148,7 +154,9 @@ pub(super) struct Wakes<T> {
 
 impl<T> Wakes<T> {
     pub(super) fn wake(self) {
-        drop(self.spent);
+        if let Some(spent) = self.spent {
+            spent.listed.into_iter().for_each(Waker::wake);
+        }
         let Some(wakers) = self.wakers else { return };
         if self.receiver {
             wakers.wake_receiver();
@@ -243,7 +251,12 @@ impl<T: Transport> Core<T> {
                     self.check()?;
                     return match self.expired {
                         // The peer has had its time; what is still queued is not written any more.
-                        Some(timeout) if self.connection.is_overdue() => Poll::Ready(Err(Error::Timeout(timeout))),
+                        Some(timeout) if self.connection.is_overdue() => {
+                            if self.flags.has_no_receiver {
+                                self.let_go();
+                            }
+                            Poll::Ready(Err(Error::Timeout(timeout)))
+                        }
                         Some(_) | None => Poll::Pending,
                     };
                 }
@@ -331,7 +344,12 @@ impl<T: Transport> Core<T> {
                     self.spent.get_or_insert_default().waker = Some(waker);
                 }
             }
-            Asker::Sender(waker) => self.host.wakers.add_sender(waker),
+            Asker::Sender(waker) => {
+                let listed = self.host.wakers.add_sender(waker);
+                if !listed.is_empty() {
+                    self.spent.get_or_insert_default().listed = listed;
+                }
+            }
             Asker::Nobody => {}
         }
     }
@@ -349,7 +367,7 @@ impl<T: Transport> Core<T> {
     }
 
     /// Takes note that the transport is broken. A frame may have broken off, so nothing may follow it.
-    fn fail(&mut self, kind: ErrorKind) {
+    pub(super) fn fail(&mut self, kind: ErrorKind) {
         self.failure.get_or_insert(kind);
         self.outbox.clear();
         self.long = None;
@@ -388,6 +406,15 @@ impl<T: Transport> Core<T> {
         }
         // A timer that is ready before its time: ask again rather than wait for ever.
         (self.flags.wakes_senders, self.flags.wakes_receiver) = (true, true);
+    }
+
+    /// Keeps time for somebody who only sends and need not wait: when the timer may have fired, and once at the beginning.
+    fn keep_time_if_due(&mut self) {
+        let was_woken = self.host.wakers.take_woken();
+        if was_woken || !self.flags.has_kept_time {
+            self.flags.has_kept_time = true;
+            self.keep_time();
+        }
     }
 
     /// Sets the timer for the next deadline, unless it fires before; returns whether that one has come already.

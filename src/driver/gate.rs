@@ -48,7 +48,7 @@ pub struct Limits {
     /// `usize::MAX`: as many as there are file descriptors.
     pub connections: usize,
     /// The most connections from one address. Others are refused with 429. Default `usize::MAX`, because many users can
-    /// share one address. Where a proxy stands in front, all come from its address.
+    /// share one address. Where a proxy stands in front, all come from its address; and who has an IPv6 network has many.
     pub connections_per_peer: usize,
     /// The most opening handshakes in progress. Others are refused with 503. Default 1,024.
     pub handshakes: usize,
@@ -170,6 +170,8 @@ impl Gate {
     ///
     /// The answer for who is refused: 503 or 429.
     pub fn admit(&self, peer: Option<IpAddr>) -> Result<Seat, Rejection> {
+        // One address in both of its forms is one.
+        let peer = peer.map(|peer| peer.to_canonical());
         let mut house = self.shared.lock();
         let House { limits, is_stopping, handshakes, seats, peers, .. } = &mut *house;
         let from_peer = peer.and_then(|peer| peers.get(&peer)).copied().unwrap_or(0);

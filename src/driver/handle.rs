@@ -5,8 +5,9 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use std::io::ErrorKind;
 
-use super::core::Core;
+use super::core::{Core, Wakes};
 use super::socket::Negotiated;
 use super::sync::{Mutex, PoisonError};
 use super::transport::Transport;
@@ -25,12 +26,12 @@ impl<T: Transport> Shared<T> {
 
     /// Lets `f` take a step.
     pub(super) fn with<R>(&self, f: impl FnOnce(&mut Core<T>) -> R) -> R {
-        // A panic in here can only come from the transport, an encoder or a source of keys; what they leave is whole.
+        // Dropped last, when the lock is free again.
+        let mut late = Late(None);
         let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = f(&mut core);
-        let wakes = core.wakes();
-        drop(core);
-        wakes.wake();
+        let mut step = Step { core: &mut core, late: &mut late, is_whole: false };
+        let result = f(step.core);
+        step.is_whole = true;
         result
     }
 
@@ -57,9 +58,39 @@ impl<T: Transport> Handle<'_, T> {
     }
 }
 
+/// A step under way. If it panics, which can only come from the transport, an encoder or a source of keys, a frame may have
+/// broken off: then the connection has failed, for all who use it.
+struct Step<'s, T: Transport> {
+    core: &'s mut Core<T>,
+    late: &'s mut Late<T>,
+    is_whole: bool,
+}
+
+impl<T: Transport> Drop for Step<'_, T> {
+    fn drop(&mut self) {
+        if !self.is_whole {
+            self.core.fail(ErrorKind::Other);
+        }
+        self.late.0 = Some(self.core.wakes());
+    }
+}
+
+/// What is to be done after a step.
+struct Late<T>(Option<Wakes<T>>);
+
+impl<T> Drop for Late<T> {
+    fn drop(&mut self) {
+        if let Some(wakes) = self.0.take() {
+            wakes.wake();
+        }
+    }
+}
+
 /// Lets `f` take a step on a core at hand.
 pub(super) fn step<T: Transport, R>(core: &mut Core<T>, f: impl FnOnce(&mut Core<T>) -> R) -> R {
-    let result = f(core);
-    core.wakes().wake();
+    let mut late = Late(None);
+    let mut step = Step { core, late: &mut late, is_whole: false };
+    let result = f(step.core);
+    step.is_whole = true;
     result
 }

@@ -10,7 +10,7 @@ use alloc::task::Wake;
 use alloc::vec::Vec;
 use core::task::Waker;
 
-use super::sync::{Mutex, MutexGuard, PoisonError};
+use super::sync::{AtomicBool, Mutex, MutexGuard, Ordering, PoisonError};
 
 /// The tasks that wait for a connection.
 ///
@@ -19,6 +19,8 @@ use super::sync::{Mutex, MutexGuard, PoisonError};
 #[derive(Debug, Default)]
 pub(super) struct Wakers {
     waiting: Mutex<Waiting>,
+    /// Whether the stream or the timer has woken everybody, for those who did not wait then.
+    was_woken: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -39,17 +41,22 @@ impl Wakers {
         }
     }
 
-    /// Lets a task that sends be woken.
-    pub(super) fn add_sender(&self, waker: &Waker) {
+    /// Lets a task that sends be woken. Where too many are listed, gives them back to be woken where no lock is held: those
+    /// who no longer care are told apart from others only by that.
+    #[must_use]
+    pub(super) fn add_sender(&self, waker: &Waker) -> Vec<Waker> {
         let mut waiting = self.lock();
         if waiting.senders.iter().any(|sender| sender.will_wake(waker)) {
-            return;
+            return Vec::new();
         }
-        // Tasks that no longer care are told apart from others only by waking all.
-        let senders = if waiting.senders.len() < LISTED { Vec::new() } else { core::mem::take(&mut waiting.senders) };
+        let listed = if waiting.senders.len() < LISTED { Vec::new() } else { core::mem::take(&mut waiting.senders) };
         waiting.senders.push(waker.clone());
-        drop(waiting);
-        senders.into_iter().for_each(Waker::wake);
+        listed
+    }
+
+    /// Whether the stream or the timer has woken everybody since this was last asked.
+    pub(super) fn take_woken(&self) -> bool {
+        self.was_woken.load(Ordering::Relaxed) && self.was_woken.swap(false, Ordering::AcqRel)
     }
 
     /// Wakes the tasks that send.
@@ -81,10 +88,11 @@ const LISTED: usize = 1024;
 
 impl Wake for Wakers {
     fn wake(self: Arc<Self>) {
-        self.wake_all();
+        self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
+        self.was_woken.store(true, Ordering::Release);
         self.wake_all();
     }
 }

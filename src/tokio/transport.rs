@@ -99,6 +99,9 @@ impl driver::Timer for Timer {
     }
 
     fn poll_until(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        if self.runtime.is_none() {
+            self.runtime = Handle::try_current().ok();
+        }
         let at = self.origin.checked_add(deadline - Instant::default()).unwrap_or_else(|| self.origin + FAR);
         let sleep = match &mut self.sleep {
             Some(sleep) => {
@@ -113,7 +116,8 @@ impl driver::Timer for Timer {
                 sleep.insert(Box::pin(sleep_until(at)))
             }
         };
-        sleep.as_mut().poll(cx)
+        // A task that had its share would not be told when the time has come.
+        pin!(unconstrained(sleep.as_mut())).poll(cx)
     }
 }
 

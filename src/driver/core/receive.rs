@@ -107,6 +107,7 @@ impl<T: Transport> Core<T> {
     pub(in super::super) fn poll_pong(&mut self, waker: &Waker, number: u64) -> Poll<Result<Duration, Error>> {
         // Listed first, for what is looked at then.
         self.register(Asker::Sender(waker));
+        self.keep_time();
         self.obey(Heed::Abort);
         let _ = self.poll_flush(Asker::Sender(waker))?;
         let is_over = self.connection.state() == State::Closed || self.flags.has_no_receiver;
@@ -120,6 +121,7 @@ impl<T: Transport> Core<T> {
     /// Waits until the connection is closed, or nobody is left to see it closed.
     pub(in super::super) fn poll_closed(&mut self, waker: &Waker) -> Poll<()> {
         self.register(Asker::Sender(waker));
+        self.keep_time();
         self.obey(Heed::Abort);
         let is_closed = self.connection.state() == State::Closed || self.failure.is_some();
         if is_closed || self.flags.has_no_receiver { Poll::Ready(()) } else { Poll::Pending }

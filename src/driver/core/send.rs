@@ -62,6 +62,7 @@ impl Rest {
 impl<T: Transport> Core<T> {
     /// Waits until a message can be queued: for its turn, and for room.
     pub(in super::super) fn poll_room(&mut self, waker: &Waker) -> Poll<Result<(), Error>> {
+        self.keep_time_if_due();
         loop {
             self.check()?;
             let has_room = !self.is_taken() && !self.flags.is_full;
@@ -76,7 +77,8 @@ impl<T: Transport> Core<T> {
             if self.flags.has_writer && self.is_taken() {
                 // Whoever is writing a message in pieces will end it, and then wakes us.
                 self.register(Asker::Sender(waker));
-                if !self.obey(Heed::Abort) {
+                self.keep_time();
+                if !self.obey(Heed::Abort) && self.is_taken() {
                     return Poll::Pending;
                 }
             }
@@ -85,6 +87,7 @@ impl<T: Transport> Core<T> {
 
     /// Waits until a piece of the message that is being written can be queued.
     pub(in super::super) fn poll_piece_room(&mut self, waker: &Waker) -> Poll<Result<(), Error>> {
+        self.keep_time_if_due();
         self.check()?;
         if !self.flags.is_full {
             return Poll::Ready(Ok(()));
@@ -116,10 +119,14 @@ impl<T: Transport> Core<T> {
         self.check_between_messages()?;
         let kind = message.kind();
         let rest = self.keep(message.into_payload());
-        self.host.longs = self.host.longs.wrapping_add(1);
-        self.long = Some(Box::new(Long { kind, rest, close: None }));
-        if self.outbox.is_empty() || len <= fragment_size {
-            self.encode_long();
+        if len <= fragment_size {
+            self.encode(kind, rest, Fin::Last)?;
+        } else {
+            self.host.longs = self.host.longs.wrapping_add(1);
+            self.long = Some(Box::new(Long { kind, rest, close: None }));
+            if self.outbox.is_empty() {
+                self.encode_long();
+            }
         }
         self.note_level();
         Ok(())
@@ -127,6 +134,7 @@ impl<T: Transport> Core<T> {
 
     /// Queues a message if that can be done without waiting; says whether it was.
     pub(in super::super) fn try_queue(&mut self, message: Outgoing<'_>) -> Result<(), Error> {
+        self.keep_time_if_due();
         self.check()?;
         if self.is_taken() || self.flags.is_full {
             // What is queued may have gone out by now.
