@@ -201,6 +201,19 @@ fn only_the_newest_ping_is_answered_where_several_wait_for_room() {
 }
 
 #[test]
+fn a_pong_goes_out_where_nothing_waits_even_if_none_may_wait() {
+    for role in ROLES {
+        let mut side = Side::of_with(role, pongs_up_to(0));
+        side.receive(&to(role, FIN | PING, b"1"));
+        assert_eq!(pongs(&side.output), [b"1"]);
+        side.receive(&to(role, FIN | PING, b"2"));
+        assert_eq!(pongs(&side.take_output()), [b"1"], "the second one has to wait");
+        side.receive(&to(role, FIN | PONG, b""));
+        assert_eq!(pongs(&side.take_output()), [b"2"]);
+    }
+}
+
+#[test]
 fn a_pong_that_waited_goes_out_before_a_newer_one() {
     let mut server = Side::server_with(pongs_up_to(8));
     server.send_text("more than eight bytes");

@@ -306,7 +306,8 @@ impl<T: Transport> Core<T> {
             match self.poll_output(asker, write) {
                 Poll::Ready(Ok(0)) => self.fail(ErrorKind::WriteZero),
                 Poll::Ready(Ok(len)) => {
-                    self.outbox.advance(len);
+                    // No more than there was, whatever the transport says.
+                    self.outbox.advance(len.min(self.outbox.waiting()));
                     self.flags.is_unflushed = true;
                     self.note_level();
                     self.note_progress();

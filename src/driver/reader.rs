@@ -41,7 +41,7 @@ struct Spilled {
 impl<'c, T: Transport> MessageReader<'c, T> {
     pub(super) async fn begin(mut handle: Handle<'c, T>, inbox: &'c mut Inbox) -> Result<Option<Self>, Error> {
         let begun = poll_fn(|cx| {
-            loop {
+            for _ in 0..CHUNKS {
                 let ready = ready!(handle.with(|core| core.poll_receive(inbox, Mode::Chunks, cx)))?;
                 if ready.is_none() {
                     return Poll::Ready(Ok::<_, Error>(None));
@@ -53,6 +53,7 @@ impl<'c, T: Transport> MessageReader<'c, T> {
                     Err(_) => return handle.with(|core| core.poll_down(cx)).map_ok(|()| None),
                 }
             }
+            give_way(cx)
         })
         .await?;
         Ok(begun.map(|(kind, is_over)| Self { handle, inbox, kind, spilled: Spilled::default(), is_over }))
@@ -87,7 +88,7 @@ impl<'c, T: Transport> MessageReader<'c, T> {
         if buffer.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        loop {
+        for _ in 0..CHUNKS {
             let spilled = self.spilled.take(buffer);
             if spilled > 0 || self.is_over {
                 return Poll::Ready(Ok(spilled));
@@ -109,6 +110,7 @@ impl<'c, T: Transport> MessageReader<'c, T> {
                 return Poll::Ready(Ok(copied));
             }
         }
+        give_way(cx)
     }
 
     /// Reads the next piece as it arrived.
@@ -118,7 +120,10 @@ impl<'c, T: Transport> MessageReader<'c, T> {
         if len > 0 {
             return Poll::Ready(Ok(Some(Bytes::copy_from_slice(&spilled[..len]))));
         }
-        while !self.is_over {
+        for _ in 0..CHUNKS {
+            if self.is_over {
+                return Poll::Ready(Ok(None));
+            }
             let is_over = &mut self.is_over;
             let copy = |chunk: Chunk<'_>| -> Bytes {
                 *is_over = chunk.is_last();
@@ -132,7 +137,7 @@ impl<'c, T: Transport> MessageReader<'c, T> {
                 return Poll::Ready(Ok(Some(bytes)));
             }
         }
-        Poll::Ready(Ok(None))
+        give_way(cx)
     }
 }
 
@@ -144,7 +149,7 @@ fn read<T: Transport, R>(
     cx: &mut Context<'_>,
     f: impl FnOnce(Chunk<'_>) -> R,
 ) -> Poll<Result<R, Error>> {
-    loop {
+    for _ in 0..CHUNKS {
         if ready!(handle.with(|core| core.poll_receive(inbox, Mode::Chunks, cx)))?.is_none() {
             // A clean close, and the message had not ended.
             return Poll::Ready(Err(Error::Lost));
@@ -163,6 +168,13 @@ fn read<T: Transport, R>(
             }
         }
     }
+    give_way(cx)
+}
+
+/// Lets others have their turn: a peer that sends empty fragments for ever must not keep the thread from them.
+fn give_way<R>(cx: &Context<'_>) -> Poll<R> {
+    cx.waker().wake_by_ref();
+    Poll::Pending
 }
 
 /// What a chunk carries: a character that was broken off before, and the bytes after it.
@@ -196,6 +208,9 @@ impl<T: Transport> Stream for MessageReader<'_, T> {
         Poll::Ready(item.transpose())
     }
 }
+
+/// Chunks in one poll that bring nothing before others get their turn.
+const CHUNKS: usize = 64;
 
 /// What is wrong with a message that an extension encoded.
 const NOT_DECODED: ExtensionError = ExtensionError::new(

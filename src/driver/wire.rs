@@ -72,7 +72,7 @@ impl<T: Transport> Wire<T> {
             }
         };
         if let Poll::Ready(Ok(len)) = read {
-            self.input.extend_from_slice(&buffer[..len]);
+            self.input.extend_from_slice(&buffer[..len.min(buffer.len())]);
         }
         pool::give_back_read(buffer);
         match (read, deadline) {
@@ -93,7 +93,7 @@ impl<T: Transport> Wire<T> {
             match step {
                 Poll::Ready(Ok(None)) => self.is_flushed = true,
                 Poll::Ready(Ok(Some(0))) => return Poll::Ready(Err(ErrorKind::WriteZero.into())),
-                Poll::Ready(Ok(Some(len))) => self.written += len,
+                Poll::Ready(Ok(Some(len))) => self.written = self.output.len().min(self.written + len),
                 Poll::Ready(Err(error)) if error.kind() == ErrorKind::Interrupted => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => {
@@ -109,22 +109,28 @@ impl<T: Transport> Wire<T> {
     /// would cause.
     pub(super) fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let until = *self.linger_until.get_or_insert_with(|| self.timer.now() + LINGER_TIME);
-        loop {
-            if !self.has_shut_down {
-                let shut_down = self.transport.poll_shutdown(cx);
-                if shut_down.is_pending() {
-                    return self.timer.poll_until(until, cx);
-                }
-                self.has_shut_down = true;
+        if !self.has_shut_down {
+            let shut_down = self.transport.poll_shutdown(cx);
+            if shut_down.is_pending() {
+                return self.timer.poll_until(until, cx);
             }
+            self.has_shut_down = true;
+        }
+        for _ in 0..READS {
             self.input.clear();
             match ready!(self.poll_read(Some(until), cx)) {
                 Ok(1..) if self.timer.now() < until => {}
                 Ok(_) | Err(_) => return Poll::Ready(()),
             }
         }
+        // A client that never stops sending must not keep the thread from others.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
+
+/// Reads in one poll before others get their turn.
+const READS: usize = 32;
 
 /// How long a refused client may take to close.
 const LINGER_TIME: Duration = Duration::from_secs(2);

@@ -195,7 +195,9 @@ impl<T: Transport> Core<T> {
         if buffer.len() != pool::BUFFER {
             *buffer = pool::take_to_read();
         }
-        let read = transport.poll_read(cx, buffer);
+        // No more than there is room for, whatever the transport says.
+        let room = buffer.len();
+        let read = transport.poll_read(cx, buffer).map_ok(|len| len.min(room));
         match read {
             Poll::Ready(Ok(len @ 1..)) => inbox.filled(len),
             Poll::Ready(Ok(0) | Err(_)) | Poll::Pending => release(inbox),
