@@ -155,6 +155,7 @@ impl Assembler {
     }
 
     /// Forgets the message under assembly: the rest of it goes elsewhere.
+    #[cfg(feature = "std")]
     pub(crate) fn abandon(&mut self) {
         if self.stage == Stage::Open {
             self.stage = Stage::Empty;
@@ -163,6 +164,7 @@ impl Assembler {
     }
 
     /// Whether a message is under assembly.
+    #[cfg(feature = "std")]
     pub(crate) fn is_open(&self) -> bool {
         self.stage == Stage::Open
     }

@@ -81,9 +81,10 @@ async fn what_is_skipped_of_a_message_does_not_count_against_the_limit() {
     let (stream, mut peer) = pipe(1024);
     let mut socket = WebSocket::client(stream, config(|config| config.max_message_size = 8));
     peer.write_all(b"\x02\x05AAAAA").await.unwrap();
-    let mut reader = socket.receive_reader().await.unwrap().unwrap();
-    assert_eq!(reader.next().await.unwrap().unwrap(), "AAAAA");
-    drop(reader);
+    {
+        let mut reader = socket.receive_reader().await.unwrap().unwrap();
+        assert_eq!(reader.next().await.unwrap().unwrap(), "AAAAA");
+    }
     peer.write_all(b"\x00\x05bbbbb\x80\x05ccccc\x82\x05CCCCC").await.unwrap();
     assert_eq!(socket.receive().await.unwrap(), Some(b"CCCCC"[..].into()));
     // The limit still holds for what is received.
