@@ -34,6 +34,7 @@ mod connect;
 mod core;
 mod gate;
 mod handle;
+mod negotiated;
 mod outbox;
 mod outgoing;
 mod pool;
@@ -47,6 +48,8 @@ mod wire;
 mod writer;
 
 pub use self::accept::{Accepting, Acceptor};
+#[cfg(any(feature = "tokio", feature = "futures"))]
+pub(crate) use self::connect::connect_to_any;
 pub use self::connect::{Connecting, Connector};
 pub use self::gate::{Drain, Drained, Gate, Limits, Seat};
 pub use self::outgoing::Outgoing;

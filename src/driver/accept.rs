@@ -9,7 +9,8 @@ use core::net::IpAddr;
 use core::task::{Context, Poll, ready};
 
 use super::gate::{Gate, Seat, unavailable};
-use super::socket::{Negotiated, WebSocket};
+use super::negotiated::Negotiated;
+use super::socket::WebSocket;
 use super::transport::{Runtime, Transport};
 use super::wire::Wire;
 use crate::adapter::Error;

@@ -3,13 +3,20 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
+#[cfg(any(feature = "tokio", feature = "futures"))]
+use core::future::Future;
 use core::future::poll_fn;
 use core::marker::PhantomData;
+#[cfg(any(feature = "tokio", feature = "futures"))]
+use core::net::SocketAddr;
 use core::task::{Context, Poll, ready};
 use core::time::Duration;
+#[cfg(any(feature = "tokio", feature = "futures"))]
+use std::io;
 use std::io::ErrorKind;
 
-use super::socket::{Negotiated, WebSocket};
+use super::negotiated::Negotiated;
+use super::socket::WebSocket;
 use super::transport::{Runtime, Transport};
 use super::wire::Wire;
 use crate::adapter::Error;
@@ -87,6 +94,25 @@ impl<R> Connector<R> {
         };
         Connecting { handshaking: Box::new(handshaking) }
     }
+}
+
+/// Connects to one address after the other until one answers; says why the last one did not.
+#[cfg(any(feature = "tokio", feature = "futures"))]
+pub(crate) async fn connect_to_any<S, F>(
+    addresses: impl IntoIterator<Item = SocketAddr>,
+    connect: impl Fn(SocketAddr) -> F,
+) -> io::Result<S>
+where
+    F: Future<Output = io::Result<S>>,
+{
+    let mut failure = io::Error::new(ErrorKind::NotFound, "the name has no address");
+    for address in addresses {
+        match connect(address).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
 }
 
 /// An opening handshake on the client's side that has begun.

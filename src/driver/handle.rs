@@ -8,7 +8,7 @@ use alloc::sync::Arc;
 use std::io::ErrorKind;
 
 use super::core::{Core, Wakes};
-use super::socket::Negotiated;
+use super::negotiated::Negotiated;
 use super::sync::{Mutex, PoisonError};
 use super::transport::Transport;
 

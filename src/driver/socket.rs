@@ -13,6 +13,7 @@ use futures_sink::Sink;
 use super::core::{Asker, Core};
 use super::gate::Seat;
 use super::handle::{Handle, step};
+use super::negotiated::Negotiated;
 use super::outgoing::Outgoing;
 use super::reader::MessageReader;
 use super::split::{Receiver, Sender, split};
@@ -41,14 +42,6 @@ pub struct WebSocket<T: Transport> {
     negotiated: Option<Box<Negotiated>>,
     /// Whether the stream of messages has ended.
     is_stream_over: bool,
-}
-
-/// What is kept of the opening handshake.
-#[derive(Debug, Default)]
-pub(super) struct Negotiated {
-    pub(super) subprotocol: Option<Box<str>>,
-    /// The server's answer, as a client got it.
-    pub(super) response: Option<Response>,
 }
 
 impl<T: Transport> WebSocket<T> {

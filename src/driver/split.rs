@@ -16,9 +16,10 @@ use futures_sink::Sink;
 
 use super::core::{Asker, Core};
 use super::handle::{Handle, Shared};
+use super::negotiated::Negotiated;
 use super::outgoing::Outgoing;
 use super::reader::MessageReader;
-use super::socket::{Negotiated, WebSocket};
+use super::socket::WebSocket;
 use super::transport::Transport;
 use super::writer::MessageWriter;
 use crate::adapter::{Error, Inbox, Mode};

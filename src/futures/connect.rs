@@ -3,13 +3,13 @@
 use core::future::poll_fn;
 use core::pin::pin;
 use core::task::Poll;
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 
 use async_io::Timer as Sleep;
 use async_net::{TcpStream, resolve};
 
 use super::{Connector, Error, WebSocket};
-use crate::driver;
+use crate::driver::{self, connect_to_any};
 use crate::handshake::ClientRequest;
 use crate::uri::WsUri;
 
@@ -48,23 +48,19 @@ impl driver::Connector<super::Runtime> {
     ///
     /// As [`Self::connect`].
     pub async fn connect_with(&self, uri: &WsUri, request: ClientRequest) -> Result<WebSocket<TcpStream>, Error> {
-        let mut failure = io::Error::new(ErrorKind::NotFound, "the name has no address");
-        for address in resolve((uri.host(), uri.port())).await? {
+        let addresses = resolve((uri.host(), uri.port())).await?;
+        let stream = connect_to_any(addresses, async |address| {
             let mut connecting = pin!(TcpStream::connect(address));
             let mut sleep = pin!(self.handshake.timeout.map_or_else(Sleep::never, Sleep::after));
             let connected = poll_fn(|cx| match connecting.as_mut().poll(cx) {
                 Poll::Pending => sleep.as_mut().poll(cx).map(|_| Err(ErrorKind::TimedOut.into())),
                 connected => connected,
             });
-            match connected.await {
-                Ok(stream) => {
-                    stream.set_nodelay(true)?;
-                    return self.handshake(stream, request).await;
-                }
-                Err(error) => failure = error,
-            }
-        }
-        Err(failure.into())
+            connected.await
+        });
+        let stream = stream.await?;
+        stream.set_nodelay(true)?;
+        self.handshake(stream, request).await
     }
 }
 

@@ -1,12 +1,10 @@
 //! The way to a connection over TCP.
 
-use std::io::{self, ErrorKind};
-
 use ::tokio::net::{TcpStream, lookup_host};
 use ::tokio::time::timeout;
 
 use super::{Connector, Error, WebSocket};
-use crate::driver;
+use crate::driver::{self, connect_to_any};
 use crate::handshake::ClientRequest;
 use crate::uri::WsUri;
 
@@ -45,22 +43,17 @@ impl driver::Connector<super::Runtime> {
     ///
     /// As [`Self::connect`].
     pub async fn connect_with(&self, uri: &WsUri, request: ClientRequest) -> Result<WebSocket<TcpStream>, Error> {
-        let mut failure = io::Error::new(ErrorKind::NotFound, "the name has no address");
-        for address in lookup_host((uri.host(), uri.port())).await? {
+        let addresses = lookup_host((uri.host(), uri.port())).await?;
+        let stream = connect_to_any(addresses, async |address| {
             let connecting = TcpStream::connect(address);
-            let connected = match self.handshake.timeout {
-                Some(limit) => timeout(limit, connecting).await.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into())),
+            match self.handshake.timeout {
+                Some(limit) => timeout(limit, connecting).await?,
                 None => connecting.await,
-            };
-            match connected {
-                Ok(stream) => {
-                    stream.set_nodelay(true)?;
-                    return self.handshake(stream, request).await;
-                }
-                Err(error) => failure = error,
             }
-        }
-        Err(failure.into())
+        });
+        let stream = stream.await?;
+        stream.set_nodelay(true)?;
+        self.handshake(stream, request).await
     }
 }
 
