@@ -119,3 +119,29 @@ fn connection_takes_512_bytes_where_it_lies_at_most() {
     assert!(size_of::<WebSocket<tokio::net::TcpStream>>() <= 512);
     assert!(size_of::<WebSocket<tokio::io::DuplexStream>>() <= 512);
 }
+
+#[test]
+fn connection_that_lingers_after_a_violation_holds_no_buffer() {
+    const CONNECTIONS: usize = 16;
+    runtime().block_on(async {
+        let unmasked = [&request_and_message()[..], b"\x82\x01\x01\x01 and much more"].concat();
+        let mut sockets = Vec::with_capacity(CONNECTIONS + 1);
+        let mut before = 0;
+        for number in 0..=CONNECTIONS {
+            // What belongs to the thread, and not to a connection, is there after the first one.
+            if number == 1 {
+                before = allocator::held();
+            }
+            let mut socket = sockeye::tokio::accept(Memory::new(&unmasked)).await.unwrap();
+            socket.receive().await.unwrap();
+            {
+                let mut next = std::pin::pin!(socket.receive());
+                assert!(std::future::poll_fn(|cx| Poll::Ready(next.as_mut().poll(cx).is_pending())).await);
+            }
+            sockets.push(socket);
+        }
+        let each = (allocator::held() - before) / CONNECTIONS as i64;
+        // The stream itself has 16 KiB.
+        assert!((1..=18 * 1024).contains(&each), "{each} bytes of heap");
+    });
+}

@@ -93,11 +93,13 @@ impl Inbox {
                 Mode::Messages => self.assembler.max() as u64,
                 Mode::Chunks => u64::MAX,
             };
-            let assembly = match connection.receive_any(&mut input, max, output)? {
+            let received = connection.receive_any(&mut input, max, output);
+            // What is wrong makes all that follows it void.
+            self.start = self.end - input.len();
+            let assembly = match received? {
                 Some(Event::Data(chunk)) => self.assembler.gather(chunk),
                 Some(Event::Ping(_) | Event::Pong(_) | Event::Close(_)) | None => Ok(Assembly::Partial),
             };
-            self.start = self.end - input.len();
             match assembly {
                 Ok(Assembly::Complete) => return Ok(Some(Ready::Assembled)),
                 Ok(Assembly::Whole(_) | Assembly::Partial) => {}
@@ -135,9 +137,9 @@ impl Inbox {
             return Ok(Some(assembler.message()));
         }
         let mut input = &mut buffer[*start..*end];
-        let received = connection.receive_message(&mut input, assembler, output)?;
+        let received = connection.receive_message(&mut input, assembler, output);
         *start = *end - input.len();
-        Ok(match received {
+        Ok(match received? {
             Some(Received::Message(message)) => Some(message),
             // A message was announced, so it is one.
             Some(Received::Ping(_) | Received::Pong(_) | Received::Close(_)) | None => None,
@@ -177,9 +179,9 @@ impl Inbox {
         self.assembler.abandon();
         let end = self.end.min(self.start.saturating_add(most));
         let mut input = &mut self.buffer[self.start..end];
-        let event = connection.receive(&mut input, output)?;
-        self.start = end - input.len();
-        Ok(match event {
+        let event = connection.receive(&mut input, output);
+        self.start = if event.is_ok() { end - input.len() } else { self.end };
+        Ok(match event? {
             Some(Event::Data(chunk)) => Some(chunk),
             // A chunk was announced, so what else there is is the rest of its header.
             Some(Event::Ping(_) | Event::Pong(_) | Event::Close(_)) | None => None,
