@@ -595,3 +595,24 @@ fn errors_say_of_which_kind_they_are() {
     assert!(!own.is_timeout() && !own.is_closed());
     assert_eq!(own.to_string(), "no such room");
 }
+
+#[tokio::test(start_paused = true)]
+async fn flood_of_those_who_are_not_let_in_is_bounded_too() {
+    let gate = gate(|limits| (limits.connections, limits.handshakes) = (1, 3));
+    let _inside = acceptor(&gate).accept(Mock::new(REQUEST)).await.unwrap();
+    let streams: Vec<_> = (0..10).map(|_| Mock::new("")).collect();
+    let refused: Vec<_> =
+        streams.iter().map(|stream| tokio::spawn(acceptor(&gate).start(stream.clone()).accept())).collect();
+    settle().await;
+    // Three are told and may stay for a moment, the others are gone.
+    assert_eq!(streams.iter().filter(|stream| !stream.is_dropped()).count(), 3);
+    assert_eq!(streams.iter().filter(|stream| !stream.output().is_empty()).count(), 3);
+    for refused in refused {
+        let error = soon(refused).await.unwrap().unwrap_err();
+        assert!(matches!(error, Error::Rejected(rejection) if rejection.status() == 503));
+    }
+    // And then others can be told.
+    let late = Mock::ending("");
+    assert!(soon(acceptor(&gate).accept(late.clone())).await.is_err());
+    assert_eq!(status(&late), 503);
+}

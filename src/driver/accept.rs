@@ -8,7 +8,7 @@ use core::marker::PhantomData;
 use core::net::IpAddr;
 use core::task::{Context, Poll, ready};
 
-use super::gate::{Gate, Seat, unavailable};
+use super::gate::{Gate, Refusing, Seat, unavailable};
 use super::negotiated::Negotiated;
 use super::socket::WebSocket;
 use super::transport::{Runtime, Transport};
@@ -162,8 +162,15 @@ impl<R> Acceptor<R> {
             request: None,
             outcome: None,
             seat,
+            refusing: None,
         });
-        handshaking.outcome = refusal.map(|rejection| handshaking.answer(Err(rejection)));
+        if let Some(rejection) = refusal {
+            handshaking.outcome = Some(handshaking.answer(Err(rejection)));
+            handshaking.refusing = self.gate.as_ref().and_then(Gate::refuse);
+            if handshaking.refusing.is_none() {
+                handshaking.wire = None;
+            }
+        }
         Accepting { handshaking }
     }
 }
@@ -187,6 +194,8 @@ struct Handshaking<T: Transport> {
     /// What was decided and is being written.
     outcome: Option<Outcome>,
     seat: Option<Seat>,
+    /// There while somebody who is not let in is told so.
+    refusing: Option<Refusing>,
 }
 
 #[derive(Debug)]
@@ -317,7 +326,12 @@ impl<T: Transport> Handshaking<T> {
 
     /// Writes the answer, then opens the connection or ends the stream.
     fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Result<WebSocket<T>, Error>> {
-        let Some(wire) = &mut self.wire else { return Poll::Ready(Err(Error::Lost)) };
+        let Some(wire) = &mut self.wire else {
+            return Poll::Ready(Err(match self.outcome.take() {
+                Some(Outcome::Rejected(rejection)) => Error::Rejected(rejection),
+                Some(Outcome::Accepted { .. }) | None => Error::Lost,
+            }));
+        };
         if let Err(error) = ready!(wire.poll_write(self.server.timeout, cx)) {
             return Poll::Ready(Err(self.lose(error)));
         }

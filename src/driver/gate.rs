@@ -50,7 +50,8 @@ pub struct Limits {
     /// The most connections from one address. Others are refused with 429. Default `usize::MAX`, because many users can
     /// share one address. Where a proxy stands in front, all come from its address; and who has an IPv6 network has many.
     pub connections_per_peer: usize,
-    /// The most opening handshakes in progress. Others are refused with 503. Default 1,024.
+    /// The most opening handshakes in progress. Others are refused with 503. Default 1,024. As many who are refused, for
+    /// whichever reason, are told so at a time, for up to two seconds each; the streams of others are just closed.
     pub handshakes: usize,
 }
 
@@ -128,6 +129,8 @@ struct House {
     is_stopping: bool,
     next_number: u64,
     handshakes: usize,
+    /// How many are being told that they are not let in.
+    refusals: usize,
     seats: HashMap<u64, Taken>,
     peers: HashMap<IpAddr, usize>,
     /// Who waits for the house to be empty.
@@ -191,6 +194,17 @@ impl Gate {
         house.seats.insert(number, taken);
         drop(house);
         Ok(Seat { number, shared: self.shared.clone() })
+    }
+
+    /// Takes note that somebody who is not let in is being told so; `None` if too many are.
+    pub(super) fn refuse(&self) -> Option<Refusing> {
+        let mut house = self.shared.lock();
+        if house.refusals >= house.limits.handshakes {
+            return None;
+        }
+        house.refusals += 1;
+        drop(house);
+        Some(Refusing { shared: self.shared.clone() })
     }
 
     /// Lets nobody in any more, and answers the handshakes in progress with 503. [`Self::drain`] begins with it.
@@ -341,6 +355,18 @@ impl Drop for Seat {
         let drainers = if house.seats.is_empty() { core::mem::take(&mut house.drainers) } else { Vec::new() };
         drop(house);
         drainers.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// The right to be told that one is not let in.
+#[derive(Debug)]
+pub(super) struct Refusing {
+    shared: Arc<Shared>,
+}
+
+impl Drop for Refusing {
+    fn drop(&mut self) {
+        self.shared.lock().refusals -= 1;
     }
 }
 
