@@ -274,3 +274,28 @@ fn one_address_in_two_forms_is_one_peer() {
     let _seat = gate.admit(Some("10.0.0.1".parse().unwrap())).unwrap();
     assert_eq!(gate.admit(Some("::ffff:10.0.0.1".parse().unwrap())).unwrap_err().status(), 429);
 }
+
+#[tokio::test(start_paused = true)]
+async fn deadline_that_a_send_notices_is_told_by_the_next_receive() {
+    for split in [false, true] {
+        let (stream, mut peer) = pipe(1024);
+        peer.write_all(&masked(TEXT, b"hi")).await.unwrap();
+        let change = |config: &mut Config| (config.lifetime, config.ping_interval) = (Some(secs(5)), None);
+        let mut socket = WebSocket::server(stream, config(change));
+        assert_eq!(socket.receive().await.unwrap(), Some("hi".into()));
+        tokio::time::sleep(secs(6)).await;
+        let answer = masked(CLOSE, &close_body(1001, ""));
+        let (sent, received) = if split {
+            let (mut receiver, sender) = socket.split();
+            let sent = sender.send("too late").await;
+            peer.write_all(&answer).await.unwrap();
+            (sent, receiver.receive().await)
+        } else {
+            let sent = socket.send("too late").await;
+            peer.write_all(&answer).await.unwrap();
+            (sent, socket.receive().await)
+        };
+        assert!(sent.unwrap_err().is_closed());
+        assert_eq!(timeout(received.unwrap_err()), Timeout::Lifetime);
+    }
+}

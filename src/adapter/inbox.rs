@@ -71,7 +71,11 @@ impl Inbox {
 
     /// Takes the buffer away, if everything read was received.
     pub(crate) fn take_buffer(&mut self) -> Option<Vec<u8>> {
-        (self.start == self.end && self.buffer.capacity() > 0).then(|| core::mem::take(&mut self.buffer))
+        if self.start < self.end || self.buffer.capacity() == 0 {
+            return None;
+        }
+        (self.start, self.end) = (0, 0);
+        Some(core::mem::take(&mut self.buffer))
     }
 
     /// Receives until something can be lent; `None` when all that was read was received.
@@ -113,7 +117,7 @@ impl Inbox {
     #[cfg(feature = "driver")]
     pub(crate) fn skip(&mut self, connection: &mut Connection, output: &mut Vec<u8>) -> Result<(), ProtocolError> {
         self.assembler.abandon();
-        let mut input = &mut self.buffer[self.start..self.end];
+        let mut input = self.buffer.get_mut(self.start..self.end).unwrap_or_default();
         let result = loop {
             match connection.receive(&mut input, output) {
                 Ok(Some(_)) => {}
