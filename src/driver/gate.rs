@@ -270,14 +270,14 @@ impl Gate {
     /// Aborts every connection: their receives and sends fail at once.
     pub fn abort(&self) {
         self.stop();
-        self.shared.lock().seats.values_mut().for_each(|taken| taken.was_told = false);
         self.tell(usize::MAX, &Order::Abort);
     }
 
     /// Tells so many more; returns whether these were the last.
     fn tell(&self, count: usize, order: &Order) -> bool {
         let mut house = self.shared.lock();
-        let mut left = house.seats.values_mut().filter(|taken| !taken.was_told);
+        let may_be_told = |taken: &&mut Taken| !taken.was_told || (*order == Order::Abort);
+        let mut left = house.seats.values_mut().filter(may_be_told);
         let mut wakers = Vec::new();
         for taken in left.by_ref().take(count) {
             taken.was_told = true;
