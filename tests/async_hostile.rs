@@ -299,3 +299,17 @@ async fn deadline_that_a_send_notices_is_told_by_the_next_receive() {
         assert_eq!(timeout(received.unwrap_err()), Timeout::Lifetime);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_pong_or_the_end_keeps_the_deadlines_though_nobody_receives() {
+    for pings in [false, true] {
+        let (stream, _peer) = pipe(1024);
+        let change = |config: &mut Config| (config.lifetime, config.ping_interval) = (Some(secs(5)), None);
+        let (_receiver, sender) = WebSocket::server(stream, config(change)).split();
+        if pings {
+            assert!(limit(LONG, sender.ping()).await.unwrap().is_err());
+        } else {
+            limit(LONG, sender.closed()).await.unwrap();
+        }
+    }
+}

@@ -616,3 +616,37 @@ async fn flood_of_those_who_are_not_let_in_is_bounded_too() {
     assert!(soon(acceptor(&gate).accept(late.clone())).await.is_err());
     assert_eq!(status(&late), 503);
 }
+
+#[tokio::test(start_paused = true)]
+async fn two_drains_at_once_both_end_when_the_house_is_empty() {
+    let gate = Gate::default();
+    let seat = gate.admit(None).unwrap();
+    let drains = [(); 2].map(|()| {
+        let gate = gate.clone();
+        tokio::spawn(async move { gate.drain(Timer::default(), drain(|drain| drain.patience = secs(600))).await })
+    });
+    settle().await;
+    let started = Instant::now();
+    drop(seat);
+    for draining in drains {
+        assert_eq!(soon(draining).await.unwrap().aborted, 0);
+    }
+    assert_eq!(started.elapsed(), secs(0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn abort_reaches_those_who_were_told_to_close_before() {
+    let gate = Gate::default();
+    let member = Member::of(&gate).await;
+    let draining = tokio::spawn({
+        let gate = gate.clone();
+        async move { gate.drain(Timer::default(), Drain::default()).await }
+    });
+    settle().await;
+    assert!(member.was_told());
+    let started = Instant::now();
+    gate.abort();
+    assert!(soon(member.task).await.unwrap().is_err());
+    assert_eq!(started.elapsed(), secs(0));
+    soon(draining).await.unwrap();
+}

@@ -1,7 +1,7 @@
 //! The way from what the application holds to the core: direct, or shared between tasks behind a lock.
 //!
-//! The lock is held for one step, in which nothing waits and nothing of the application runs; those who are to be woken
-//! by it are woken after it.
+//! The lock is held for one step, in which nothing waits. The stream is polled in it, as both of its directions need it
+//! whole, and encoders and sources of keys run in it; wakers and what is dropped come after it.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;

@@ -29,16 +29,18 @@ use crate::time::Instant;
 /// }
 ///
 /// impl Transport for Memory {
-///     type Stream = (Vec<u8>, Vec<u8>);
+///     type Stream = Self;   // where a wrapper is needed, what it wraps
 ///     type Timer = Standstill;
 ///
-///     fn new((input, output): Self::Stream) -> Self {
-///         Self { input: io::Cursor::new(input), output }
+///     fn new(stream: Self) -> Self {
+///         stream
 ///     }
-///     fn into_stream(self) -> Self::Stream {
-///         (self.input.into_inner(), self.output)
+///     fn into_stream(self) -> Self {
+///         self
 ///     }
-/// #     fn stream(&self) -> &Self::Stream { unimplemented!("not needed here") }
+///     fn stream(&self) -> &Self {
+///         self
+///     }
 ///     fn timer(&self) -> Standstill {
 ///         Standstill
 ///     }
@@ -70,12 +72,11 @@ use crate::time::Instant;
 ///
 /// # fn main() -> Result<(), sockeye::driver::Error> {
 /// smol::block_on(async {
-///     let stream = (b"\x81\x82\0\0\0\0hi".to_vec(), Vec::new());
+///     let stream = Memory { input: io::Cursor::new(b"\x81\x82\0\0\0\0hi".to_vec()), output: Vec::new() };
 ///     let mut socket = WebSocket::<Memory>::server(stream, Config::default());
 ///     let message = socket.receive().await?.expect("a message");
 ///     socket.send(message).await?;
-///     let (_, output) = socket.into_inner();
-///     assert_eq!(output, b"\x81\x02hi");
+///     assert_eq!(socket.get_ref().output, b"\x81\x02hi");
 ///     Ok(())
 /// })
 /// # }
