@@ -3,7 +3,12 @@
 use alloc::sync::Arc;
 use std::sync::LazyLock;
 
+use crate::assembler::Assembler;
 use crate::config::Config;
+use crate::connection::Connection;
+#[cfg(feature = "deflate")]
+use crate::frame::Rsv;
+use crate::handshake::Response;
 
 mod ending;
 mod error;
@@ -17,4 +22,21 @@ pub(crate) use self::inbox::{Inbox, Mode, Ready};
 pub(crate) fn defaults() -> Arc<Config> {
     static DEFAULTS: LazyLock<Arc<Config>> = LazyLock::new(Arc::default);
     DEFAULTS.clone()
+}
+
+/// Lets a connection do what the opening handshake agreed on; gives the assembler for it.
+#[cfg(feature = "deflate")]
+pub(crate) fn assembler(connection: &mut Connection, response: Option<&Response>) -> Assembler {
+    let mut assembler = connection.assembler();
+    if let Some(agreement) = response.and_then(Response::deflate) {
+        connection.extend(Rsv::RSV1, agreement.encoder());
+        assembler.extend(agreement.decoder());
+    }
+    assembler
+}
+
+/// The assembler for a connection. There is no extension that an opening handshake could have agreed on.
+#[cfg(not(feature = "deflate"))]
+pub(crate) fn assembler(connection: &mut Connection, _: Option<&Response>) -> Assembler {
+    connection.assembler()
 }

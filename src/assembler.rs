@@ -10,6 +10,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::mem;
 
 use bytes::Bytes;
 
@@ -46,8 +47,17 @@ pub struct Assembler {
     gathered: Gathered,
     stage: Stage,
     max: usize,
-    decoder: Option<Box<dyn Decoder>>,
+    /// Boxed, for most connections have none.
+    decoding: Option<Box<Decoding>>,
     tail: Utf8Tail,
+}
+
+/// The extension that decodes messages.
+#[derive(Debug)]
+struct Decoding {
+    decoder: Box<dyn Decoder>,
+    /// How many bytes it gave since that was asked last.
+    given: u64,
 }
 
 /// How far the message in the assembler has come.
@@ -87,18 +97,19 @@ impl Assembler {
             gathered: Gathered::Binary(Vec::new()),
             stage: Stage::Empty,
             max: config.max_message_size,
-            decoder: None,
+            decoding: None,
             tail: Utf8Tail::default(),
         }
     }
 
     /// Lets an extension decode the messages that it marked (RFC 6455 §9).
     pub fn extend(&mut self, decoder: Box<dyn Decoder>) {
-        self.decoder = Some(decoder);
+        self.decoding = Some(Box::new(Decoding { decoder, given: 0 }));
     }
 
     /// Takes the next chunk. A complete message that was not taken is dropped when the next one begins. Chunks of a
-    /// message whose beginning went elsewhere are dropped.
+    /// message whose beginning went elsewhere are dropped, though what an extension encoded is decoded all the same: the
+    /// next message may refer to it.
     ///
     /// # Errors
     ///
@@ -112,6 +123,78 @@ impl Assembler {
             Some(message) => Err(self.too_big(message)),
             None => self.gather(chunk),
         }
+    }
+
+    /// Decodes the next piece of a chunk and lends it, for who takes messages chunk by chunk; `None`, and no chunk left, when
+    /// there is no more of it. One that no extension encoded comes back as it is.
+    ///
+    /// A piece has 16 KiB at most, and text in it is checked, as it is in chunks that need not be decoded. Let no chunk of an
+    /// encoded message out, even if the message is of no interest: the next one may refer to it.
+    ///
+    /// ```
+    /// # #[cfg(feature = "deflate")] {
+    /// # use sockeye::{Config, Connection, Event, Payload, Rsv, deflate::Deflate, handshake::Extensions, Role};
+    /// # let agreed = Extensions::parse("permessage-deflate").next().unwrap().unwrap();
+    /// # let agreement = Deflate::default().agreed(Role::Client, &agreed).unwrap();
+    /// let mut client = Connection::client(Config::default());
+    /// client.extend(Rsv::RSV1, agreement.encoder());
+    /// let mut assembler = client.assembler();
+    /// assembler.extend(agreement.decoder());
+    ///
+    /// let mut wire = *b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00";   // RFC 7692 §7.2.3.1
+    /// let (mut input, mut output, mut text) = (&mut wire[..], Vec::new(), String::new());
+    /// while let Some(event) = client.receive(&mut input, &mut output)? {
+    ///     let Event::Data(chunk) = event else { continue };
+    ///     let mut rest = Some(chunk);
+    ///     while let Some(piece) = assembler.decode(&mut rest)? {
+    ///         if let Payload::Text { completed, text: more } = piece.payload() {
+    ///             text.extend(completed);
+    ///             text.push_str(more);
+    ///         }
+    ///     }
+    /// }
+    /// assert_eq!(text, "Hello");
+    /// # }
+    /// # Ok::<(), sockeye::ProtocolError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// What the extension says, and [`ProtocolError::InvalidUtf8`]. The caller then fails the connection.
+    pub fn decode<'a, 'b: 'a>(&'a mut self, rest: &mut Option<Chunk<'b>>) -> Result<Option<Chunk<'a>>, ProtocolError> {
+        self.decode_some(rest, STEP)
+    }
+
+    /// As [`Self::decode`], for pieces of no more than so many bytes, and 16 KiB; the caller counts them.
+    pub(crate) fn decode_some<'a, 'b: 'a>(
+        &'a mut self,
+        rest: &mut Option<Chunk<'b>>,
+        room: usize,
+    ) -> Result<Option<Chunk<'a>>, ProtocolError> {
+        let Some(mut chunk) = rest.take() else { return Ok(None) };
+        let Payload::Encoded { kind, mut bytes } = chunk.payload else { return Ok(Some(chunk)) };
+        if chunk.is_first {
+            self.tail.reset();
+        }
+        let (piece, is_all) = Decoding::step(&mut self.decoding, &mut bytes, chunk.fin(), room.clamp(1, STEP))?;
+        let is_last = chunk.is_last && is_all;
+        let payload = match kind {
+            MessageKind::Binary => Payload::Binary(piece),
+            MessageKind::Text => {
+                let (completed, text) = self.tail.check(piece)?;
+                if is_last && !self.tail.is_boundary() {
+                    return Err(ProtocolError::InvalidUtf8);
+                }
+                Payload::Text { completed, text }
+            }
+        };
+        let decoded = Chunk { payload, is_last, ..chunk };
+        if !is_all {
+            chunk.payload = Payload::Encoded { kind, bytes };
+            chunk.is_first = false;
+            *rest = Some(chunk);
+        }
+        Ok(Some(decoded))
     }
 
     /// Lends the message that was completed last; an empty one if there is none.
@@ -131,7 +214,7 @@ impl Assembler {
         if self.stage != Stage::Complete {
             return Message::Binary(Bytes::new());
         }
-        match core::mem::replace(&mut self.gathered, Gathered::Binary(Vec::new())) {
+        match mem::replace(&mut self.gathered, Gathered::Binary(Vec::new())) {
             Gathered::Text(mut text) => {
                 if text.capacity() / 2 > text.len() {
                     text.shrink_to_fit();
@@ -147,8 +230,12 @@ impl Assembler {
         }
     }
 
-    /// Gives back the memory of the message that was completed last; an open one stays.
+    /// Gives back the memory of the message that was completed last, and of what [`Self::decode`] lent of it; an open one
+    /// stays.
     pub fn release(&mut self) {
+        if let Some(decoding) = &mut self.decoding {
+            decoding.decoder.release();
+        }
         if self.stage == Stage::Complete {
             self.gathered = Gathered::Binary(Vec::new());
         }
@@ -167,6 +254,11 @@ impl Assembler {
     #[cfg(feature = "std")]
     pub(crate) fn is_open(&self) -> bool {
         self.stage == Stage::Open
+    }
+
+    /// How many bytes the extension gave since that was asked last.
+    pub(crate) fn take_decoded(&mut self) -> u64 {
+        self.decoding.as_mut().map_or(0, |decoding| mem::take(&mut decoding.given))
     }
 
     /// The longest message there may be.
@@ -194,6 +286,7 @@ impl Assembler {
         }
         // What goes on with a message that began elsewhere, as a stream of chunks, is no message.
         if self.stage != Stage::Open {
+            self.drop_encoded(chunk)?;
             return Ok(Assembly::Partial);
         }
         // What the headers say counts, so that it does not matter how much of the payload is here.
@@ -202,19 +295,20 @@ impl Assembler {
         }
         match chunk.payload {
             Payload::Text { completed, text } => {
-                self.reserve(text.len() + completed.map_or(0, char::len_utf8), chunk.frame_remaining)?;
+                let more = text.len() + completed.map_or(0, char::len_utf8);
+                self.gathered.reserve(more, chunk.frame_remaining, self.max)?;
                 if let Gathered::Text(gathered) = &mut self.gathered {
                     gathered.extend(completed);
                     gathered.push_str(text);
                 }
             }
             Payload::Binary(bytes) => {
-                self.reserve(bytes.len(), chunk.frame_remaining)?;
+                self.gathered.reserve(bytes.len(), chunk.frame_remaining, self.max)?;
                 if let Gathered::Binary(gathered) = &mut self.gathered {
                     gathered.extend_from_slice(bytes);
                 }
             }
-            Payload::Encoded { bytes, .. } => self.decode(bytes, if chunk.is_last { Fin::Last } else { Fin::More })?,
+            Payload::Encoded { bytes, .. } => self.gather_encoded(bytes, chunk.fin())?,
         }
         if !chunk.is_last {
             return Ok(Assembly::Partial);
@@ -235,72 +329,100 @@ impl Assembler {
         self.stage = Stage::Open;
     }
 
+    /// Lets the extension decode one chunk, a step at a time, each checked before the next is made.
+    fn gather_encoded(&mut self, mut bytes: &[u8], fin: Fin) -> Result<(), ProtocolError> {
+        loop {
+            // One more than there may be, to see that there is too much.
+            let room = STEP.min(self.max.saturating_sub(self.gathered.len()).saturating_add(1));
+            let (piece, is_all) = Decoding::step(&mut self.decoding, &mut bytes, fin, room)?;
+            self.gathered.reserve(piece.len(), 0, self.max)?;
+            match &mut self.gathered {
+                Gathered::Binary(gathered) => gathered.extend_from_slice(piece),
+                Gathered::Text(gathered) => {
+                    let (completed, text) = self.tail.check(piece)?;
+                    gathered.extend(completed);
+                    gathered.push_str(text);
+                }
+            }
+            if is_all {
+                break;
+            }
+        }
+        if fin == Fin::Last {
+            if !self.tail.is_boundary() {
+                return Err(ProtocolError::InvalidUtf8);
+            }
+            if let Some(decoding) = &mut self.decoding {
+                decoding.decoder.release();
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets the extension see what nobody wants.
+    fn drop_encoded(&mut self, chunk: Chunk<'_>) -> Result<(), ProtocolError> {
+        let Payload::Encoded { mut bytes, .. } = chunk.payload else { return Ok(()) };
+        while !Decoding::step(&mut self.decoding, &mut bytes, chunk.fin(), STEP)?.1 {}
+        match &mut self.decoding {
+            Some(decoding) if chunk.is_last => decoding.decoder.release(),
+            Some(_) | None => {}
+        }
+        Ok(())
+    }
+}
+
+impl Decoding {
+    /// Decodes from the front of `bytes` at most `room` bytes; says whether that was all.
+    fn step<'d>(
+        this: &'d mut Option<Box<Self>>,
+        bytes: &mut &[u8],
+        fin: Fin,
+        room: usize,
+    ) -> Result<(&'d [u8], bool), ProtocolError> {
+        // The receiver lets reserved bits pass only where an extension owns them: without a decoder they are nobody's.
+        let Some(this) = this else { return Err(ProtocolError::ReservedBits) };
+        let before = bytes.len();
+        let (piece, is_all) = match this.decoder.decode(bytes, fin, room)? {
+            Decoded::All(piece) => (piece, true),
+            Decoded::More(piece) => (piece, false),
+        };
+        // Asked again, one that took nothing and gave nothing would do the same for ever.
+        if !is_all && piece.is_empty() && bytes.len() == before {
+            return Err(ExtensionError::new("the decoder makes no progress", CloseCode::INTERNAL_ERROR).into());
+        }
+        this.given += piece.len() as u64;
+        Ok((piece, is_all))
+    }
+}
+
+impl Gathered {
     /// Makes room for `more` bytes that are there, and refuses them where they go beyond the limit.
     ///
     /// The buffer doubles, so that tiny fragments cost linear time. Where the sender has `announced` more of the frame, it
     /// grows faster, but never beyond four times the bytes that are there: what is only announced allocates nothing.
-    fn reserve(&mut self, more: usize, announced: u64) -> Result<(), ProtocolError> {
+    fn reserve(&mut self, more: usize, announced: u64, max: usize) -> Result<(), ProtocolError> {
         let needed = self.len() + more;
-        if needed > self.max {
-            return Err(ProtocolError::MessageTooBig { len: needed as u64, max: self.max as u64 });
+        if needed > max {
+            return Err(ProtocolError::MessageTooBig { len: needed as u64, max: max as u64 });
         }
         let announced = usize::try_from(announced).unwrap_or(usize::MAX);
         let expected = needed.saturating_add(announced).min(needed.saturating_mul(4));
         let additional = |capacity: usize, len: usize| match capacity {
             enough if needed <= enough => 0,
-            short => expected.max(short.saturating_mul(2)).min(self.max) - len,
+            short => expected.max(short.saturating_mul(2)).min(max) - len,
         };
-        match &mut self.gathered {
-            Gathered::Text(text) => text.reserve_exact(additional(text.capacity(), text.len())),
-            Gathered::Binary(bytes) => bytes.reserve_exact(additional(bytes.capacity(), bytes.len())),
-        }
-        Ok(())
-    }
-
-    /// Lets the extension decode one chunk, a step at a time, each checked before the next is made.
-    fn decode(&mut self, mut bytes: &[u8], fin: Fin) -> Result<(), ProtocolError> {
-        // The receiver lets reserved bits pass only where an extension owns them: without a decoder they are nobody's.
-        let Some(mut decoder) = self.decoder.take() else { return Err(ProtocolError::ReservedBits) };
-        let result = self.decode_with(&mut *decoder, &mut bytes, fin);
-        self.decoder = Some(decoder);
-        result
-    }
-
-    /// The loop of [`Self::decode`].
-    fn decode_with(&mut self, decoder: &mut dyn Decoder, bytes: &mut &[u8], fin: Fin) -> Result<(), ProtocolError> {
-        let mut step = Vec::new();
-        loop {
-            step.clear();
-            let before = bytes.len();
-            let decoded = decoder.decode(bytes, fin, &mut step, STEP)?;
-            // Asked again, one that took nothing and gave nothing would do the same for ever.
-            if decoded == Decoded::More && step.is_empty() && bytes.len() == before {
-                return Err(ExtensionError::new("the decoder makes no progress", CloseCode::INTERNAL_ERROR).into());
-            }
-            self.reserve(step.len(), 0)?;
-            match &mut self.gathered {
-                Gathered::Binary(gathered) => gathered.extend_from_slice(&step),
-                Gathered::Text(gathered) => {
-                    let (completed, text) = self.tail.check(&step)?;
-                    gathered.extend(completed);
-                    gathered.push_str(text);
-                }
-            }
-            if decoded == Decoded::All {
-                break;
-            }
-        }
-        if fin == Fin::Last && !self.tail.is_boundary() {
-            return Err(ProtocolError::InvalidUtf8);
+        match self {
+            Self::Text(text) => text.reserve_exact(additional(text.capacity(), text.len())),
+            Self::Binary(bytes) => bytes.reserve_exact(additional(bytes.capacity(), bytes.len())),
         }
         Ok(())
     }
 
     /// Bytes gathered so far.
     fn len(&self) -> usize {
-        match &self.gathered {
-            Gathered::Text(text) => text.len(),
-            Gathered::Binary(bytes) => bytes.len(),
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Binary(bytes) => bytes.len(),
         }
     }
 }

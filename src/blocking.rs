@@ -93,6 +93,7 @@ use crate::extension::{Decoder, Encoder, Fin};
 use crate::frame::Rsv;
 use crate::handshake::Response;
 use crate::message::{Chunk, Message, MessageRef};
+use crate::outgoing::OutgoingRef;
 use crate::prepared::PreparedMessage;
 
 /// A WebSocket connection on a blocking stream.
@@ -216,10 +217,10 @@ impl<S: Transport> WebSocket<S> {
     ///
     /// [`Error::Send`] if it cannot be sent; [`Error::Io`] if the stream failed, or if it does not block and has no room
     /// for what was queued before: then the message was not taken.
-    pub fn send<'m>(&mut self, message: impl Into<MessageRef<'m>>) -> Result<(), Error> {
+    pub fn send<'m>(&mut self, message: impl Into<OutgoingRef<'m>>) -> Result<(), Error> {
         let mut rest = message.into();
         let fragment_size = self.direct.engine.connection.config().fragment_size.max(1);
-        if rest.payload().len() <= fragment_size {
+        if rest.len() <= fragment_size {
             self.feed(rest)?;
             return self.write();
         }
@@ -228,9 +229,9 @@ impl<S: Transport> WebSocket<S> {
             return Err(SendError::MessageOpen.into());
         }
         self.make_room(fragment_size)?;
-        while !rest.payload().is_empty() {
+        while rest.len() > 0 {
             let (fragment, after) = rest.split_at(fragment_size);
-            let fin = if after.payload().is_empty() { Fin::Last } else { Fin::More };
+            let fin = if after.len() == 0 { Fin::Last } else { Fin::More };
             let Engine { connection, output, .. } = &mut self.direct.engine;
             connection.send_fragment(fragment, fin, output)?;
             self.write()?;
@@ -245,9 +246,9 @@ impl<S: Transport> WebSocket<S> {
     /// # Errors
     ///
     /// As [`Self::send`].
-    pub fn feed<'m>(&mut self, message: impl Into<MessageRef<'m>>) -> Result<(), Error> {
+    pub fn feed<'m>(&mut self, message: impl Into<OutgoingRef<'m>>) -> Result<(), Error> {
         let message = message.into();
-        self.make_room(message.payload().len())?;
+        self.make_room(message.len())?;
         let Engine { connection, output, .. } = &mut self.direct.engine;
         Ok(connection.send(message, output)?)
     }
@@ -267,9 +268,9 @@ impl<S: Transport> WebSocket<S> {
     /// # Errors
     ///
     /// As [`Self::send`].
-    pub fn send_fragment<'m>(&mut self, fragment: impl Into<MessageRef<'m>>, fin: Fin) -> Result<(), Error> {
+    pub fn send_fragment<'m>(&mut self, fragment: impl Into<OutgoingRef<'m>>, fin: Fin) -> Result<(), Error> {
         let fragment = fragment.into();
-        self.make_room(fragment.payload().len())?;
+        self.make_room(fragment.len())?;
         let Engine { connection, output, .. } = &mut self.direct.engine;
         connection.send_fragment(fragment, fin, output)?;
         self.write()

@@ -23,6 +23,8 @@ use core::time::Duration;
 pub use self::counters::Counters;
 pub use self::event::{Event, Received, Reply};
 pub use self::receiver::{Next, Receiver};
+#[cfg(feature = "driver")]
+pub(crate) use self::sender::Coding;
 pub use self::sender::{MaskingKeys, Sender};
 pub use self::state::{EndCause, Receiving, State, Teardown};
 
@@ -467,14 +469,33 @@ impl Connection {
                 Some(Event::Close(close)) => return Ok(Some(Received::Close(close))),
                 None => return Ok(None),
             };
-            match assembler.push(chunk) {
+            let pushed = assembler.push(chunk);
+            match pushed {
                 Ok(Assembly::Whole(message)) => return Ok(Some(Received::Message(message))),
                 Ok(Assembly::Complete) => break,
                 Ok(Assembly::Partial) => {}
                 Err(error) => return Err(self.fail(error, output)),
             }
         }
+        self.note_decoded(assembler);
         Ok(Some(Received::Message(assembler.message())))
+    }
+
+    /// Counts what the extension of an assembler has decoded.
+    pub(crate) fn note_decoded(&mut self, assembler: &mut Assembler) {
+        self.receiver.note_decoded(assembler.take_decoded());
+    }
+
+    /// Counts what an extension has decoded.
+    #[cfg(feature = "std")]
+    pub(crate) fn count_decoded(&mut self, bytes: u64) {
+        self.receiver.note_decoded(bytes);
+    }
+
+    /// Whether the chunk that this input will give is for an extension to decode.
+    #[cfg(feature = "std")]
+    pub(crate) fn is_next_encoded(&self, input: &[u8]) -> bool {
+        self.receiver.is_next_encoded(input)
     }
 
     /// Appends the pong for the newest ping, if there is one and room for it (RFC 6455 §5.5.3).

@@ -31,12 +31,15 @@ use crate::message::MessageKind;
 ///     }
 /// }
 ///
-/// impl Decoder for Invert {
-///     fn decode(&mut self, input: &mut &[u8], _: Fin, output: &mut Vec<u8>, room: usize) -> Result<Decoded, ExtensionError> {
+/// #[derive(Default)]
+/// struct Revert(Vec<u8>);
+///
+/// impl Decoder for Revert {
+///     fn decode(&mut self, input: &mut &[u8], _: Fin, room: usize) -> Result<Decoded<'_>, ExtensionError> {
 ///         let (now, later) = input.split_at(room.min(input.len()));
-///         output.extend(now.iter().map(|byte| !byte));
 ///         *input = later;
-///         Ok(if later.is_empty() { Decoded::All } else { Decoded::More })
+///         self.0 = now.iter().map(|byte| !byte).collect();
+///         Ok(if later.is_empty() { Decoded::All(&self.0) } else { Decoded::More(&self.0) })
 ///     }
 /// }
 ///
@@ -49,7 +52,7 @@ use crate::message::MessageKind;
 /// let mut client = Connection::client(Config::default());
 /// client.extend(Rsv::RSV1, Box::new(Invert));
 /// let mut assembler = client.assembler();
-/// assembler.extend(Box::new(Invert));
+/// assembler.extend(Box::new(Revert::default()));
 /// let (mut input, mut output) = (&mut wire[..], Vec::new());
 /// let received = client.receive_message(&mut input, &mut assembler, &mut output)?;
 /// assert_eq!(received, Some(Received::Message(MessageRef::Text("Hi"))));
@@ -72,13 +75,46 @@ pub trait Encoder: Send + Sync {
     ///
     /// What the extension cannot encode; the message is not sent.
     fn encode(&mut self, piece: &[u8], fin: Fin, output: &mut Vec<u8>) -> Result<(), ExtensionError>;
+
+    /// Appends everything that is held back of the message so far to `output`, though it goes on. By default nothing is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::encode`].
+    fn flush(&mut self, output: &mut Vec<u8>) -> Result<(), ExtensionError> {
+        let _ = output;
+        Ok(())
+    }
+
+    /// Names the way in which messages are encoded, if that does not depend on the messages before: then a
+    /// [`PreparedMessage`](crate::PreparedMessage) is encoded once for all connections that encode in the same way. By
+    /// default it does.
+    fn variant(&self) -> Option<Variant> {
+        None
+    }
+}
+
+/// A way of encoding that gives the same for the same message, whatever came before.
+///
+/// ```
+/// use sockeye::Variant;
+///
+/// let variant = Variant { extension: "permessage-deflate", number: 6 };
+/// assert_ne!(variant, Variant { number: 9, ..variant });
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Variant {
+    /// The name of the extension.
+    pub extension: &'static str,
+    /// A number of the extension's own for its parameters.
+    pub number: u32,
 }
 
 /// Turns what came over the wire back into the payload of a message, in bounded steps.
 ///
 /// See [`Encoder`] for an example.
 pub trait Decoder: Send + Sync {
-    /// Decodes from the front of `input`, advances it over what was taken, and appends at most `room` bytes to `output`.
+    /// Decodes from the front of `input`, advances it over what was taken, and lends what that gives, at most `room` bytes.
     ///
     /// `fin` says whether `input` ends its message. [`Decoded::More`] asks to be called again, with new room, before
     /// any further input is given: so a small input that decodes into a large payload never holds more than one step.
@@ -86,22 +122,20 @@ pub trait Decoder: Send + Sync {
     /// # Errors
     ///
     /// What the extension cannot decode; the connection is failed with [`ExtensionError::close_code`].
-    fn decode(
-        &mut self,
-        input: &mut &[u8],
-        fin: Fin,
-        output: &mut Vec<u8>,
-        room: usize,
-    ) -> Result<Decoded, ExtensionError>;
+    fn decode(&mut self, input: &mut &[u8], fin: Fin, room: usize) -> Result<Decoded<'_>, ExtensionError>;
+
+    /// Says that what was lent is not in use any more: the memory that is only needed within a message can be given back, if
+    /// the message is over. By default nothing is.
+    fn release(&mut self) {}
 }
 
-/// How far a [`Decoder`] came.
+/// What a [`Decoder`] gave, lent from there until it is asked again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decoded {
-    /// All input was taken and everything that it decodes to was appended.
-    All,
+pub enum Decoded<'d> {
+    /// All input was taken, and this is the rest of what it decodes to.
+    All(&'d [u8]),
     /// More output is waiting for room.
-    More,
+    More(&'d [u8]),
 }
 
 /// Whether a fragment is the last of its message (the FIN bit, RFC 6455 §5.2).

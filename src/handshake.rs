@@ -23,6 +23,8 @@ mod body;
 mod client;
 mod client_request;
 mod deadline;
+#[cfg(feature = "deflate")]
+mod deflate;
 mod error;
 mod extension;
 mod head;
@@ -38,8 +40,8 @@ pub use self::acceptance::{Acceptance, Response};
 pub use self::client::{ClientConfig, ClientHandshake, RefusedResponse};
 pub use self::client_request::ClientRequest;
 pub use self::error::{
-    BuildError, HeadError, HeadPart, InvalidExtensions, InvalidHeader, InvalidOriginPattern, RequestError,
-    ResponseError,
+    BuildError, HeadError, HeadPart, InvalidDeflate, InvalidExtensions, InvalidHeader, InvalidOriginPattern,
+    RequestError, ResponseError,
 };
 pub use self::extension::{Extension, ExtensionRef, Extensions};
 pub use self::headers::{Headers, Values};

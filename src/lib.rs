@@ -106,6 +106,8 @@ extern crate alloc;
 mod adapter;
 #[cfg(feature = "std")]
 pub mod blocking;
+#[cfg(feature = "deflate")]
+pub mod deflate;
 #[cfg(feature = "driver")]
 pub mod driver;
 #[cfg(feature = "futures")]
@@ -126,6 +128,7 @@ mod extension;
 mod frame;
 mod mask;
 mod message;
+mod outgoing;
 mod prepared;
 mod time;
 #[cfg(feature = "std")]
@@ -143,10 +146,11 @@ pub use crate::connection::{
 };
 pub use crate::control::ControlPayload;
 pub use crate::error::{ProtocolError, SendError};
-pub use crate::extension::{Decoded, Decoder, Encoder, ExtensionError, Fin};
+pub use crate::extension::{Decoded, Decoder, Encoder, ExtensionError, Fin, Variant};
 pub use crate::frame::{FrameHead, FrameHeader, OpCode, Rsv};
 pub use crate::mask::mask;
 pub use crate::message::{Chunk, Message, MessageKind, MessageRef, Payload};
+pub use crate::outgoing::{OutgoingKind, OutgoingRef, Uncompressed};
 pub use crate::prepared::PreparedMessage;
 pub use crate::time::{Instant, Timeout};
 #[cfg(feature = "std")]

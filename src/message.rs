@@ -7,6 +7,8 @@ use alloc::string::String;
 
 use bytes::Bytes;
 
+use crate::extension::Fin;
+
 /// Whether a message is text or binary (RFC 6455 §5.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MessageKind {
@@ -288,6 +290,11 @@ impl<'b> Chunk<'b> {
         self.is_last
     }
 
+    /// Whether it ends its message, as an extension is told.
+    pub(crate) fn fin(&self) -> Fin {
+        if self.is_last { Fin::Last } else { Fin::More }
+    }
+
     /// Returns how many bytes of the current frame are still to come: its sender's promise, not a fact.
     #[must_use]
     pub fn frame_remaining(&self) -> u64 {
@@ -340,6 +347,17 @@ pub enum Payload<'b> {
         /// Encoded bytes.
         bytes: &'b [u8],
     },
+}
+
+impl Payload<'_> {
+    /// How many bytes the payload has.
+    #[cfg(feature = "std")]
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Text { completed, text } => completed.map_or(0, char::len_utf8) + text.len(),
+            Self::Binary(bytes) | Self::Encoded { bytes, .. } => bytes.len(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -3,8 +3,20 @@
 //! A server's frames are not masked, so every peer gets the same bytes: the header is made once and the payload is
 //! shared. A client masks each frame anew (RFC 6455 §5.3), so for it a prepared message is only a convenience.
 
+#[cfg(feature = "std")]
+use alloc::boxed::Box;
+#[cfg(feature = "std")]
+use alloc::sync::Arc;
+#[cfg(feature = "std")]
+use alloc::vec::Vec;
+#[cfg(feature = "std")]
+use std::sync::OnceLock;
+
 use bytes::Bytes;
 
+#[cfg(feature = "std")]
+use crate::extension::Fin;
+use crate::extension::{Encoder, ExtensionError, Variant};
 use crate::frame::{FrameHead, FrameHeader, OpCode, Rsv};
 use crate::message::{Message, MessageKind};
 
@@ -22,10 +34,35 @@ use crate::message::{Message, MessageKind};
 /// }
 /// # Ok::<(), sockeye::SendError>(())
 /// ```
-#[derive(Clone, Debug)]
+///
+/// Where an extension encodes messages without regard to those before, as permessage-deflate does without context takeover, a
+/// prepared message is encoded once for all connections that do so in the same way, when the first of them sends it; clones
+/// share that, too. Where it has regard to them, each connection encodes its own.
+#[derive(Debug)]
 pub struct PreparedMessage {
     pub(crate) head: FrameHead,
     pub(crate) kind: MessageKind,
+    pub(crate) payload: Bytes,
+    #[cfg(feature = "std")]
+    encodings: OnceLock<Arc<OnceLock<Box<Encoding>>>>,
+}
+
+/// One of the ways in which a message was encoded, and then the next: a list that only grows, so that what is in it can be
+/// lent.
+#[cfg(feature = "std")]
+#[derive(Debug)]
+struct Encoding {
+    rsv: Rsv,
+    variant: Variant,
+    encoded: Result<Encoded, ExtensionError>,
+    next: OnceLock<Box<Encoding>>,
+}
+
+/// A message as an extension encoded it.
+#[derive(Debug)]
+pub(crate) struct Encoded {
+    pub(crate) rsv: Rsv,
+    pub(crate) head: FrameHead,
     pub(crate) payload: Bytes,
 }
 
@@ -37,21 +74,29 @@ impl PreparedMessage {
             Message::Text(text) => (MessageKind::Text, Bytes::from(text)),
             Message::Binary(bytes) => (MessageKind::Binary, bytes),
         };
-        Self { head: head(kind, payload.len()), kind, payload }
+        Self::from_parts(kind, payload)
     }
 
     /// Prepares a text message at compile time.
     #[must_use]
     pub const fn from_static_text(text: &'static str) -> Self {
-        let payload = Bytes::from_static(text.as_bytes());
-        Self { head: head(MessageKind::Text, text.len()), kind: MessageKind::Text, payload }
+        Self::from_parts(MessageKind::Text, Bytes::from_static(text.as_bytes()))
     }
 
     /// Prepares a binary message at compile time.
     #[must_use]
     pub const fn from_static_binary(bytes: &'static [u8]) -> Self {
-        let payload = Bytes::from_static(bytes);
-        Self { head: head(MessageKind::Binary, bytes.len()), kind: MessageKind::Binary, payload }
+        Self::from_parts(MessageKind::Binary, Bytes::from_static(bytes))
+    }
+
+    const fn from_parts(kind: MessageKind, payload: Bytes) -> Self {
+        Self {
+            head: head(kind, Rsv::NONE, payload.len()),
+            kind,
+            payload,
+            #[cfg(feature = "std")]
+            encodings: OnceLock::new(),
+        }
     }
 
     /// Returns the kind of the message.
@@ -65,13 +110,62 @@ impl PreparedMessage {
     pub fn payload(&self) -> &Bytes {
         &self.payload
     }
+
+    /// The message as it is encoded in this way, by this encoder if nobody has done it before.
+    #[cfg(feature = "std")]
+    pub(crate) fn encoded(
+        &self,
+        rsv: Rsv,
+        variant: Variant,
+        encoder: &mut dyn Encoder,
+    ) -> Result<Option<&Encoded>, ExtensionError> {
+        let mut place = &**self.encodings();
+        loop {
+            let encoding = place.get_or_init(|| {
+                let mut payload = Vec::new();
+                let encoded = encoder.encode(&self.payload, Fin::Last, &mut payload).map(|()| {
+                    let payload = Bytes::from(payload.into_boxed_slice());
+                    Encoded { rsv, head: head(self.kind, rsv, payload.len()), payload }
+                });
+                Box::new(Encoding { rsv, variant, encoded, next: OnceLock::new() })
+            });
+            if encoding.rsv == rsv && encoding.variant == variant {
+                return encoding.encoded.as_ref().map(Some).map_err(|error| *error);
+            }
+            place = &encoding.next;
+        }
+    }
+
+    /// Without a lock there is nothing to be shared.
+    #[cfg(not(feature = "std"))]
+    pub(crate) fn encoded(&self, _: Rsv, _: Variant, _: &mut dyn Encoder) -> Result<Option<&Encoded>, ExtensionError> {
+        Ok(None)
+    }
+
+    #[cfg(feature = "std")]
+    fn encodings(&self) -> &Arc<OnceLock<Box<Encoding>>> {
+        self.encodings.get_or_init(Arc::default)
+    }
+}
+
+impl Clone for PreparedMessage {
+    fn clone(&self) -> Self {
+        Self {
+            head: self.head,
+            kind: self.kind,
+            payload: self.payload.clone(),
+            // Made now if it is not there, so that it is the same for both.
+            #[cfg(feature = "std")]
+            encodings: self.encodings().clone().into(),
+        }
+    }
 }
 
 /// The head of a server's frame that holds a whole message.
-const fn head(kind: MessageKind, len: usize) -> FrameHead {
+const fn head(kind: MessageKind, rsv: Rsv, len: usize) -> FrameHead {
     let opcode = match kind {
         MessageKind::Text => OpCode::Text,
         MessageKind::Binary => OpCode::Binary,
     };
-    FrameHeader { fin: true, rsv: Rsv::NONE, opcode, masking_key: None, payload_len: len as u64 }.encode()
+    FrameHeader { fin: true, rsv, opcode, masking_key: None, payload_len: len as u64 }.encode()
 }

@@ -121,24 +121,17 @@ fn no_deadline_makes_it_panic_or_loop() {
 struct Liar(u8);
 
 impl Decoder for Liar {
-    fn decode(
-        &mut self,
-        input: &mut &[u8],
-        _: Fin,
-        output: &mut Vec<u8>,
-        room: usize,
-    ) -> Result<Decoded, ExtensionError> {
-        match self.0 {
-            0 => {}
-            1 => output.resize(room * 3, 0),
+    fn decode(&mut self, input: &mut &[u8], _: Fin, room: usize) -> Result<Decoded<'_>, ExtensionError> {
+        Ok(match self.0 {
+            0 => Decoded::More(&[]),
+            1 => Decoded::More(vec![0; room * 3].leak()),
             2 => return Err(ExtensionError::new("no", CloseCode::INVALID_PAYLOAD)),
             3 => {
                 *input = &[];
-                return Ok(Decoded::All);
+                Decoded::All(&[])
             }
-            _ => return Ok(Decoded::All),
-        }
-        Ok(Decoded::More)
+            _ => Decoded::All(&[]),
+        })
     }
 }
 

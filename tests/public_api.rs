@@ -308,7 +308,7 @@ fn every_variant_that_a_caller_may_match_is_there() {
     ];
     let _ = [Timeout::Pong, Timeout::Output, Timeout::Idle, Timeout::Message, Timeout::Lifetime, Timeout::Close];
     let _ = [MaskingPolicy::ByRole, MaskingPolicy::Either];
-    let _ = [(Role::Client, Fin::More, Decoded::All), (Role::Server, Fin::Last, Decoded::More)];
+    let _ = [(Role::Client, Fin::More, Decoded::All(&[])), (Role::Server, Fin::Last, Decoded::More(&[1]))];
     let _ = [MessageKind::Text, MessageKind::Binary];
 }
 

@@ -2,15 +2,15 @@
 //!
 //! When to read, how much, and into which memory is the adapter's business; what to do with the bytes is the same for all.
 
+use core::ops::Range;
+
 use crate::assembler::{Assembler, Assembly};
 #[cfg(feature = "driver")]
 use crate::config::Config;
 use crate::connection::{Connection, Event, Next, Received};
 use crate::error::ProtocolError;
 use crate::extension::Decoder;
-#[cfg(feature = "driver")]
-use crate::message::MessageKind;
-use crate::message::{Chunk, Message, MessageRef};
+use crate::message::{Chunk, Message, MessageKind, MessageRef, Payload};
 
 /// What was read and not yet received, and the message under assembly.
 #[derive(Debug)]
@@ -21,6 +21,18 @@ pub(crate) struct Inbox {
     end: usize,
     /// Beside the inbox, because most messages lie whole in the buffer.
     assembler: Box<Assembler>,
+    /// What an extension has still to decode of the chunk that was received last.
+    undecoded: Option<Box<Undecoded>>,
+}
+
+/// A chunk that lies in the buffer, before `start`, and is not decoded to its end.
+#[derive(Debug)]
+struct Undecoded {
+    bytes: Range<usize>,
+    kind: MessageKind,
+    is_first: bool,
+    is_last: bool,
+    frame_remaining: u64,
 }
 
 /// Whether whole messages are wanted, or chunks as they come.
@@ -42,7 +54,8 @@ pub(crate) enum Ready {
 impl Inbox {
     /// Creates an inbox that begins with what was read behind the opening handshake.
     pub(crate) fn new(assembler: Assembler, leftover: &[u8]) -> Self {
-        Self { buffer: leftover.to_vec(), start: 0, end: leftover.len(), assembler: Box::new(assembler) }
+        let assembler = Box::new(assembler);
+        Self { buffer: leftover.to_vec(), start: 0, end: leftover.len(), assembler, undecoded: None }
     }
 
     /// Takes the inbox away, and leaves an empty one.
@@ -71,7 +84,7 @@ impl Inbox {
 
     /// Takes the buffer away, if everything read was received.
     pub(crate) fn take_buffer(&mut self) -> Option<Vec<u8>> {
-        if self.start < self.end || self.buffer.capacity() == 0 {
+        if self.start < self.end || self.undecoded.is_some() || self.buffer.capacity() == 0 {
             return None;
         }
         (self.start, self.end) = (0, 0);
@@ -85,6 +98,13 @@ impl Inbox {
         output: &mut Vec<u8>,
         mode: Mode,
     ) -> Result<Option<Ready>, ProtocolError> {
+        if self.undecoded.is_some() {
+            match mode {
+                Mode::Chunks => return Ok(Some(Ready::InBuffer)),
+                // The rest of a chunk whose beginning was received as one is skipped.
+                Mode::Messages => while self.decode(usize::MAX, connection, output)?.is_some() {},
+            }
+        }
         while self.start < self.end {
             let mut input = &mut self.buffer[self.start..self.end];
             match (connection.peek(input), mode) {
@@ -104,6 +124,7 @@ impl Inbox {
                 Some(Event::Data(chunk)) => self.assembler.gather(chunk),
                 Some(Event::Ping(_) | Event::Pong(_) | Event::Close(_)) | None => Ok(Assembly::Partial),
             };
+            connection.note_decoded(&mut self.assembler);
             match assembly {
                 Ok(Assembly::Complete) => return Ok(Some(Ready::Assembled)),
                 Ok(Assembly::Whole(_) | Assembly::Partial) => {}
@@ -117,6 +138,7 @@ impl Inbox {
     #[cfg(feature = "driver")]
     pub(crate) fn skip(&mut self, connection: &mut Connection, output: &mut Vec<u8>) -> Result<(), ProtocolError> {
         self.assembler.abandon();
+        self.undecoded = None;
         let mut input = self.buffer.get_mut(self.start..self.end).unwrap_or_default();
         let result = loop {
             match connection.receive(&mut input, output) {
@@ -136,7 +158,7 @@ impl Inbox {
         connection: &mut Connection,
         output: &mut Vec<u8>,
     ) -> Result<Option<MessageRef<'_>>, ProtocolError> {
-        let Self { buffer, start, end, assembler } = self;
+        let Self { buffer, start, end, assembler, .. } = self;
         if ready == Ready::Assembled {
             return Ok(Some(assembler.message()));
         }
@@ -172,16 +194,23 @@ impl Inbox {
         self.lend_chunk_of(usize::MAX, connection, output)
     }
 
-    /// Lends what `most` bytes give of the chunk that is ready; `None` if that is nothing yet.
+    /// Lends what `most` bytes give of the chunk that is ready, and no more than `most`; `None` if that is nothing yet.
     pub(crate) fn lend_chunk_of(
         &mut self,
         most: usize,
         connection: &mut Connection,
         output: &mut Vec<u8>,
     ) -> Result<Option<Chunk<'_>>, ProtocolError> {
+        if self.undecoded.is_some() {
+            return self.decode(most, connection, output);
+        }
         // A piece that goes past the assembler must not be missing in a message there.
         self.assembler.abandon();
         let end = self.end.min(self.start.saturating_add(most));
+        if connection.is_next_encoded(&self.buffer[self.start..end]) {
+            self.receive_encoded(end, connection, output)?;
+            return self.decode(most, connection, output);
+        }
         let mut input = &mut self.buffer[self.start..end];
         let event = connection.receive(&mut input, output);
         self.start = if event.is_ok() { end - input.len() } else { self.end };
@@ -190,6 +219,51 @@ impl Inbox {
             // A chunk was announced, so what else there is is the rest of its header.
             Some(Event::Ping(_) | Event::Pong(_) | Event::Close(_)) | None => None,
         })
+    }
+
+    /// Receives the chunk of an encoded message that is ready, up to `end`, and leaves it to be decoded.
+    fn receive_encoded(
+        &mut self,
+        end: usize,
+        connection: &mut Connection,
+        output: &mut Vec<u8>,
+    ) -> Result<(), ProtocolError> {
+        let mut input = &mut self.buffer[self.start..end];
+        let event = connection.receive(&mut input, output);
+        let at = end - input.len();
+        self.start = if event.is_ok() { at } else { self.end };
+        let Some(Event::Data(chunk)) = event? else { return Ok(()) };
+        if let Payload::Encoded { kind, bytes } = chunk.payload {
+            let Chunk { is_first, is_last, frame_remaining, .. } = chunk;
+            let bytes = at - bytes.len()..at;
+            self.undecoded = Some(Box::new(Undecoded { bytes, kind, is_first, is_last, frame_remaining }));
+        }
+        Ok(())
+    }
+
+    /// Lends the next piece of what is left to be decoded, of no more than so many bytes; `None` if nothing is left.
+    fn decode(
+        &mut self,
+        most: usize,
+        connection: &mut Connection,
+        output: &mut Vec<u8>,
+    ) -> Result<Option<Chunk<'_>>, ProtocolError> {
+        let Some(mut undecoded) = self.undecoded.take() else { return Ok(None) };
+        let Undecoded { ref bytes, kind, is_first, is_last, frame_remaining } = *undecoded;
+        let payload = Payload::Encoded { kind, bytes: &self.buffer[bytes.clone()] };
+        let mut rest = Some(Chunk { payload, is_first, is_last, frame_remaining, message_len: 0 });
+        match self.assembler.decode_some(&mut rest, most) {
+            Ok(chunk) => {
+                if let Some(Payload::Encoded { bytes, .. }) = rest.map(|rest| rest.payload) {
+                    undecoded.is_first = false;
+                    undecoded.bytes.start = undecoded.bytes.end - bytes.len();
+                    self.undecoded = Some(undecoded);
+                }
+                connection.count_decoded(chunk.map_or(0, |chunk| chunk.payload.len() as u64));
+                Ok(chunk)
+            }
+            Err(error) => Err(connection.fail(error, output)),
+        }
     }
 
     /// Takes the beginning of the message whose chunk is ready, and none of its payload; its kind, and whether that is all
@@ -201,6 +275,7 @@ impl Inbox {
         connection: &mut Connection,
         output: &mut Vec<u8>,
     ) -> Result<Option<(MessageKind, bool)>, ProtocolError> {
+        while self.decode(usize::MAX, connection, output)?.is_some() {}
         while self.start < self.end {
             // Byte by byte, a frame is told of before its payload.
             let Some(chunk) = self.lend_chunk_of(1, connection, output)? else { continue };

@@ -89,8 +89,9 @@ impl Connector {
     /// Begins to open a connection on a stream that may have nothing to read for now.
     pub fn start<S: Transport>(&self, stream: S, request: ClientRequest) -> Connecting<S> {
         let mut wire = Wire::new(stream);
-        request.write(&mut wire.output);
-        Connecting { handshake: ClientHandshake::new(request, &self.handshake), config: self.config.clone(), wire }
+        let handshake = ClientHandshake::new(request, &self.handshake);
+        handshake.request().write(&mut wire.output);
+        Connecting { handshake, config: self.config.clone(), wire }
     }
 }
 

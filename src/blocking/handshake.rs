@@ -10,6 +10,7 @@ use super::outbox::Outbox;
 use super::reader::Reader;
 use super::timer::ReadTimer;
 use super::transport::Transport;
+use crate::adapter::assembler;
 use crate::adapter::{Error, Inbox};
 use crate::connection::Connection;
 use crate::handshake::Response;
@@ -123,8 +124,13 @@ impl<S: Transport> Wire<S> {
 
 impl<S: Transport> WebSocket<S> {
     /// Makes a connection of a stream whose opening handshake is done.
-    pub(super) fn open(stream: S, connection: Connection, leftover: &[u8], response: Option<Box<Response>>) -> Self {
-        let assembler = connection.assembler();
+    pub(super) fn open(
+        stream: S,
+        mut connection: Connection,
+        leftover: &[u8],
+        response: Option<Box<Response>>,
+    ) -> Self {
+        let assembler = assembler(&mut connection, response.as_deref());
         let reader = Reader::new(stream, Inbox::new(assembler, leftover));
         let mut this = Self { reader, direct: super::Direct { engine: Engine::new(connection) }, response };
         this.reader.line.tell_time(&mut this.direct);

@@ -26,6 +26,7 @@ use crate::error::SendError;
 use crate::extension::Fin;
 use crate::handshake::Response;
 use crate::message::{Chunk, Message, MessageRef};
+use crate::outgoing::OutgoingRef;
 use crate::prepared::PreparedMessage;
 
 /// The receiving half of a split connection.
@@ -151,11 +152,11 @@ impl<S: Transport> Sender<S> {
     /// # Errors
     ///
     /// As there.
-    pub fn send<'m>(&self, message: impl Into<MessageRef<'m>>) -> Result<(), Error> {
+    pub fn send<'m>(&self, message: impl Into<OutgoingRef<'m>>) -> Result<(), Error> {
         let mut rest = message.into();
-        let mut shares = self.shared.turn(rest.payload().len())?;
+        let mut shares = self.shared.turn(rest.len())?;
         let fragment_size = shares.engine.connection.config().fragment_size.max(1);
-        if rest.payload().len() <= fragment_size {
+        if rest.len() <= fragment_size {
             let Engine { connection, output, .. } = &mut shares.engine;
             connection.send(rest, output)?;
             return self.shared.write(shares);
@@ -167,9 +168,9 @@ impl<S: Transport> Sender<S> {
         shares.is_sending = true;
         drop(shares);
         let _turn = Turn { shared: &self.shared };
-        while !rest.payload().is_empty() {
+        while rest.len() > 0 {
             let (fragment, after) = rest.split_at(fragment_size);
-            let fin = if after.payload().is_empty() { Fin::Last } else { Fin::More };
+            let fin = if after.len() == 0 { Fin::Last } else { Fin::More };
             let mut shares = self.shared.lock();
             let Engine { connection, output, .. } = &mut shares.engine;
             connection.send_fragment(fragment, fin, output)?;
@@ -184,9 +185,9 @@ impl<S: Transport> Sender<S> {
     /// # Errors
     ///
     /// As [`WebSocket::feed`](super::WebSocket::feed).
-    pub fn feed<'m>(&self, message: impl Into<MessageRef<'m>>) -> Result<(), Error> {
+    pub fn feed<'m>(&self, message: impl Into<OutgoingRef<'m>>) -> Result<(), Error> {
         let message = message.into();
-        let mut shares = self.shared.turn(message.payload().len())?;
+        let mut shares = self.shared.turn(message.len())?;
         let Engine { connection, output, .. } = &mut shares.engine;
         Ok(connection.send(message, output)?)
     }
@@ -205,9 +206,9 @@ impl<S: Transport> Sender<S> {
     /// # Errors
     ///
     /// As there. While the message is open, other senders get [`SendError::MessageOpen`].
-    pub fn send_fragment<'m>(&self, fragment: impl Into<MessageRef<'m>>, fin: Fin) -> Result<(), Error> {
+    pub fn send_fragment<'m>(&self, fragment: impl Into<OutgoingRef<'m>>, fin: Fin) -> Result<(), Error> {
         let fragment = fragment.into();
-        let mut shares = self.shared.turn(fragment.payload().len())?;
+        let mut shares = self.shared.turn(fragment.len())?;
         let Engine { connection, output, .. } = &mut shares.engine;
         connection.send_fragment(fragment, fin, output)?;
         self.shared.write(shares)

@@ -5,17 +5,16 @@
 
 use alloc::vec::Vec;
 
-use super::Connection;
+use super::{Coding, Connection};
 use crate::error::SendError;
 use crate::extension::Fin;
-use crate::frame::FrameHead;
+use crate::frame::{FrameHead, Rsv};
 use crate::message::MessageKind;
+use crate::prepared::{Encoded, PreparedMessage};
 
 impl Connection {
     /// Returns the header of the next fragment, or of a whole message if it is the first and the last, for a payload that
-    /// the caller writes behind it; a client's is masked in place.
-    ///
-    /// No extension sees it: where [`Self::is_extended`], take [`Self::send_piece`].
+    /// the caller writes behind it, as it is; a client's is masked in place. The first one of a message is marked with `rsv`.
     ///
     /// # Errors
     ///
@@ -23,10 +22,11 @@ impl Connection {
     pub(crate) fn fragment_head(
         &mut self,
         kind: MessageKind,
+        rsv: Rsv,
         fin: Fin,
         payload: &mut [u8],
     ) -> Result<FrameHead, SendError> {
-        self.sender.fragment_head(kind, fin, payload)
+        self.sender.fragment_head(kind, rsv, fin, payload)
     }
 
     /// Returns the header of the next fragment, whose payload of `len` bytes is shared and cannot be masked: for servers.
@@ -37,14 +37,15 @@ impl Connection {
     pub(crate) fn shared_fragment_head(
         &mut self,
         kind: MessageKind,
+        rsv: Rsv,
         fin: Fin,
         len: usize,
     ) -> Result<FrameHead, SendError> {
-        self.sender.shared_fragment_head(kind, fin, len)
+        self.sender.shared_fragment_head(kind, rsv, fin, len)
     }
 
     /// Appends the next piece of a message as [`Self::send_fragment`] does, by its bytes, so that a text can be cut inside
-    /// a character. The caller vouches for the whole to be UTF-8.
+    /// a character. The caller vouches for the whole to be UTF-8. How the message is encoded, the first piece says.
     ///
     /// # Errors
     ///
@@ -52,16 +53,35 @@ impl Connection {
     pub(crate) fn send_piece(
         &mut self,
         kind: MessageKind,
+        coding: Coding,
         piece: &[u8],
         fin: Fin,
         output: &mut Vec<u8>,
     ) -> Result<(), SendError> {
-        self.sender.send_piece(kind, piece, fin, output)
+        self.sender.send_piece(kind, coding, piece, fin, output)
     }
 
-    /// Returns whether messages go through an extension, so that their bytes on the wire are not those of the caller.
-    pub(crate) fn is_extended(&self) -> bool {
-        self.sender.is_extended()
+    /// Appends what an extension holds back of the open message.
+    ///
+    /// # Errors
+    ///
+    /// What the extension says.
+    pub(crate) fn flush_piece(&mut self, output: &mut Vec<u8>) -> Result<(), SendError> {
+        self.sender.flush_piece(output)
+    }
+
+    /// Returns how a message that begins now is to be encoded; `len` is its length where known.
+    pub(crate) fn coding(&mut self, kind: MessageKind, len: Option<usize>, may_be_encoded: bool) -> Coding {
+        self.sender.coding(kind, len, may_be_encoded)
+    }
+
+    /// Returns the encoding of a prepared message that many connections share, if this one takes it.
+    ///
+    /// # Errors
+    ///
+    /// What the extension says.
+    pub(crate) fn encoding<'p>(&mut self, message: &'p PreparedMessage) -> Result<Option<&'p Encoded>, SendError> {
+        self.sender.encoding(message)
     }
 
     /// Says how many bytes at the front of the output are written already and will be dropped from it later. They do not
@@ -111,9 +131,10 @@ mod tests {
     use crate::close::Close;
     use crate::config::Config;
     use crate::extension::{Encoder, ExtensionError};
-    use crate::frame::Rsv;
     use crate::message::MessageRef;
     use crate::time::{Instant, Timeout};
+
+    const PLAIN: Coding = Coding::AsIs(Rsv::NONE);
 
     fn server() -> Connection {
         Connection::server(Config::default())
@@ -150,7 +171,7 @@ mod tests {
         for (n, piece) in pieces.iter().enumerate() {
             let fin = if n + 1 == pieces.len() { Fin::Last } else { Fin::More };
             let mut payload = piece.clone();
-            wire.extend_from_slice(&connection.fragment_head(kind, fin, &mut payload).unwrap());
+            wire.extend_from_slice(&connection.fragment_head(kind, Rsv::NONE, fin, &mut payload).unwrap());
             wire.extend(payload);
         }
         wire
@@ -184,8 +205,8 @@ mod tests {
             let (mut sharing, mut masking) = (server(), server());
             for (n, len) in lens.iter().enumerate() {
                 let fin = if n + 1 == lens.len() { Fin::Last } else { Fin::More };
-                let shared = sharing.shared_fragment_head(MessageKind::Text, fin, *len).unwrap();
-                prop_assert_eq!(shared, masking.fragment_head(MessageKind::Text, fin, &mut vec![0; *len]).unwrap());
+                let shared = sharing.shared_fragment_head(MessageKind::Text, Rsv::NONE, fin, *len).unwrap();
+                prop_assert_eq!(shared, masking.fragment_head(MessageKind::Text, Rsv::NONE, fin, &mut vec![0; *len]).unwrap());
             }
             prop_assert_eq!(sharing.sent(), masking.sent());
             prop_assert!(!sharing.is_sending_message());
@@ -201,10 +222,10 @@ mod tests {
             for (mut sender, mut receiver) in ends().into_iter().zip([server(), client()]) {
                 let (mut wire, mut from) = (Vec::new(), 0);
                 for &cut in &cuts {
-                    sender.send_piece(MessageKind::Text, &text.as_bytes()[from..cut], Fin::More, &mut wire).unwrap();
+                    sender.send_piece(MessageKind::Text, PLAIN, &text.as_bytes()[from..cut], Fin::More, &mut wire).unwrap();
                     from = cut;
                 }
-                sender.send_piece(MessageKind::Text, &text.as_bytes()[from..], Fin::Last, &mut wire).unwrap();
+                sender.send_piece(MessageKind::Text, PLAIN, &text.as_bytes()[from..], Fin::Last, &mut wire).unwrap();
                 let mut assembler = receiver.assembler();
                 let mut input = &mut wire[..];
                 let received = receiver.receive_message(&mut input, &mut assembler, &mut Vec::new()).unwrap();
@@ -216,10 +237,10 @@ mod tests {
     #[test]
     fn a_client_masks_the_payload_in_place_and_shares_none() {
         let mut payload = *b"\0\0\0\0\0";
-        let head = client().fragment_head(MessageKind::Text, Fin::More, &mut payload).unwrap();
+        let head = client().fragment_head(MessageKind::Text, Rsv::NONE, Fin::More, &mut payload).unwrap();
         assert_eq!((&*head, payload), (&[0x01, 0x85, 1, 2, 3, 4][..], [1, 2, 3, 4, 1]));
         let mut client = client();
-        let shared = client.shared_fragment_head(MessageKind::Text, Fin::More, 5);
+        let shared = client.shared_fragment_head(MessageKind::Text, Rsv::NONE, Fin::More, 5);
         assert_eq!(shared, Err(SendError::MaskRequired));
         assert!(!client.is_sending_message(), "nothing has begun");
     }
@@ -227,10 +248,10 @@ mod tests {
     #[test]
     fn section_5_4_control_frames_may_stand_between_heads() {
         let (mut server, mut wire) = (server(), Vec::new());
-        wire.extend_from_slice(&server.shared_fragment_head(MessageKind::Text, Fin::More, 1).unwrap());
+        wire.extend_from_slice(&server.shared_fragment_head(MessageKind::Text, Rsv::NONE, Fin::More, 1).unwrap());
         wire.push(b'a');
         server.send_ping(b"", &mut wire).unwrap();
-        wire.extend_from_slice(&server.shared_fragment_head(MessageKind::Text, Fin::Last, 1).unwrap());
+        wire.extend_from_slice(&server.shared_fragment_head(MessageKind::Text, Rsv::NONE, Fin::Last, 1).unwrap());
         wire.push(b'b');
         assert_eq!(wire, b"\x01\x01a\x89\x00\x80\x01b");
     }
@@ -239,13 +260,13 @@ mod tests {
     fn section_5_4_a_message_that_heads_have_begun_is_open_to_every_other_verb() {
         for mut connection in ends() {
             let mut output = Vec::new();
-            connection.fragment_head(MessageKind::Text, Fin::More, &mut []).unwrap();
+            connection.fragment_head(MessageKind::Text, Rsv::NONE, Fin::More, &mut []).unwrap();
             assert!(connection.is_sending_message());
             assert_eq!(connection.send_text("whole", &mut output), Err(SendError::MessageOpen));
             assert_eq!(connection.head(MessageKind::Text, &mut []).map(drop), Err(SendError::MessageOpen));
-            let other = connection.fragment_head(MessageKind::Binary, Fin::Last, &mut []);
+            let other = connection.fragment_head(MessageKind::Binary, Rsv::NONE, Fin::Last, &mut []);
             assert_eq!(other.map(drop), Err(SendError::FragmentKind));
-            let other = connection.send_piece(MessageKind::Binary, b"", Fin::Last, &mut output);
+            let other = connection.send_piece(MessageKind::Binary, PLAIN, b"", Fin::Last, &mut output);
             assert_eq!((other, output.len()), (Err(SendError::FragmentKind), 0));
             connection.send_fragment("end", Fin::Last, &mut output).unwrap();
             assert_eq!((output[0], connection.is_sending_message()), (0x80, false));
@@ -258,25 +279,26 @@ mod tests {
             let mut output = Vec::new();
             connection.close(Close::normal(), &mut output).unwrap();
             let (sent, mut payload) = (connection.sent(), *b"late");
-            let head = connection.fragment_head(MessageKind::Text, Fin::Last, &mut payload);
+            let head = connection.fragment_head(MessageKind::Text, Rsv::NONE, Fin::Last, &mut payload);
             assert_eq!((head.map(drop), payload), (Err(SendError::Closed), *b"late"));
-            let piece = connection.send_piece(MessageKind::Text, b"late", Fin::Last, &mut output);
+            let piece = connection.send_piece(MessageKind::Text, PLAIN, b"late", Fin::Last, &mut output);
             assert_eq!((piece, connection.sent()), (Err(SendError::Closed), sent));
         }
         let mut server = server();
         server.close(Close::normal(), &mut Vec::new()).unwrap();
-        assert_eq!(server.shared_fragment_head(MessageKind::Text, Fin::Last, 0), Err(SendError::Closed));
+        assert_eq!(server.shared_fragment_head(MessageKind::Text, Rsv::NONE, Fin::Last, 0), Err(SendError::Closed));
     }
 
     #[test]
     fn pieces_go_through_the_extension() {
         let (mut server, mut output) = (server(), Vec::new());
-        assert!(!server.is_extended());
+        assert_eq!(server.coding(MessageKind::Text, None, true), PLAIN);
         server.extend(Rsv::RSV1, Box::new(Invert(Vec::new())));
-        assert!(server.is_extended());
-        server.send_piece(MessageKind::Text, b"a", Fin::More, &mut output).unwrap();
+        let coding = server.coding(MessageKind::Text, None, true);
+        assert_eq!((coding, server.coding(MessageKind::Text, None, false)), (Coding::Encoded, PLAIN));
+        server.send_piece(MessageKind::Text, coding, b"a", Fin::More, &mut output).unwrap();
         assert_eq!(output, [], "all of it is held back");
-        server.send_piece(MessageKind::Text, b"b", Fin::Last, &mut output).unwrap();
+        server.send_piece(MessageKind::Text, coding, b"b", Fin::Last, &mut output).unwrap();
         assert_eq!(output, [0xc1, 2, !b'a', !b'b']);
     }
 

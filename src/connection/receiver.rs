@@ -14,7 +14,7 @@ use core::mem;
 
 use crate::close::Close;
 use crate::config::{Config, MaskingPolicy, Role};
-use crate::connection::counters::Counters;
+use crate::connection::counters::{Counters, Tally};
 use crate::connection::event::Event;
 use crate::connection::state::Receiving;
 use crate::control::ControlPayload;
@@ -35,13 +35,22 @@ pub struct Receiver {
     role: Role,
     /// The longest message that the short path may take.
     whole_max: u16,
-    rsv: Rsv,
+    /// What an extension owns and has decoded, if there is one.
+    extension: Option<Box<Extension>>,
     tail: Utf8Tail,
-    counters: Counters,
+    counters: Tally,
     stage: Stage,
     message: Option<OpenMessage>,
     held: Held,
     config: Arc<Config>,
+}
+
+/// The reserved bits that an extension owns, and how many bytes it was given and gave.
+#[derive(Clone, Copy, Debug)]
+struct Extension {
+    rsv: Rsv,
+    encoded_bytes: u64,
+    decoded_bytes: u64,
 }
 
 /// What [`Receiver::receive`] is about to give.
@@ -115,9 +124,9 @@ impl Receiver {
             is_quiet: config.masking == MaskingPolicy::ByRole,
             role,
             whole_max: u16::try_from(config.max_frame_size).unwrap_or(u16::MAX),
-            rsv: Rsv::NONE,
+            extension: None,
             tail: Utf8Tail::default(),
-            counters: Counters::default(),
+            counters: Tally::default(),
             stage: Stage::Header,
             message: None,
             held: Held::default(),
@@ -127,7 +136,14 @@ impl Receiver {
 
     /// Lets the reserved bits pass that an extension owns, and no others.
     pub(crate) fn allow(&mut self, rsv: Rsv) {
-        self.rsv = rsv;
+        self.extension = Some(Box::new(Extension { rsv, encoded_bytes: 0, decoded_bytes: 0 }));
+    }
+
+    /// Takes note of what the decoder of the extension has made of what it owns.
+    pub(crate) fn note_decoded(&mut self, bytes: u64) {
+        if let Some(extension) = &mut self.extension {
+            extension.decoded_bytes += bytes;
+        }
     }
 
     /// Receives the next event from the front of `input` and advances `input` over what it took.
@@ -206,6 +222,18 @@ impl Receiver {
         self.message.is_some_and(|message| message.is_announced)
     }
 
+    /// Whether the chunk that this input will give is for an extension to decode.
+    #[cfg(feature = "std")]
+    pub(crate) fn is_next_encoded(&self, input: &[u8]) -> bool {
+        match self.message {
+            Some(message) => message.is_encoded,
+            None => {
+                let first = if self.held.is_empty() { input.first() } else { self.held.bytes.first() };
+                self.extension.is_some() && first.is_some_and(|&first| !Rsv::from_bits(first).is_empty())
+            }
+        }
+    }
+
     /// What has begun and not ended, told apart from what began before it.
     pub(crate) fn incomplete(&self) -> Option<Incomplete> {
         match self.message {
@@ -223,7 +251,10 @@ impl Receiver {
     /// Returns what was received so far.
     #[must_use]
     pub fn received(&self) -> Counters {
-        self.counters
+        let extension = self.extension.as_ref();
+        let (decoded, encoded) =
+            extension.map_or((0, 0), |extension| (extension.decoded_bytes, extension.encoded_bytes));
+        self.counters.with(decoded, encoded)
     }
 
     /// The short path: see the top of the file. `None`, with nothing touched, where the message does not qualify; one
@@ -375,7 +406,7 @@ impl Receiver {
         let is_data = opcode == OpCode::Text as u8 || opcode == OpCode::Binary as u8;
         // §5.2: reserved bits MUST be 0 unless an extension gives them a meaning; RFC 7692 §6.1: not on a
         // continuation or control frame.
-        let owned = if is_data { self.rsv } else { Rsv::NONE };
+        let owned = self.extension.as_ref().filter(|_| is_data).map_or(Rsv::NONE, |extension| extension.rsv);
         if !owned.contains(Rsv::from_bits(first)) {
             return Err(ProtocolError::ReservedBits);
         }
@@ -460,7 +491,12 @@ impl Receiver {
         let message_len = message.len;
         message.is_announced = true;
         let payload = match (message.kind, message.is_encoded) {
-            (kind, true) => Payload::Encoded { kind, bytes: piece },
+            (kind, true) => {
+                if let Some(extension) = &mut self.extension {
+                    extension.encoded_bytes += available as u64;
+                }
+                Payload::Encoded { kind, bytes: piece }
+            }
             (MessageKind::Binary, false) => Payload::Binary(piece),
             (MessageKind::Text, false) => {
                 let (completed, text) = self.tail.check(piece)?;

@@ -10,7 +10,7 @@ use core::fmt;
 
 use crate::close::Close;
 use crate::config::Config;
-use crate::connection::counters::Counters;
+use crate::connection::counters::{Counters, Tally};
 use crate::connection::event::Reply;
 use crate::control::ControlPayload;
 use crate::error::SendError;
@@ -18,7 +18,8 @@ use crate::extension::{Encoder, Fin};
 use crate::frame::{FrameHead, FrameHeader, OpCode, Rsv};
 use crate::mask::mask;
 use crate::message::{MessageKind, MessageRef};
-use crate::prepared::PreparedMessage;
+use crate::outgoing::OutgoingRef;
+use crate::prepared::{Encoded, PreparedMessage};
 
 /// A source of masking keys (RFC 6455 §5.3). A closure is one.
 ///
@@ -48,29 +49,47 @@ impl fmt::Debug for dyn MaskingKeys {
 pub struct Sender {
     /// Where a client's keys come from; a server has none.
     keys: Option<Box<dyn MaskingKeys>>,
-    extension: Option<(Rsv, Box<dyn Encoder>)>,
+    extension: Option<Box<Extension>>,
     open: Option<OpenMessage>,
     is_closed: bool,
-    counters: Counters,
+    counters: Tally,
     config: Arc<Config>,
+}
+
+/// The extension that encodes messages, and how many bytes it was given and gave.
+#[derive(Debug)]
+struct Extension {
+    rsv: Rsv,
+    encoder: Box<dyn Encoder>,
+    decoded_bytes: u64,
+    encoded_bytes: u64,
 }
 
 /// The fragmented message that is being sent.
 #[derive(Clone, Copy, Debug)]
 struct OpenMessage {
     kind: MessageKind,
-    is_encoded: bool,
+    coding: Coding,
     is_first: bool,
+}
+
+/// How the payload of a message gets on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Coding {
+    /// As it is, marked with these bits.
+    AsIs(Rsv),
+    /// Encoded by the extension.
+    Encoded,
 }
 
 impl Sender {
     pub(crate) fn new(keys: Option<Box<dyn MaskingKeys>>, config: Arc<Config>) -> Self {
-        Self { keys, extension: None, open: None, is_closed: false, counters: Counters::default(), config }
+        Self { keys, extension: None, open: None, is_closed: false, counters: Tally::default(), config }
     }
 
     /// Lets an extension encode messages and mark them.
     pub(crate) fn extend(&mut self, rsv: Rsv, encoder: Box<dyn Encoder>) {
-        self.extension = Some((rsv, encoder));
+        self.extension = Some(Box::new(Extension { rsv, encoder, decoded_bytes: 0, encoded_bytes: 0 }));
     }
 
     /// Appends a whole message, in fragments where it is longer than [`Config::fragment_size`].
@@ -79,8 +98,9 @@ impl Sender {
     ///
     /// [`SendError::Closed`], [`SendError::MessageOpen`], or what an extension says.
     #[inline]
-    pub fn send<'m>(&mut self, message: impl Into<MessageRef<'m>>, output: &mut Vec<u8>) -> Result<(), SendError> {
-        let message = message.into();
+    pub fn send<'m>(&mut self, message: impl Into<OutgoingRef<'m>>, output: &mut Vec<u8>) -> Result<(), SendError> {
+        let outgoing = message.into();
+        let message = outgoing.message();
         self.check_between_messages()?;
         let payload = message.payload();
         if self.extension.is_none() && payload.len() <= self.config.fragment_size {
@@ -88,8 +108,8 @@ impl Sender {
             self.count(Fin::Last, payload.len());
             return Ok(());
         }
-        let open = self.begin(message.kind(), Some(payload.len()));
-        self.fragment(open, payload, Fin::Last, output)
+        let coding = self.coding(message.kind(), Some(payload.len()), outgoing.may_be_encoded());
+        self.fragment(OpenMessage { kind: message.kind(), coding, is_first: true }, payload, Fin::Last, output)
     }
 
     /// Appends a text message.
@@ -111,34 +131,60 @@ impl Sender {
     }
 
     /// Appends the next fragment of a message, of which the first one opens it and [`Fin::Last`] ends it
-    /// (RFC 6455 §5.4). Control frames may go in between.
+    /// (RFC 6455 §5.4). Control frames may go in between. Whether an extension encodes the message, the first one decides.
     ///
     /// # Errors
     ///
     /// [`SendError::Closed`], [`SendError::FragmentKind`], or what an extension says.
     pub fn send_fragment<'m>(
         &mut self,
-        fragment: impl Into<MessageRef<'m>>,
+        fragment: impl Into<OutgoingRef<'m>>,
         fin: Fin,
         output: &mut Vec<u8>,
     ) -> Result<(), SendError> {
         let fragment = fragment.into();
-        self.send_piece(fragment.kind(), fragment.payload(), fin, output)
+        let (kind, payload) = (fragment.message().kind(), fragment.message().payload());
+        let open = match self.check_fragment(kind)? {
+            Some(open) => open,
+            None => {
+                let len = (fin == Fin::Last).then_some(payload.len());
+                OpenMessage { kind, coding: self.coding(kind, len, fragment.may_be_encoded()), is_first: true }
+            }
+        };
+        self.fragment(open, payload, fin, output)
     }
 
-    /// As [`Self::send_fragment`], for a piece of a text that may be cut inside a character.
+    /// As [`Self::send_fragment`], for a piece of a text that may be cut inside a character. The first one says how the
+    /// message is encoded.
+    #[cfg(feature = "driver")]
     pub(crate) fn send_piece(
         &mut self,
         kind: MessageKind,
+        coding: Coding,
         piece: &[u8],
         fin: Fin,
         output: &mut Vec<u8>,
     ) -> Result<(), SendError> {
-        let open = match self.check_fragment(kind)? {
-            Some(open) => open,
-            None => self.begin(kind, (fin == Fin::Last).then_some(piece.len())),
-        };
+        let open = self.check_fragment(kind)?.unwrap_or(OpenMessage { kind, coding, is_first: true });
         self.fragment(open, piece, fin, output)
+    }
+
+    /// Appends what the extension holds back of the open message.
+    #[cfg(feature = "driver")]
+    pub(crate) fn flush_piece(&mut self, output: &mut Vec<u8>) -> Result<(), SendError> {
+        match self.open {
+            Some(open) if open.coding == Coding::Encoded => self.encoded_fragment(open, None, Fin::More, output),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// How a message that begins now is to be encoded; `len` is its length where known.
+    pub(crate) fn coding(&mut self, kind: MessageKind, len: Option<usize>, may_be_encoded: bool) -> Coding {
+        let extension = self.extension.as_mut().filter(|_| may_be_encoded);
+        match extension.is_some_and(|extension| extension.encoder.wants(kind, len)) {
+            true => Coding::Encoded,
+            false => Coding::AsIs(Rsv::NONE),
+        }
     }
 
     /// Returns the header for a whole message, for a vectored write: the caller writes it, then the payload.
@@ -150,7 +196,7 @@ impl Sender {
     /// [`SendError::Closed`], [`SendError::MessageOpen`].
     pub fn head(&mut self, kind: MessageKind, payload: &mut [u8]) -> Result<FrameHead, SendError> {
         self.check_between_messages()?;
-        self.fragment_head(kind, Fin::Last, payload)
+        self.fragment_head(kind, Rsv::NONE, Fin::Last, payload)
     }
 
     /// Returns the header for a whole message whose payload is shared and cannot be masked: for servers.
@@ -161,13 +207,15 @@ impl Sender {
     pub fn shared_head(&mut self, kind: MessageKind, payload: &[u8]) -> Result<FrameHead, SendError> {
         self.check_unmasked()?;
         self.check_between_messages()?;
-        self.shared_fragment_head(kind, Fin::Last, payload.len())
+        self.shared_fragment_head(kind, Rsv::NONE, Fin::Last, payload.len())
     }
 
-    /// The header of the next fragment, whose payload the caller writes; a client's is masked in place.
+    /// The header of the next fragment, whose payload the caller writes; a client's is masked in place. The first one of a
+    /// message is marked with `rsv`.
     pub(crate) fn fragment_head(
         &mut self,
         kind: MessageKind,
+        rsv: Rsv,
         fin: Fin,
         payload: &mut [u8],
     ) -> Result<FrameHead, SendError> {
@@ -176,42 +224,79 @@ impl Sender {
         if let Some(key) = masking_key {
             mask(payload, key);
         }
-        Ok(self.next_head(kind, open, fin, payload.len(), masking_key))
+        Ok(self.next_head(kind, rsv, open, fin, payload.len(), masking_key))
     }
 
     /// The header of the next fragment, whose payload of `len` bytes is shared and cannot be masked: for servers.
     pub(crate) fn shared_fragment_head(
         &mut self,
         kind: MessageKind,
+        rsv: Rsv,
         fin: Fin,
         len: usize,
     ) -> Result<FrameHead, SendError> {
         self.check_unmasked()?;
         let open = self.check_fragment(kind)?;
-        Ok(self.next_head(kind, open, fin, len, None))
+        Ok(self.next_head(kind, rsv, open, fin, len, None))
     }
 
     /// Returns the two parts of a prepared message's frame, to be written one after the other: for servers.
     ///
+    /// Where an extension encodes messages without regard to those before, the message was encoded at most once for all
+    /// connections that do it in the same way; where it has regard to them, the message goes out as it is:
+    /// [`Self::send_prepared`] has it encoded.
+    ///
     /// # Errors
     ///
     /// [`SendError::MaskRequired`] on a client, which takes [`Self::send_prepared`]; [`SendError::Closed`],
-    /// [`SendError::MessageOpen`].
+    /// [`SendError::MessageOpen`]; what an extension says.
     pub fn prepared<'p>(&mut self, message: &'p PreparedMessage) -> Result<[&'p [u8]; 2], SendError> {
-        self.shared_head(message.kind, &message.payload)?;
-        Ok([&message.head, &message.payload])
+        self.check_unmasked()?;
+        self.check_between_messages()?;
+        let (rsv, head, payload) = match self.encoding(message)? {
+            Some(encoded) => (encoded.rsv, &encoded.head, &encoded.payload),
+            None => (Rsv::NONE, &message.head, &message.payload),
+        };
+        self.shared_fragment_head(message.kind, rsv, Fin::Last, payload.len())?;
+        Ok([head, payload])
     }
 
     /// Appends a prepared message; a client masks its copy.
     ///
     /// # Errors
     ///
-    /// [`SendError::Closed`], [`SendError::MessageOpen`].
+    /// [`SendError::Closed`], [`SendError::MessageOpen`], or what an extension says.
     pub fn send_prepared(&mut self, message: &PreparedMessage, output: &mut Vec<u8>) -> Result<(), SendError> {
         self.check_between_messages()?;
-        self.frame(true, Rsv::NONE, opcode(message.kind), &message.payload, output);
-        self.count(Fin::Last, message.payload.len());
+        let (rsv, payload) = match self.encoding(message)? {
+            Some(encoded) => (encoded.rsv, &encoded.payload),
+            None => match self.coding(message.kind, Some(message.payload.len()), true) {
+                Coding::AsIs(rsv) => (rsv, &message.payload),
+                coding @ Coding::Encoded => {
+                    let open = OpenMessage { kind: message.kind, coding, is_first: true };
+                    return self.fragment(open, &message.payload, Fin::Last, output);
+                }
+            },
+        };
+        self.frame(true, rsv, opcode(message.kind), payload, output);
+        self.count(Fin::Last, payload.len());
         Ok(())
+    }
+
+    /// The encoding of a prepared message that all connections share that encode in the same way, counted as sent; `None`
+    /// where this one does not encode it, or in a way of its own.
+    pub(crate) fn encoding<'p>(&mut self, message: &'p PreparedMessage) -> Result<Option<&'p Encoded>, SendError> {
+        let Some(extension) = &mut self.extension else { return Ok(None) };
+        let Some(variant) = extension.encoder.variant() else { return Ok(None) };
+        if !extension.encoder.wants(message.kind, Some(message.payload.len())) {
+            return Ok(None);
+        }
+        let encoded = message.encoded(extension.rsv, variant, &mut *extension.encoder)?;
+        if let Some(encoded) = encoded {
+            extension.decoded_bytes += message.payload.len() as u64;
+            extension.encoded_bytes += encoded.payload.len() as u64;
+        }
+        Ok(encoded)
     }
 
     /// Appends a ping.
@@ -269,16 +354,13 @@ impl Sender {
         self.open.is_some()
     }
 
-    /// Whether messages go through an extension.
-    #[cfg(feature = "driver")]
-    pub(crate) fn is_extended(&self) -> bool {
-        self.extension.is_some()
-    }
-
     /// Returns what was sent so far.
     #[must_use]
     pub fn sent(&self) -> Counters {
-        self.counters
+        let extension = self.extension.as_ref();
+        let (decoded, encoded) =
+            extension.map_or((0, 0), |extension| (extension.decoded_bytes, extension.encoded_bytes));
+        self.counters.with(decoded, encoded)
     }
 
     /// Refuses everything from now on: the connection ended without our Close.
@@ -286,52 +368,82 @@ impl Sender {
         self.is_closed = true;
     }
 
-    /// Opens a message that goes out in fragments, or through an extension; `len` is its length where known.
-    fn begin(&mut self, kind: MessageKind, len: Option<usize>) -> OpenMessage {
-        let is_encoded = self.extension.as_mut().is_some_and(|(_, encoder)| encoder.wants(kind, len));
-        OpenMessage { kind, is_encoded, is_first: true }
+    /// Appends the next fragment of the open message, encoded if it is to be, in frames that are not too long.
+    fn fragment(&mut self, open: OpenMessage, payload: &[u8], fin: Fin, output: &mut Vec<u8>) -> Result<(), SendError> {
+        match open.coding {
+            Coding::AsIs(rsv) => {
+                self.frames(open, rsv, payload, fin, output);
+                Ok(())
+            }
+            Coding::Encoded => self.encoded_fragment(open, Some(payload), fin, output),
+        }
     }
 
-    /// Appends the next fragment of the open message, encoded if an extension wants it, in frames that are not too long.
-    fn fragment(
+    /// Lets the extension encode the next fragment of the open message, or, without one, all that it holds back.
+    ///
+    /// It is encoded where it will lie, behind room for a header of the length that it will probably have.
+    fn encoded_fragment(
         &mut self,
-        mut open: OpenMessage,
-        payload: &[u8],
+        open: OpenMessage,
+        payload: Option<&[u8]>,
         fin: Fin,
         output: &mut Vec<u8>,
     ) -> Result<(), SendError> {
-        let mut encoded = Vec::new();
-        let mut rsv = Rsv::NONE;
-        let mut rest = match &mut self.extension {
-            Some((owned, encoder)) if open.is_encoded => {
-                encoder.encode(payload, fin, &mut encoded)?;
-                rsv = *owned;
-                &encoded[..]
-            }
-            _ => payload,
-        };
+        let Some(extension) = &mut self.extension else { return Ok(()) };
+        let given = payload.unwrap_or_default().len();
+        // Before anything is encoded, for the source of keys may panic.
+        let masking_key = self.keys.as_mut().map(|keys| keys.next_key());
+        let (opcode, rsv) = open.marks(extension.rsv);
+        let header = |payload_len| FrameHeader { fin: fin == Fin::Last, rsv, opcode, masking_key, payload_len };
+        let unfinished = Unfinished::new(output);
+        unfinished.output.extend_from_slice(&header((given / 3) as u64).encode());
+        let start = unfinished.output.len();
+        match payload {
+            Some(payload) => extension.encoder.encode(payload, fin, unfinished.output)?,
+            None => extension.encoder.flush(unfinished.output)?,
+        }
+        let len = unfinished.output.len() - start;
+        extension.decoded_bytes += given as u64;
+        extension.encoded_bytes += len as u64;
         // An encoder that holds all of a piece back has nothing to send for it yet.
-        if open.is_encoded && rest.is_empty() && fin == Fin::More {
+        if len == 0 && fin == Fin::More {
             self.open = Some(open);
             return Ok(());
         }
-        self.count(fin, rest.len());
+        if len > self.config.fragment_size {
+            let encoded = unfinished.output.split_off(start);
+            drop(unfinished);
+            self.frames(open, rsv, &encoded, fin, output);
+            return Ok(());
+        }
+        let head = header(len as u64).encode();
+        unfinished.finish(start, &head);
+        if let Some(key) = masking_key {
+            let start = output.len() - len;
+            mask(&mut output[start..], key);
+        }
+        self.count(fin, len);
+        self.counters.frames += 1;
+        self.counters.wire_bytes += (head.len() + len) as u64;
+        self.open = (fin == Fin::More).then_some(OpenMessage { is_first: false, ..open });
+        Ok(())
+    }
+
+    /// Appends the next fragment of the open message as it is, in frames that are not too long.
+    fn frames(&mut self, mut open: OpenMessage, rsv: Rsv, payload: &[u8], fin: Fin, output: &mut Vec<u8>) {
+        self.count(fin, payload.len());
+        let mut rest = payload;
         loop {
             let (piece, after) = rest.split_at(rest.len().min(self.config.fragment_size.max(1)));
             let is_final = fin == Fin::Last && after.is_empty();
-            // §5.4: the first frame tells the kind of the message, the others continue it; RFC 7692 §6: only the first
-            // one has the reserved bit.
-            if open.is_first {
-                self.frame(is_final, rsv, opcode(open.kind), piece, output);
-            } else {
-                self.frame(is_final, Rsv::NONE, OpCode::Continuation, piece, output);
-            }
+            let (opcode, rsv) = open.marks(rsv);
+            self.frame(is_final, rsv, opcode, piece, output);
             open.is_first = false;
             // Now, and not behind the loop: the source of keys may panic at the next frame.
             self.open = (!is_final).then_some(open);
             rest = after;
             if rest.is_empty() {
-                return Ok(());
+                return;
             }
         }
     }
@@ -366,18 +478,17 @@ impl Sender {
     fn next_head(
         &mut self,
         kind: MessageKind,
+        rsv: Rsv,
         open: Option<OpenMessage>,
         fin: Fin,
         len: usize,
         masking_key: Option<[u8; 4]>,
     ) -> FrameHead {
         let (fin_bit, payload_len) = (fin == Fin::Last, len as u64);
-        let opcode = if open.is_some_and(|open| !open.is_first) { OpCode::Continuation } else { opcode(kind) };
-        let head = FrameHeader { fin: fin_bit, rsv: Rsv::NONE, opcode, masking_key, payload_len }.encode();
-        self.open = match fin {
-            Fin::More => Some(OpenMessage { kind, is_encoded: false, is_first: false }),
-            Fin::Last => None,
-        };
+        let open = open.unwrap_or(OpenMessage { kind, coding: Coding::AsIs(rsv), is_first: true });
+        let (opcode, rsv) = open.marks(rsv);
+        let head = FrameHeader { fin: fin_bit, rsv, opcode, masking_key, payload_len }.encode();
+        self.open = (fin == Fin::More).then_some(OpenMessage { is_first: false, ..open });
         self.count(fin, len);
         self.counters.frames += 1;
         self.counters.wire_bytes += (head.len() + len) as u64;
@@ -415,6 +526,50 @@ impl Sender {
     fn check_between_messages(&self) -> Result<(), SendError> {
         self.check_open()?;
         if self.open.is_some() { Err(SendError::MessageOpen) } else { Ok(()) }
+    }
+}
+
+impl OpenMessage {
+    /// The opcode and the reserved bits of its next frame.
+    fn marks(&self, rsv: Rsv) -> (OpCode, Rsv) {
+        // §5.4: the first frame tells the kind of the message, the others continue it; RFC 7692 §6: only the first one has
+        // the reserved bit.
+        if self.is_first { (opcode(self.kind), rsv) } else { (OpCode::Continuation, Rsv::NONE) }
+    }
+}
+
+/// A frame in the output that may not come to anything, for an encoder can fail and panic.
+struct Unfinished<'o> {
+    output: &'o mut Vec<u8>,
+    /// Where the output ends without it.
+    at: usize,
+}
+
+impl<'o> Unfinished<'o> {
+    fn new(output: &'o mut Vec<u8>) -> Self {
+        let at = output.len();
+        Self { output, at }
+    }
+
+    /// Puts the header before the payload, which begins at `start`: now it is a frame.
+    fn finish(mut self, start: usize, head: &FrameHead) {
+        let (at, end) = (self.at, self.output.len());
+        let moved = at + head.len();
+        if moved > start {
+            self.output.resize(end + (moved - start), 0);
+        }
+        if moved != start {
+            self.output.copy_within(start..end, moved);
+            self.output.truncate(moved + (end - start));
+        }
+        self.output[at..moved].copy_from_slice(head);
+        self.at = self.output.len();
+    }
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        self.output.truncate(self.at);
     }
 }
 

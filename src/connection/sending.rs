@@ -7,20 +7,21 @@ use crate::close::Close;
 use crate::error::SendError;
 use crate::extension::Fin;
 use crate::frame::FrameHead;
-use crate::message::{MessageKind, MessageRef};
+use crate::message::MessageKind;
+use crate::outgoing::OutgoingRef;
 use crate::prepared::PreparedMessage;
 
 impl Connection {
     /// Appends a whole message: a `&str` is text, a `&[u8]` is binary. One longer than [`Config::fragment_size`](crate::Config::fragment_size) goes
     /// out in fragments, all of which are appended at once. To let control frames in between as these come up, send the
-    /// parts that [`MessageRef::split_at`] gives by [`Self::send_fragment`], and write each.
+    /// parts that [`MessageRef::split_at`](crate::MessageRef::split_at) gives by [`Self::send_fragment`], and write each.
     ///
     /// # Errors
     ///
     /// [`SendError::Closed`] once our Close was sent, [`SendError::MessageOpen`] inside a fragmented message, or what
     /// an extension says.
     #[inline]
-    pub fn send<'m>(&mut self, message: impl Into<MessageRef<'m>>, output: &mut Vec<u8>) -> Result<(), SendError> {
+    pub fn send<'m>(&mut self, message: impl Into<OutgoingRef<'m>>, output: &mut Vec<u8>) -> Result<(), SendError> {
         self.sender.send(message, output)
     }
 
@@ -62,7 +63,7 @@ impl Connection {
     /// an extension says.
     pub fn send_fragment<'m>(
         &mut self,
-        fragment: impl Into<MessageRef<'m>>,
+        fragment: impl Into<OutgoingRef<'m>>,
         fin: Fin,
         output: &mut Vec<u8>,
     ) -> Result<(), SendError> {
@@ -100,7 +101,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`SendError::Closed`], [`SendError::MessageOpen`].
+    /// [`SendError::Closed`], [`SendError::MessageOpen`], or what an extension says.
     pub fn send_prepared(&mut self, message: &PreparedMessage, output: &mut Vec<u8>) -> Result<(), SendError> {
         self.sender.send_prepared(message, output)
     }

@@ -8,13 +8,13 @@ use core::marker::PhantomData;
 use core::net::IpAddr;
 use core::task::{Context, Poll, ready};
 
+use super::core::Core;
 use super::gate::{Gate, Refusing, Seat, unavailable};
 use super::negotiated::Negotiated;
 use super::socket::WebSocket;
 use super::transport::{Runtime, Transport};
 use super::wire::Wire;
-use crate::adapter::Error;
-use crate::adapter::defaults;
+use crate::adapter::{Error, Inbox, assembler, defaults};
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::handshake::{Acceptance, Rejection, Request, Response, ServerConfig, ServerHandshake};
@@ -200,7 +200,7 @@ struct Handshaking<T: Transport> {
 
 #[derive(Debug)]
 enum Outcome {
-    Accepted { subprotocol: Option<Box<str>> },
+    Accepted(Box<Response>),
     Rejected(Box<Rejection>),
 }
 
@@ -329,7 +329,7 @@ impl<T: Transport> Handshaking<T> {
         let Some(wire) = &mut self.wire else {
             return Poll::Ready(Err(match self.outcome.take() {
                 Some(Outcome::Rejected(rejection)) => Error::Rejected(rejection),
-                Some(Outcome::Accepted { .. }) | None => Error::Lost,
+                Some(Outcome::Accepted(_)) | None => Error::Lost,
             }));
         };
         if let Err(error) = ready!(wire.poll_write(self.server.timeout, cx)) {
@@ -341,18 +341,19 @@ impl<T: Transport> Handshaking<T> {
         let wire = self.wire.take();
         let seat = self.seat.take();
         match (self.outcome.take(), wire) {
-            (Some(Outcome::Accepted { subprotocol }), Some(wire)) => {
+            (Some(Outcome::Accepted(response)), Some(wire)) => {
                 if let Some(seat) = &seat {
                     seat.open();
                 }
                 let (transport, leftover) = wire.into_parts();
-                let connection = Connection::server(self.config.clone());
-                let negotiated =
-                    subprotocol.map(|name| Box::new(Negotiated { subprotocol: Some(name), response: None }));
-                Poll::Ready(Ok(WebSocket::open(transport, connection, &leftover, negotiated, seat)))
+                let mut connection = Connection::server(self.config.clone());
+                let inbox = Inbox::new(assembler(&mut connection, Some(&response)), &leftover);
+                let subprotocol = response.subprotocol().map(|name| String::from(name).into());
+                let negotiated = subprotocol.is_some().then(|| Box::new(Negotiated { subprotocol, response: None }));
+                Poll::Ready(Ok(WebSocket::from_parts(Core::new(transport, connection, seat), inbox, negotiated)))
             }
             (Some(Outcome::Rejected(rejection)), _) => Poll::Ready(Err(Error::Rejected(rejection))),
-            (Some(Outcome::Accepted { .. }) | None, _) => Poll::Ready(Err(Error::Lost)),
+            (Some(Outcome::Accepted(_)) | None, _) => Poll::Ready(Err(Error::Lost)),
         }
     }
 
@@ -380,7 +381,7 @@ impl<T: Transport> Handshaking<T> {
         match decided {
             Ok(response) => {
                 response.write(output);
-                Outcome::Accepted { subprotocol: response.subprotocol().map(|name| String::from(name).into()) }
+                Outcome::Accepted(Box::new(response))
             }
             Err(rejection) => {
                 rejection.write(output);

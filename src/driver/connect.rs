@@ -15,12 +15,12 @@ use core::time::Duration;
 use std::io;
 use std::io::ErrorKind;
 
+use super::core::Core;
 use super::negotiated::Negotiated;
 use super::socket::WebSocket;
 use super::transport::{Runtime, Transport};
 use super::wire::Wire;
-use crate::adapter::Error;
-use crate::adapter::defaults;
+use crate::adapter::{Error, Inbox, assembler, defaults};
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::handshake::{ClientConfig, ClientHandshake, ClientRequest, Response};
@@ -83,9 +83,10 @@ impl<R> Connector<R> {
         R: Runtime<S>,
     {
         let mut wire = Wire::new(R::Transport::new(stream));
-        request.write(&mut wire.output);
+        let handshake = ClientHandshake::new(request, &self.handshake);
+        handshake.request().write(&mut wire.output);
         let handshaking = Handshaking {
-            handshake: ClientHandshake::new(request, &self.handshake),
+            handshake,
             config: self.config.clone(),
             wire: Some(wire),
             response: None,
@@ -159,9 +160,10 @@ impl<T: Transport> Handshaking<T> {
             (Ok(response), Some(wire)) => {
                 let (transport, leftover) = wire.into_parts();
                 let subprotocol = response.subprotocol().map(|name| String::from(name).into());
+                let mut connection = Connection::client(self.config.clone());
+                let inbox = Inbox::new(assembler(&mut connection, Some(&response)), &leftover);
                 let negotiated = Some(Box::new(Negotiated { subprotocol, response: Some(response) }));
-                let connection = Connection::client(self.config.clone());
-                Ok(WebSocket::open(transport, connection, &leftover, negotiated, None))
+                Ok(WebSocket::from_parts(Core::new(transport, connection, None), inbox, negotiated))
             }
             (Err(error), _) => Err(error),
             (Ok(_), None) => Err(Error::Lost),

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::message::{Message, MessageKind, MessageRef};
+use crate::outgoing::Uncompressed;
 use crate::prepared::PreparedMessage;
 
 /// A message to be sent, lent, owned or prepared: everything that sends takes what can become one.
@@ -11,55 +12,92 @@ use crate::prepared::PreparedMessage;
 /// payload (`String`, `Vec<u8>`, [`Bytes`], [`Message`], [`PreparedMessage`], and references to those that share theirs)
 /// is not, if it is large and the transport writes vectored.
 ///
+/// [`Uncompressed`] of any of them is sent as it is where an extension would encode it.
+///
 /// ```
+/// use sockeye::Uncompressed;
 /// use sockeye::driver::Outgoing;
 ///
-/// let messages: [Outgoing<'_>; 3] = ["text".into(), b"binary".into(), String::from("text").into()];
-/// assert!(matches!(messages[0], Outgoing::Lent(_)));
-/// assert!(matches!(messages[2], Outgoing::Owned(_)));
+/// let messages: [Outgoing<'_>; 4] =
+///     ["text".into(), b"binary".into(), String::from("text").into(), Uncompressed("a secret").into()];
+/// assert_eq!(messages[3].payload(), b"a secret");
 /// ```
 #[derive(Clone, Debug)]
-pub enum Outgoing<'m> {
+pub struct Outgoing<'m> {
+    body: Body<'m>,
+    may_be_encoded: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Body<'m> {
     /// A message whose payload is the caller's.
     Lent(MessageRef<'m>),
     /// A message that owns its payload.
     Owned(Message),
-    /// A message whose frame is encoded already.
+    /// A message that is prepared for many.
     Prepared(PreparedMessage),
 }
 
 impl Outgoing<'_> {
-    /// The kind of the message.
-    pub(super) fn kind(&self) -> MessageKind {
-        match self {
-            Self::Lent(message) => message.kind(),
-            Self::Owned(message) => message.as_ref().kind(),
-            Self::Prepared(message) => message.kind(),
+    /// Returns the kind of the message.
+    #[must_use]
+    pub fn kind(&self) -> MessageKind {
+        match &self.body {
+            Body::Lent(message) => message.kind(),
+            Body::Owned(message) => message.as_ref().kind(),
+            Body::Prepared(message) => message.kind(),
         }
     }
 
-    /// The payload, lent.
-    pub(super) fn payload(&self) -> &[u8] {
-        match self {
-            Self::Lent(message) => message.payload(),
-            Self::Owned(Message::Text(text)) => text.as_bytes(),
-            Self::Owned(Message::Binary(bytes)) => bytes,
-            Self::Prepared(message) => message.payload(),
+    /// Returns the payload.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        match &self.body {
+            Body::Lent(message) => message.payload(),
+            Body::Owned(Message::Text(text)) => text.as_bytes(),
+            Body::Owned(Message::Binary(bytes)) => bytes,
+            Body::Prepared(message) => message.payload(),
         }
+    }
+
+    /// Returns whether an extension may encode it.
+    #[must_use]
+    pub fn may_be_encoded(&self) -> bool {
+        self.may_be_encoded
     }
 
     /// Whether the payload can be kept without a copy.
     pub(super) fn is_owned(&self) -> bool {
-        !matches!(self, Self::Lent(_))
+        !matches!(self.body, Body::Lent(_))
+    }
+
+    /// The message that is prepared for many, if it is one.
+    pub(super) fn prepared(&self) -> Option<&PreparedMessage> {
+        match &self.body {
+            Body::Prepared(message) => Some(message),
+            Body::Lent(_) | Body::Owned(_) => None,
+        }
     }
 
     /// The payload, to be kept: a copy of one that was lent.
     pub(super) fn into_payload(self) -> Bytes {
-        match self {
-            Self::Lent(message) => Bytes::copy_from_slice(message.payload()),
-            Self::Owned(message) => message.into_payload(),
-            Self::Prepared(message) => message.payload().clone(),
+        match self.body {
+            Body::Lent(message) => Bytes::copy_from_slice(message.payload()),
+            Body::Owned(message) => message.into_payload(),
+            Body::Prepared(message) => message.payload().clone(),
         }
+    }
+}
+
+impl<'m> From<Body<'m>> for Outgoing<'m> {
+    fn from(body: Body<'m>) -> Self {
+        Self { body, may_be_encoded: true }
+    }
+}
+
+impl<'m, M: Into<Outgoing<'m>>> From<Uncompressed<M>> for Outgoing<'m> {
+    fn from(message: Uncompressed<M>) -> Self {
+        Self { may_be_encoded: false, ..message.0.into() }
     }
 }
 
@@ -68,7 +106,7 @@ macro_rules! lent {
     ($($of:ty),*) => {
         $(impl<'m> From<&'m $of> for Outgoing<'m> {
             fn from(message: &'m $of) -> Self {
-                Self::Lent(message.into())
+                Body::Lent(message.into()).into()
             }
         })*
     };
@@ -81,7 +119,7 @@ macro_rules! owned {
     ($($of:ty),*) => {
         $(impl From<$of> for Outgoing<'_> {
             fn from(message: $of) -> Self {
-                Self::Owned(message.into())
+                Body::Owned(message.into()).into()
             }
         })*
     };
@@ -91,19 +129,19 @@ owned!(alloc::string::String, alloc::vec::Vec<u8>, Bytes, Message);
 
 impl<'m, const N: usize> From<&'m [u8; N]> for Outgoing<'m> {
     fn from(bytes: &'m [u8; N]) -> Self {
-        Self::Lent(bytes.into())
+        Body::Lent(bytes.into()).into()
     }
 }
 
 impl<'m> From<MessageRef<'m>> for Outgoing<'m> {
     fn from(message: MessageRef<'m>) -> Self {
-        Self::Lent(message)
+        Body::Lent(message).into()
     }
 }
 
 impl From<&Bytes> for Outgoing<'_> {
     fn from(bytes: &Bytes) -> Self {
-        Self::Owned(bytes.clone().into())
+        Body::Owned(bytes.clone().into()).into()
     }
 }
 
@@ -118,12 +156,12 @@ impl<'m> From<&'m Message> for Outgoing<'m> {
 
 impl From<PreparedMessage> for Outgoing<'_> {
     fn from(message: PreparedMessage) -> Self {
-        Self::Prepared(message)
+        Body::Prepared(message).into()
     }
 }
 
 impl From<&PreparedMessage> for Outgoing<'_> {
     fn from(message: &PreparedMessage) -> Self {
-        Self::Prepared(message.clone())
+        Body::Prepared(message.clone()).into()
     }
 }

@@ -10,8 +10,6 @@ use futures_core::Stream;
 use super::handle::Handle;
 use super::transport::Transport;
 use crate::adapter::{Error, Inbox, Mode};
-use crate::error::ProtocolError;
-use crate::extension::ExtensionError;
 use crate::message::{Chunk, MessageKind, Payload};
 
 /// Reads one message of any size, in memory that does not grow with it.
@@ -155,10 +153,6 @@ fn read<T: Transport, R>(
             return Poll::Ready(Err(Error::Lost));
         }
         match handle.with(|core| core.lend_chunk_of(inbox, most)) {
-            Ok(Some(chunk)) if matches!(chunk.payload(), Payload::Encoded { .. }) => {
-                // Nobody decodes it here.
-                return Poll::Ready(Err(ProtocolError::from(NOT_DECODED).into()));
-            }
             Ok(Some(chunk)) => return Poll::Ready(Ok(f(chunk))),
             // So few bytes did not even make a frame's header.
             Ok(None) => {}
@@ -211,9 +205,3 @@ impl<T: Transport> Stream for MessageReader<'_, T> {
 
 /// Chunks in one poll that bring nothing before others get their turn.
 const CHUNKS: usize = 64;
-
-/// What is wrong with a message that an extension encoded.
-const NOT_DECODED: ExtensionError = ExtensionError::new(
-    "a message that an extension encoded is not read in pieces",
-    crate::close::CloseCode::UNSUPPORTED_DATA,
-);

@@ -26,7 +26,8 @@ use crate::connection::{Connection, Counters, EndCause, State};
 use crate::extension::{Decoder, Encoder};
 use crate::frame::Rsv;
 use crate::handshake::Response;
-use crate::message::{Chunk, Message, MessageKind, MessageRef};
+use crate::message::{Chunk, Message, MessageRef};
+use crate::outgoing::OutgoingKind;
 
 /// A WebSocket connection on an asynchronous transport.
 ///
@@ -73,7 +74,8 @@ impl<T: Transport> WebSocket<T> {
     /// # fn main() {}
     /// ```
     pub fn resume(stream: T::Stream, connection: Connection, leftover: &[u8]) -> Self {
-        Self::open(T::new(stream), connection, leftover, None, None)
+        let inbox = Inbox::new(connection.assembler(), leftover);
+        Self::from_parts(Core::new(T::new(stream), connection, None), inbox, None)
     }
 
     /// Gives a seat at a server's [`Gate`](super::Gate) to a connection whose opening handshake somebody else made, before it
@@ -101,17 +103,6 @@ impl<T: Transport> WebSocket<T> {
         seat.open();
         self.core.set_seat(seat);
         self
-    }
-
-    pub(super) fn open(
-        transport: T,
-        connection: Connection,
-        leftover: &[u8],
-        negotiated: Option<Box<Negotiated>>,
-        seat: Option<Seat>,
-    ) -> Self {
-        let inbox = Inbox::new(connection.assembler(), leftover);
-        Self { core: Core::new(transport, connection, seat), inbox, negotiated, is_stream_over: false }
     }
 
     pub(super) fn from_parts(core: Core<T>, inbox: Inbox, negotiated: Option<Box<Negotiated>>) -> Self {
@@ -279,8 +270,8 @@ impl<T: Transport> WebSocket<T> {
     /// # Cancel safety
     ///
     /// Nothing has begun when the future is dropped.
-    pub async fn writer(&mut self, kind: MessageKind) -> Result<MessageWriter<'_, T>, Error> {
-        MessageWriter::begin(Handle::Direct(&mut self.core), kind).await
+    pub async fn writer(&mut self, kind: impl Into<OutgoingKind>) -> Result<MessageWriter<'_, T>, Error> {
+        MessageWriter::begin(Handle::Direct(&mut self.core), kind.into()).await
     }
 
     /// Sends a ping and waits until it is written; [`Self::round_trip`] tells how long its pong took, once a receive has

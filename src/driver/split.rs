@@ -25,7 +25,8 @@ use super::writer::MessageWriter;
 use crate::adapter::{Error, Inbox, Mode};
 use crate::close::{Close, CloseCode};
 use crate::connection::{Counters, EndCause, State};
-use crate::message::{Chunk, Message, MessageKind, MessageRef};
+use crate::message::{Chunk, Message, MessageRef};
+use crate::outgoing::OutgoingKind;
 
 /// The receiving half of a split connection. It is a [`Stream`] of messages, too.
 ///
@@ -264,8 +265,8 @@ impl<T: Transport> Sender<T> {
     /// # Cancel safety
     ///
     /// Nothing has begun when the future is dropped.
-    pub async fn writer(&self, kind: MessageKind) -> Result<MessageWriter<'_, T>, Error> {
-        MessageWriter::begin(Handle::Shared(&self.shared), kind).await
+    pub async fn writer(&self, kind: impl Into<OutgoingKind>) -> Result<MessageWriter<'_, T>, Error> {
+        MessageWriter::begin(Handle::Shared(&self.shared), kind.into()).await
     }
 
     /// Sends a ping, also in the middle of a message; the future resolves to its round-trip time, once the receiving half,

@@ -10,8 +10,10 @@ use super::handle::Handle;
 use super::pool;
 use super::transport::Transport;
 use crate::adapter::Error;
+use crate::connection::Coding;
 use crate::extension::Fin;
 use crate::message::MessageKind;
+use crate::outgoing::OutgoingKind;
 use crate::utf8::Utf8Tail;
 
 /// Writes a message of a length that need not be known, in memory that does not grow with it (RFC 6455 §5.4).
@@ -43,6 +45,7 @@ use crate::utf8::Utf8Tail;
 pub struct MessageWriter<'c, T: Transport> {
     handle: Handle<'c, T>,
     kind: MessageKind,
+    coding: Coding,
     /// What was written and is not enough for a fragment.
     gathered: Vec<u8>,
     tail: Utf8Tail,
@@ -50,15 +53,16 @@ pub struct MessageWriter<'c, T: Transport> {
 }
 
 impl<'c, T: Transport> MessageWriter<'c, T> {
-    pub(super) async fn begin(mut handle: Handle<'c, T>, kind: MessageKind) -> Result<Self, Error> {
-        poll_fn(|cx| {
+    pub(super) async fn begin(mut handle: Handle<'c, T>, outgoing: OutgoingKind) -> Result<Self, Error> {
+        let coding = poll_fn(|cx| {
             handle.with(|core| {
                 ready!(core.poll_room(cx.waker()))?;
-                Poll::Ready(core.begin_pieces())
+                Poll::Ready(core.begin_pieces(outgoing))
             })
         })
         .await?;
-        Ok(Self { handle, kind, gathered: Vec::new(), tail: Utf8Tail::default(), is_over: false })
+        let kind = outgoing.kind();
+        Ok(Self { handle, kind, coding, gathered: Vec::new(), tail: Utf8Tail::default(), is_over: false })
     }
 
     /// Writes a piece, all of it.
@@ -92,7 +96,8 @@ impl<'c, T: Transport> MessageWriter<'c, T> {
         poll_fn(|cx| self.poll_finish(cx)).await
     }
 
-    /// Sends what was written, as a fragment of its own if it is small, and waits until it is written.
+    /// Sends what was written, as a fragment of its own if it is small, and waits until it is written. An extension that
+    /// compresses gives out what it holds back, at the cost of some bytes.
     ///
     /// # Errors
     ///
@@ -129,8 +134,8 @@ impl<'c, T: Transport> MessageWriter<'c, T> {
         }
         self.check(piece)?;
         if is_direct {
-            let kind = self.kind;
-            self.handle.with(|core| core.queue_piece(kind, piece, Fin::More))?;
+            let (kind, coding) = (self.kind, self.coding);
+            self.handle.with(|core| core.queue_piece(kind, coding, piece, Fin::More))?;
         } else {
             if self.gathered.capacity() == 0 {
                 self.gathered = pool::take_to_write();
@@ -147,7 +152,10 @@ impl<'c, T: Transport> MessageWriter<'c, T> {
     /// As there.
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         ready!(self.poll_send_gathered(cx.waker()))?;
-        self.handle.with(|core| core.poll_flush(Asker::Sender(cx.waker())))
+        self.handle.with(|core| {
+            core.flush_pieces()?;
+            core.poll_flush(Asker::Sender(cx.waker()))
+        })
     }
 
     /// As [`Self::finish`], for the `AsyncWrite` of a runtime; ready again once it was.
@@ -162,9 +170,9 @@ impl<'c, T: Transport> MessageWriter<'c, T> {
                 return Poll::Ready(Err(invalid_text()));
             }
             ready!(self.handle.with(|core| core.poll_piece_room(waker)))?;
-            let Self { handle, kind, gathered, .. } = self;
+            let Self { handle, kind, coding, gathered, .. } = self;
             handle.with(|core| {
-                core.queue_piece(*kind, gathered, Fin::Last)?;
+                core.queue_piece(*kind, *coding, gathered, Fin::Last)?;
                 core.end_pieces();
                 Ok::<_, Error>(())
             })?;
@@ -177,8 +185,8 @@ impl<'c, T: Transport> MessageWriter<'c, T> {
     fn poll_send_gathered(&mut self, waker: &Waker) -> Poll<Result<(), Error>> {
         if !self.gathered.is_empty() {
             ready!(self.handle.with(|core| core.poll_piece_room(waker)))?;
-            let Self { handle, kind, gathered, .. } = self;
-            handle.with(|core| core.queue_piece(*kind, gathered, Fin::More))?;
+            let Self { handle, kind, coding, gathered, .. } = self;
+            handle.with(|core| core.queue_piece(*kind, *coding, gathered, Fin::More))?;
             gathered.clear();
         }
         Poll::Ready(Ok(()))

@@ -9,7 +9,11 @@ use super::{
     CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PREFIX,
     SEC_WEBSOCKET_PROTOCOL, TRANSFER_ENCODING, UPGRADE, is_one_of, starts_with_ignore_case,
 };
+#[cfg(feature = "deflate")]
+use crate::deflate::{Agreement, Deflate, NAME};
 use alloc::borrow::ToOwned;
+#[cfg(feature = "deflate")]
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -24,11 +28,21 @@ pub struct Acceptance<'r> {
     /// The extensions as they will stand in the header field.
     extensions: String,
     headers: Headers,
+    #[cfg(feature = "deflate")]
+    deflate: Option<Box<(Agreement, Extension)>>,
 }
 
 impl<'r> Acceptance<'r> {
     pub(super) fn new(request: &'r Request, accept: AcceptKey) -> Self {
-        Self { request, accept, subprotocol: None, extensions: String::new(), headers: Headers::new() }
+        Self {
+            request,
+            accept,
+            subprotocol: None,
+            extensions: String::new(),
+            headers: Headers::new(),
+            #[cfg(feature = "deflate")]
+            deflate: None,
+        }
     }
 
     /// Chooses the subprotocol; the last choice counts.
@@ -65,11 +79,35 @@ impl<'r> Acceptance<'r> {
         if self.uses(name) {
             return Err(BuildError::DuplicateExtension { name: name.to_owned() });
         }
-        if !self.extensions.is_empty() {
-            self.extensions.push_str(", ");
-        }
-        self.extensions.push_str(extension.as_str());
+        self.push_extension(extension);
         Ok(self)
+    }
+
+    /// Compresses messages as this says, or not at all, whatever [`ServerConfig::deflate`](super::ServerConfig::deflate) says;
+    /// an adapter then does what was agreed on. Where the client offers none that can be accepted, messages go uncompressed:
+    /// see [`Response::deflate`].
+    ///
+    /// ```
+    /// use sockeye::deflate::Deflate;
+    /// use sockeye::handshake::{Acceptance, Rejection, Response};
+    ///
+    /// fn decide(acceptance: Acceptance<'_>) -> Result<Response, Rejection> {
+    ///     // What this one sends is compressed already.
+    ///     let deflate = (acceptance.request().path() != "/images").then(Deflate::default);
+    ///     Ok(acceptance.deflate(deflate.as_ref()).respond())
+    /// }
+    /// ```
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn deflate(mut self, deflate: Option<&Deflate>) -> Self {
+        self.deflate = deflate.and_then(|deflate| deflate.answer(self.request.extensions())).map(Box::new);
+        self
+    }
+
+    /// Whether permessage-deflate is agreed on.
+    #[cfg(feature = "deflate")]
+    pub(super) fn has_deflate(&self) -> bool {
+        self.deflate.is_some()
     }
 
     /// Adds a header field, `Set-Cookie` say.
@@ -92,7 +130,18 @@ impl<'r> Acceptance<'r> {
     }
 
     /// Finishes the response; write it, and the connection is open.
-    pub fn respond(self) -> Response {
+    #[cfg_attr(not(feature = "deflate"), expect(unused_mut, reason = "nothing is added then"))]
+    pub fn respond(mut self) -> Response {
+        // What the application does itself it need not have done for it.
+        #[cfg(feature = "deflate")]
+        let agreement = match self.deflate.take().filter(|_| !self.uses(NAME)) {
+            Some(deflate) => {
+                let (agreement, answer) = *deflate;
+                self.push_extension(&answer);
+                Some(agreement)
+            }
+            None => None,
+        };
         let mut headers = Headers::with_capacity(5 + self.headers.len(), 256);
         headers.push(UPGRADE, b"websocket");
         headers.push(CONNECTION, b"Upgrade");
@@ -105,11 +154,21 @@ impl<'r> Acceptance<'r> {
             headers.push(SEC_WEBSOCKET_EXTENSIONS, self.extensions.as_bytes());
         }
         headers.extend(&self.headers);
-        Response::new(headers)
+        let response = Response::new(headers);
+        #[cfg(feature = "deflate")]
+        let response = response.with_deflate(agreement);
+        response
+    }
+
+    fn push_extension(&mut self, extension: &Extension) {
+        if !self.extensions.is_empty() {
+            self.extensions.push_str(", ");
+        }
+        self.extensions.push_str(extension.as_str());
     }
 
     fn uses(&self, name: &str) -> bool {
-        Extensions::of_text(&self.extensions).flatten().any(|extension| extension.name() == name)
+        Extensions::parse(&self.extensions).flatten().any(|extension| extension.name() == name)
     }
 }
 
@@ -120,11 +179,22 @@ impl<'r> Acceptance<'r> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
     headers: Headers,
+    #[cfg(feature = "deflate")]
+    deflate: Option<Box<Agreement>>,
 }
 
 impl Response {
     pub(super) fn new(headers: Headers) -> Self {
-        Self { headers }
+        Self {
+            headers,
+            #[cfg(feature = "deflate")]
+            deflate: None,
+        }
+    }
+
+    #[cfg(feature = "deflate")]
+    pub(super) fn with_deflate(self, agreement: Option<Agreement>) -> Self {
+        Self { deflate: agreement.map(Box::new), ..self }
     }
 
     /// Appends the response to `output` as HTTP/1.1.
@@ -138,6 +208,12 @@ impl Response {
     /// Returns the header fields.
     pub fn headers(&self) -> &Headers {
         &self.headers
+    }
+
+    /// Returns what was agreed on about permessage-deflate (RFC 7692); `None` if messages are not compressed.
+    #[cfg(feature = "deflate")]
+    pub fn deflate(&self) -> Option<&Agreement> {
+        self.deflate.as_deref()
     }
 
     /// Returns the subprotocol that both sides will speak, if they agreed on one.

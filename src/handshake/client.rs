@@ -9,6 +9,8 @@ use super::head::{HeadReader, ResponseHead, StartLine, parse_response};
 use super::headers::Headers;
 use super::{DEFAULT_MAX_HEAD_SIZE, DEFAULT_MAX_HEADERS};
 use crate::Instant;
+#[cfg(feature = "deflate")]
+use crate::deflate::Deflate;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -26,6 +28,10 @@ pub struct ClientConfig {
     pub max_refusal_body: usize,
     /// How long the answer may take to arrive; 10 seconds. `None` waits for ever.
     pub timeout: Option<Duration>,
+    /// Whether and how messages are compressed (permessage-deflate, RFC 7692), unless the request itself says so; `None`,
+    /// not at all. See [`deflate`](crate::deflate) for what it costs, and what must not be compressed.
+    #[cfg(feature = "deflate")]
+    pub deflate: Option<Deflate>,
 }
 
 impl Default for ClientConfig {
@@ -35,6 +41,8 @@ impl Default for ClientConfig {
             max_headers: DEFAULT_MAX_HEADERS,
             max_refusal_body: 4 * 1024,
             timeout: Some(DEFAULT_TIMEOUT),
+            #[cfg(feature = "deflate")]
+            deflate: None,
         }
     }
 }
@@ -82,8 +90,11 @@ enum State {
 }
 
 impl ClientHandshake {
-    /// Creates a handshake that waits for the answer to `request`; write the request to the server.
+    /// Creates a handshake that waits for the answer to `request`; write [`Self::request`] to the server, which is this one and
+    /// the offers that the configuration adds.
     pub fn new(request: ClientRequest, config: &ClientConfig) -> Self {
+        #[cfg(feature = "deflate")]
+        let request = request.or_deflate(config.deflate.as_ref());
         Self {
             request,
             max_headers: config.max_headers,

@@ -3,6 +3,8 @@
 use super::acceptance::Response;
 use super::authority::Authority;
 use super::client::RefusedResponse;
+#[cfg(feature = "deflate")]
+use super::error::InvalidDeflate;
 use super::error::{BuildError, ResponseError};
 use super::extension::{Extension, Extensions};
 use super::headers::Headers;
@@ -14,7 +16,9 @@ use super::{
     SEC_WEBSOCKET_PREFIX, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE, is_one_of,
     starts_with_ignore_case, token,
 };
-use alloc::borrow::ToOwned;
+#[cfg(feature = "deflate")]
+use crate::deflate::{Agreement, Deflate, Demand, NAME};
+use alloc::borrow::{Cow, ToOwned};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
@@ -45,6 +49,8 @@ pub struct ClientRequest {
     subprotocols: String,
     extensions: String,
     headers: Headers,
+    #[cfg(feature = "deflate")]
+    deflate: Option<Box<Deflate>>,
 }
 
 impl ClientRequest {
@@ -88,6 +94,8 @@ impl ClientRequest {
             subprotocols: String::new(),
             extensions: String::new(),
             headers: Headers::new(),
+            #[cfg(feature = "deflate")]
+            deflate: None,
         })
     }
 
@@ -111,6 +119,39 @@ impl ClientRequest {
     pub fn extension(mut self, extension: &Extension) -> Self {
         push_element(&mut self.extensions, extension.as_str());
         self
+    }
+
+    /// Offers permessage-deflate (RFC 7692), whatever [`ClientConfig::deflate`](super::ClientConfig::deflate) says; an
+    /// adapter then does what the server answers.
+    ///
+    /// ```
+    /// use sockeye::deflate::{Deflate, WindowBits};
+    /// use sockeye::handshake::ClientRequest;
+    ///
+    /// let mut deflate = Deflate::default();
+    /// deflate.peer_window_bits = WindowBits::MAX;
+    /// let request = ClientRequest::new("server.example.com", "/chat")?.deflate(deflate);
+    /// let mut output = Vec::new();
+    /// request.write(&mut output);
+    /// let offer = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits=12\r\n";
+    /// assert!(String::from_utf8(output)?.contains(offer));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn deflate(mut self, deflate: Deflate) -> Self {
+        self.deflate = Some(Box::new(deflate));
+        self
+    }
+
+    /// Offers permessage-deflate, unless the request has something of its own to say about it.
+    #[cfg(feature = "deflate")]
+    pub(super) fn or_deflate(self, deflate: Option<&Deflate>) -> Self {
+        let is_offered = self.deflate.is_some() || self.offers_extension(NAME);
+        match deflate {
+            Some(deflate) if !is_offered => self.deflate(deflate.clone()),
+            Some(_) | None => self,
+        }
     }
 
     /// Names the origin of the page on whose behalf the connection is opened; for browsers and what acts as one.
@@ -155,8 +196,9 @@ impl ClientRequest {
             put(&[SEC_WEBSOCKET_PROTOCOL, ": ", &self.subprotocols, "\r\n"]);
         }
         put(&[SEC_WEBSOCKET_VERSION, ": 13\r\n"]);
-        if !self.extensions.is_empty() {
-            put(&[SEC_WEBSOCKET_EXTENSIONS, ": ", &self.extensions, "\r\n"]);
+        let extensions = self.offered_extensions();
+        if !extensions.is_empty() {
+            put(&[SEC_WEBSOCKET_EXTENSIONS, ": ", &extensions, "\r\n"]);
         }
         self.headers.write(output);
         output.extend_from_slice(b"\r\n");
@@ -187,6 +229,11 @@ impl ClientRequest {
         }
         self.verify_subprotocol(&headers)?;
         self.verify_extensions(&headers)?;
+        #[cfg(feature = "deflate")]
+        if let Some(deflate) = &self.deflate {
+            let agreement = confirm(deflate, &headers)?;
+            return Ok(Response::new(headers).with_deflate(agreement));
+        }
         Ok(Response::new(headers))
     }
 
@@ -231,7 +278,7 @@ impl ClientRequest {
         let mut seen: Vec<&str> = Vec::new();
         for extension in Extensions::new(headers) {
             let name = extension.map_err(|_| ResponseError::Malformed { header: SEC_WEBSOCKET_EXTENSIONS })?.name();
-            if !Extensions::of_text(&self.extensions).flatten().any(|offer| offer.name() == name) {
+            if !self.offers_extension(name) {
                 return Err(ResponseError::UnofferedExtension { name: name.to_owned() });
             }
             if seen.contains(&name) {
@@ -240,6 +287,27 @@ impl ClientRequest {
             seen.push(name);
         }
         Ok(())
+    }
+
+    /// What stands in the header field.
+    fn offered_extensions(&self) -> Cow<'_, str> {
+        #[cfg(feature = "deflate")]
+        if let Some(deflate) = &self.deflate {
+            let mut extensions = self.extensions.clone();
+            for offer in deflate.offers() {
+                push_element(&mut extensions, offer.as_str());
+            }
+            return extensions.into();
+        }
+        Cow::Borrowed(&self.extensions)
+    }
+
+    fn offers_extension(&self, name: &str) -> bool {
+        #[cfg(feature = "deflate")]
+        if self.deflate.is_some() && name == NAME {
+            return true;
+        }
+        Extensions::parse(&self.extensions).flatten().any(|offer| offer.name() == name)
     }
 
     fn offers_subprotocol(&self, subprotocol: &[u8]) -> bool {
@@ -252,6 +320,17 @@ fn only<'h>(headers: &'h Headers, header: &'static str) -> Result<&'h [u8], Resp
     let mut values = headers.get_all(header);
     let value = values.next().ok_or(ResponseError::Missing { header })?;
     if values.next().is_some() { Err(ResponseError::Duplicate { header }) } else { Ok(value) }
+}
+
+/// Checks what the server made of our offers of permessage-deflate, in header fields that were found to be sound.
+#[cfg(feature = "deflate")]
+fn confirm(deflate: &Deflate, headers: &Headers) -> Result<Option<Agreement>, ResponseError> {
+    let answer = Extensions::new(headers).flatten().find(|extension| extension.name() == NAME);
+    match (answer, deflate.demand) {
+        (Some(answer), _) => Ok(Some(deflate.confirm(&answer)?)),
+        (None, Demand::Optional) => Ok(None),
+        (None, Demand::Required) => Err(InvalidDeflate::Required.into()),
+    }
 }
 
 fn push_element(list: &mut String, element: &str) {

@@ -134,6 +134,10 @@ pub enum RequestError {
         /// The `Origin` header field as the client sent it.
         origin: String,
     },
+    /// Messages are to be compressed here, and the client offers no permessage-deflate that can be accepted (RFC 7692).
+    /// Status 400.
+    #[error("this resource demands permessage-deflate, and no acceptable offer of it was made")]
+    DeflateRequired,
 }
 
 /// What is wrong with a server's opening handshake (§4.1, the second list).
@@ -191,6 +195,34 @@ pub enum ResponseError {
         /// The name of the header field.
         header: &'static str,
     },
+    /// The server's answer about permessage-deflate is wrong, or is none where one is demanded (RFC 7692 §7.1).
+    #[error(transparent)]
+    Deflate(#[from] InvalidDeflate),
+}
+
+/// What is wrong with a server's answer to an offer of permessage-deflate (RFC 7692 §7.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum InvalidDeflate {
+    /// It is another extension.
+    #[error("the extension is not permessage-deflate")]
+    Name,
+    /// A parameter that there is not.
+    #[error("permessage-deflate has no such parameter")]
+    UnknownParameter,
+    /// A parameter that stands there twice.
+    #[error("a parameter of permessage-deflate is there more than once")]
+    DuplicateParameter,
+    /// A parameter with a value that it cannot have, or without one that it must have.
+    #[error("a parameter of permessage-deflate has a wrong value")]
+    Value,
+    /// A parameter, or a value of one, that does not answer the offer: `client_max_window_bits` without an offer of it, a
+    /// larger window than was offered, or no `server_no_context_takeover` where that was demanded.
+    #[error("the answer does not keep to what was offered of permessage-deflate")]
+    NotOffered,
+    /// There is no compression, and we insist on it.
+    #[error("the peer does not use permessage-deflate as demanded here")]
+    Required,
 }
 
 /// Why a request, response or rejection cannot be built as the application asks.

@@ -141,8 +141,16 @@ impl<'a> Extensions<'a> {
         Self { values: Some(headers.get_all(SEC_WEBSOCKET_EXTENSIONS)), current: None }
     }
 
-    /// Reads a list that we wrote ourselves.
-    pub(super) fn of_text(text: &'a str) -> Self {
+    /// Reads the value of a header field.
+    ///
+    /// ```
+    /// use sockeye::handshake::Extensions;
+    ///
+    /// let names: Vec<_> = Extensions::parse("one; a=1, two").flatten().map(|extension| extension.name()).collect();
+    /// assert_eq!(names, ["one", "two"]);
+    /// ```
+    #[must_use]
+    pub fn parse(text: &'a str) -> Self {
         Self { values: None, current: Some(text) }
     }
 

@@ -164,7 +164,8 @@ fn status_of(cause: &RequestError) -> u16 {
         | RequestError::Missing { .. }
         | RequestError::Duplicate { .. }
         | RequestError::Malformed { .. }
-        | RequestError::DuplicateSubprotocol => 400,
+        | RequestError::DuplicateSubprotocol
+        | RequestError::DeflateRequired => 400,
     }
 }
 

@@ -8,6 +8,8 @@ use super::rejection::Rejection;
 use super::request::Request;
 use super::{DEFAULT_MAX_HEAD_SIZE, DEFAULT_MAX_HEADERS};
 use crate::Instant;
+#[cfg(feature = "deflate")]
+use crate::deflate::Deflate;
 use core::time::Duration;
 
 /// What a server accepts as an opening handshake.
@@ -24,6 +26,10 @@ pub struct ServerConfig {
     pub timeout: Option<Duration>,
     /// Which web pages may open a connection; those of the same host.
     pub origins: OriginPolicy,
+    /// Whether and how messages are compressed (permessage-deflate, RFC 7692); `None`, not at all. See
+    /// [`deflate`](crate::deflate) for what it costs, and what must not be compressed.
+    #[cfg(feature = "deflate")]
+    pub deflate: Option<Deflate>,
 }
 
 impl Default for ServerConfig {
@@ -33,6 +39,8 @@ impl Default for ServerConfig {
             max_headers: DEFAULT_MAX_HEADERS,
             timeout: Some(DEFAULT_TIMEOUT),
             origins: OriginPolicy::SameHost,
+            #[cfg(feature = "deflate")]
+            deflate: None,
         }
     }
 }

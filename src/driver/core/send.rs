@@ -11,15 +11,17 @@ use super::{Asker, Core, Heed};
 use crate::adapter::Error;
 use crate::close::{Close, CloseCode};
 use crate::config::Role;
-use crate::connection::State;
+use crate::connection::{Coding, State};
 use crate::error::SendError;
 use crate::extension::Fin;
 use crate::message::MessageKind;
+use crate::outgoing::OutgoingKind;
 
 /// A message of more than one fragment that waits to go out: so control frames get in between.
 #[derive(Debug)]
 pub(super) struct Long {
     kind: MessageKind,
+    coding: Coding,
     rest: Rest,
     /// The Close that goes out behind it.
     close: Option<Close>,
@@ -103,27 +105,34 @@ impl<T: Transport> Core<T> {
         if self.is_taken() {
             return Err(Error::Full);
         }
+        self.check_between_messages()?;
+        let kind = message.kind();
+        let coding = self.connection.coding(kind, Some(message.payload().len()), message.may_be_encoded());
+        if let (Coding::Encoded, Some(prepared)) = (coding, message.prepared()) {
+            if let Some(encoded) = self.connection.encoding(prepared)? {
+                let (rsv, payload) = (encoded.rsv, encoded.payload.clone());
+                return self.queue_as(kind, Coding::AsIs(rsv), payload.into());
+            }
+        }
+        self.queue_as(kind, coding, message)
+    }
+
+    /// Queues a message that is to be encoded in this way.
+    fn queue_as(&mut self, kind: MessageKind, coding: Coding, message: Outgoing<'_>) -> Result<(), Error> {
         let fragment_size = self.connection.config().fragment_size.max(1);
         let len = message.payload().len();
-        let is_kept = message.is_owned() && len >= INSERTED && !self.connection.is_extended();
+        let is_kept = message.is_owned() && len >= INSERTED && coding != Coding::Encoded;
         if len <= fragment_size && !is_kept {
-            let output = self.outbox.open();
-            match message {
-                Outgoing::Lent(message) => self.connection.send(message, output)?,
-                Outgoing::Owned(message) => self.connection.send(&message, output)?,
-                Outgoing::Prepared(message) => self.connection.send_prepared(&message, output)?,
-            }
+            self.connection.send_piece(kind, coding, message.payload(), Fin::Last, self.outbox.open())?;
             self.note_level();
             return Ok(());
         }
-        self.check_between_messages()?;
-        let kind = message.kind();
         let rest = self.keep(message.into_payload());
         if len <= fragment_size {
-            self.encode(kind, rest, Fin::Last)?;
+            self.encode(kind, coding, rest, Fin::Last)?;
         } else {
             self.host.longs = self.host.longs.wrapping_add(1);
-            self.long = Some(Box::new(Long { kind, rest, close: None }));
+            self.long = Some(Box::new(Long { kind, coding, rest, close: None }));
             if self.outbox.is_empty() {
                 self.encode_long();
             }
@@ -245,16 +254,30 @@ impl<T: Transport> Core<T> {
     }
 
     /// Takes the turn for a message that is written in pieces.
-    pub(in super::super) fn begin_pieces(&mut self) -> Result<(), Error> {
+    pub(in super::super) fn begin_pieces(&mut self, outgoing: OutgoingKind) -> Result<Coding, Error> {
         self.check_between_messages()?;
         self.flags.has_writer = true;
-        Ok(())
+        Ok(self.connection.coding(outgoing.kind(), None, outgoing.may_be_encoded()))
     }
 
     /// Queues the next piece of the message that is being written.
-    pub(in super::super) fn queue_piece(&mut self, kind: MessageKind, piece: &[u8], fin: Fin) -> Result<(), Error> {
+    pub(in super::super) fn queue_piece(
+        &mut self,
+        kind: MessageKind,
+        coding: Coding,
+        piece: &[u8],
+        fin: Fin,
+    ) -> Result<(), Error> {
         self.check()?;
-        self.connection.send_piece(kind, piece, fin, self.outbox.open())?;
+        self.connection.send_piece(kind, coding, piece, fin, self.outbox.open())?;
+        self.note_level();
+        Ok(())
+    }
+
+    /// Queues what an extension holds back of the message that is being written.
+    pub(in super::super) fn flush_pieces(&mut self) -> Result<(), Error> {
+        self.check()?;
+        self.connection.flush_piece(self.outbox.open())?;
         self.note_level();
         Ok(())
     }
@@ -276,7 +299,7 @@ impl<T: Transport> Core<T> {
         let fragment_size = self.connection.config().fragment_size.max(1);
         let piece = long.rest.next(fragment_size);
         let fin = if long.len() == 0 { Fin::Last } else { Fin::More };
-        if self.encode(long.kind, piece, fin).is_err() {
+        if self.encode(long.kind, long.coding, piece, fin).is_err() {
             // The connection is closing: what is left of the message has nowhere to go.
             self.flags.was_cut = true;
             self.flags.wakes_senders = true;
@@ -306,25 +329,29 @@ impl<T: Transport> Core<T> {
     }
 
     /// Puts a fragment into the output, by reference where the transport can write that.
-    fn encode(&mut self, kind: MessageKind, piece: Rest, fin: Fin) -> Result<(), SendError> {
+    fn encode(&mut self, kind: MessageKind, coding: Coding, piece: Rest, fin: Fin) -> Result<(), SendError> {
         let is_client = self.connection.role() == Role::Client;
-        let is_by_reference = self.is_write_vectored() && !self.connection.is_extended();
-        match piece {
-            Rest::Shared(piece) if is_by_reference && !is_client && piece.len() >= INSERTED => {
-                let head = self.connection.shared_fragment_head(kind, fin, piece.len())?;
+        match (piece, coding) {
+            (Rest::Shared(piece), Coding::AsIs(rsv)) if !is_client && self.is_inserted(piece.len()) => {
+                let head = self.connection.shared_fragment_head(kind, rsv, fin, piece.len())?;
                 self.outbox.open().extend_from_slice(&head);
                 self.outbox.insert(piece);
                 Ok(())
             }
-            Rest::Own(mut piece) if is_by_reference && piece.len() >= INSERTED => {
-                let head = self.connection.fragment_head(kind, fin, &mut piece)?;
+            (Rest::Own(mut piece), Coding::AsIs(rsv)) if self.is_inserted(piece.len()) => {
+                let head = self.connection.fragment_head(kind, rsv, fin, &mut piece)?;
                 self.outbox.open().extend_from_slice(&head);
                 self.outbox.insert(piece.freeze());
                 Ok(())
             }
-            Rest::Shared(piece) => self.connection.send_piece(kind, &piece, fin, self.outbox.open()),
-            Rest::Own(piece) => self.connection.send_piece(kind, &piece, fin, self.outbox.open()),
+            (Rest::Shared(piece), _) => self.connection.send_piece(kind, coding, &piece, fin, self.outbox.open()),
+            (Rest::Own(piece), _) => self.connection.send_piece(kind, coding, &piece, fin, self.outbox.open()),
         }
+    }
+
+    /// Whether a payload of so many bytes gets a place of its own in a vectored write.
+    fn is_inserted(&self, len: usize) -> bool {
+        len >= INSERTED && self.is_write_vectored()
     }
 
     /// Keeps a payload in the way that suits how it is sent.
