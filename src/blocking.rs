@@ -318,7 +318,8 @@ impl<S: Transport> WebSocket<S> {
     /// Lets an extension that the opening handshake agreed on encode and decode messages (RFC 6455 §9), before any is sent
     /// or received: see [`Encoder`].
     ///
-    /// Chunks are not decoded: [`Self::receive_chunk`] gives them as [`Payload::Encoded`](crate::Payload::Encoded).
+    /// An acceptor or connector that negotiates permessage-deflate has done it already. For a stream that somebody else has
+    /// upgraded, `deflate::Agreement` makes both.
     pub fn extend(&mut self, rsv: Rsv, encoder: Box<dyn Encoder>, decoder: Box<dyn Decoder>) {
         self.direct.engine.connection.extend(rsv, encoder);
         self.reader.inbox.extend(decoder);

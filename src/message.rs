@@ -340,7 +340,8 @@ pub enum Payload<'b> {
     },
     /// Bytes.
     Binary(&'b [u8]),
-    /// Bytes that an extension has to decode (its reserved bits were set on the message); text in it is not checked.
+    /// Bytes that an extension has to decode (its reserved bits were set on the message); text in it is not checked. Only
+    /// the engine gives it, for [`Assembler::decode`](crate::Assembler::decode): the adapters decode.
     Encoded {
         /// What the message is once decoded.
         kind: MessageKind,

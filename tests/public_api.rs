@@ -11,8 +11,9 @@ use core::time::Duration;
 use sockeye::{
     Assembler, Assembly, Chunk, Close, CloseCode, CloseCodeClass, Config, Connection, ControlPayload, Counters,
     Decoded, Decoder, Encoder, EndCause, Event, ExtensionError, Fin, FrameHead, FrameHeader, Instant, MaskingKeys,
-    MaskingPolicy, Message, MessageKind, MessageRef, Next, OpCode, Payload, PreparedMessage, ProtocolError, Received,
-    Receiver, Receiving, Reply, Role, Rsv, SendError, Sender, State, Teardown, Timeout, mask,
+    MaskingPolicy, Message, MessageKind, MessageRef, Next, OpCode, OutgoingKind, OutgoingRef, Payload, PreparedMessage,
+    ProtocolError, Received, Receiver, Receiving, Reply, Role, Rsv, SendError, Sender, State, Teardown, Timeout,
+    Uncompressed, Variant, mask,
 };
 
 /// What values must be able to do that are kept, compared and printed.
@@ -34,7 +35,7 @@ fn every_type_of_the_crate_root_has_the_traits_that_it_promises() {
     is_value::<Config>();
     is_value::<ControlPayload>();
     is_value::<Counters>();
-    is_value::<Decoded>();
+    is_value::<Decoded<'_>>();
     is_value::<EndCause>();
     is_value::<Event<'_>>();
     is_value::<Fin>();
@@ -46,6 +47,8 @@ fn every_type_of_the_crate_root_has_the_traits_that_it_promises() {
     is_value::<MessageKind>();
     is_value::<MessageRef<'_>>();
     is_value::<OpCode>();
+    is_value::<OutgoingKind>();
+    is_value::<OutgoingRef<'_>>();
     is_value::<Payload<'_>>();
     is_value::<Received<'_>>();
     is_value::<Receiving>();
@@ -55,6 +58,8 @@ fn every_type_of_the_crate_root_has_the_traits_that_it_promises() {
     is_value::<State>();
     is_value::<Teardown>();
     is_value::<Timeout>();
+    is_value::<Uncompressed<&str>>();
+    is_value::<Variant>();
     is_error::<ExtensionError>();
     is_error::<ProtocolError>();
     is_error::<SendError>();
@@ -210,6 +215,54 @@ fn every_method_of_closing_time_and_extensions_has_its_signature() {
     let _: fn(Instant, Instant) -> Duration = core::ops::Sub::sub;
     const _: ExtensionError = ExtensionError::new("what", CloseCode::INVALID_PAYLOAD);
     let _: fn(&ExtensionError) -> CloseCode = ExtensionError::close_code;
+    let Variant { extension: _, number: _ } = Variant { extension: "name", number: 1 };
+    let _: fn(&OutgoingRef<'static>) -> MessageRef<'static> = OutgoingRef::message;
+    let _: fn(&OutgoingRef<'static>) -> bool = OutgoingRef::may_be_encoded;
+    let _: fn(&OutgoingKind) -> MessageKind = OutgoingKind::kind;
+    let _: fn(&OutgoingKind) -> bool = OutgoingKind::may_be_encoded;
+    let _: [OutgoingKind; 2] = [MessageKind::Text.into(), Uncompressed(MessageKind::Text).into()];
+    let _: [OutgoingRef<'_>; 3] = ["text".into(), b"binary".into(), Uncompressed(MessageRef::Text("text")).into()];
+    let _ = |assembler: &mut Assembler, rest: &mut Option<Chunk<'static>>| {
+        let piece: Result<Option<Chunk<'_>>, ProtocolError> = assembler.decode(rest);
+        piece.is_ok()
+    };
+}
+
+#[cfg(feature = "deflate")]
+#[test]
+fn every_name_of_deflate_has_its_shape() {
+    use core::num::NonZeroU32;
+    use sockeye::deflate::{
+        Agreement, Context, Deflate, Demand, Level, MemoryLevel, OutOfRange, PeerLimits, WindowBits,
+    };
+    use sockeye::handshake::{
+        Acceptance, ClientConfig, ClientRequest, Extension, ExtensionRef, Extensions, InvalidDeflate, Response,
+        ServerConfig,
+    };
+
+    is_value::<Agreement>();
+    is_value::<Deflate>();
+    is_error::<InvalidDeflate>();
+    is_error::<OutOfRange>();
+    let mut deflate = Deflate::default();
+    (deflate.demand, deflate.peer_limits) = (Demand::Required, PeerLimits::Demanded);
+    (deflate.level, deflate.memory_level) = (Level::MAX, MemoryLevel::MIN);
+    (deflate.window_bits, deflate.peer_window_bits) = (WindowBits::MIN, WindowBits::MAX);
+    (deflate.context, deflate.peer_context) = (Context::NoTakeover, Context::Takeover);
+    (deflate.threshold, deflate.max_ratio) = (0, NonZeroU32::new(100));
+    assert_ne!(deflate, Deflate::default());
+    let _: fn(&Deflate) -> Vec<Extension> = Deflate::offers;
+    let _: fn(&Deflate, Extensions<'static>) -> Option<(Agreement, Extension)> = Deflate::answer;
+    let _: fn(&Deflate, &ExtensionRef<'static>) -> Result<Agreement, InvalidDeflate> = Deflate::confirm;
+    let _: fn(&Deflate, Role, &ExtensionRef<'static>) -> Result<Agreement, InvalidDeflate> = Deflate::agreed;
+    let _: fn(&Agreement) -> Box<dyn Encoder> = Agreement::encoder;
+    let _: fn(&Agreement) -> Box<dyn Decoder> = Agreement::decoder;
+    let _: [fn(&Agreement) -> Context; 2] = [Agreement::server_context, Agreement::client_context];
+    let _: [fn(&Agreement) -> WindowBits; 2] = [Agreement::server_max_window_bits, Agreement::client_max_window_bits];
+    let _: fn(Acceptance<'static>, Option<&Deflate>) -> Acceptance<'static> = Acceptance::deflate;
+    let _: fn(ClientRequest, Deflate) -> ClientRequest = ClientRequest::deflate;
+    let _: fn(&Response) -> Option<&Agreement> = Response::deflate;
+    assert_eq!((ServerConfig::default().deflate, ClientConfig::default().deflate), (None, None));
 }
 
 #[test]

@@ -315,7 +315,8 @@ impl<T: Transport> WebSocket<T> {
     /// Lets an extension that the opening handshake agreed on encode and decode messages (RFC 6455 §9), before any is sent
     /// or received: see [`Encoder`].
     ///
-    /// Chunks are not decoded: [`Self::receive_chunk`] gives them as [`Payload::Encoded`](crate::Payload::Encoded).
+    /// An acceptor or connector that negotiates permessage-deflate has done it already. For a stream that somebody else has
+    /// upgraded, `deflate::Agreement` makes both.
     pub fn extend(&mut self, rsv: Rsv, encoder: Box<dyn Encoder>, decoder: Box<dyn Decoder>) {
         self.core.connection.extend(rsv, encoder);
         self.inbox.extend(decoder);
