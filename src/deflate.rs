@@ -52,6 +52,7 @@ mod window;
 
 pub use self::agreement::Agreement;
 pub(crate) use self::agreement::Direction;
+pub use self::pool::keep_compressors;
 pub use self::settings::{Context, Deflate, Demand, Level, MemoryLevel, OutOfRange, PeerLimits, WindowBits};
 
 /// The name of the extension.

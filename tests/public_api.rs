@@ -233,7 +233,7 @@ fn every_method_of_closing_time_and_extensions_has_its_signature() {
 fn every_name_of_deflate_has_its_shape() {
     use core::num::NonZeroU32;
     use sockeye::deflate::{
-        Agreement, Context, Deflate, Demand, Level, MemoryLevel, OutOfRange, PeerLimits, WindowBits,
+        Agreement, Context, Deflate, Demand, Level, MemoryLevel, OutOfRange, PeerLimits, WindowBits, keep_compressors,
     };
     use sockeye::handshake::{
         Acceptance, ClientConfig, ClientRequest, Extension, ExtensionRef, Extensions, InvalidDeflate, Response,
@@ -241,6 +241,7 @@ fn every_name_of_deflate_has_its_shape() {
     };
 
     is_value::<Agreement>();
+    let _: fn(usize) = keep_compressors;
     is_value::<Deflate>();
     is_error::<InvalidDeflate>();
     is_error::<OutOfRange>();

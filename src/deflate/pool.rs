@@ -10,6 +10,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use zlib_rs::{Deflate, DeflateConfig, Inflate};
@@ -58,8 +59,37 @@ struct Part {
     decompressors: Vec<Box<Inflater>>,
 }
 
-static PARTS: [Mutex<Part>; 16] =
-    [const { Mutex::new(Part { compressors: Vec::new(), decompressors: Vec::new() }) }; 16];
+static PARTS: [Mutex<Part>; COUNT] =
+    [const { Mutex::new(Part { compressors: Vec::new(), decompressors: Vec::new() }) }; COUNT];
+
+/// Says how many compressors, and decompressors, the process keeps that are not in use: 32 of each where nothing was said,
+/// and always a multiple of 16.
+///
+/// As many busy connections with [context takeover](super::Context::Takeover) compress as fast as if each had a compressor of
+/// its own; where there are more, most messages take some microseconds longer. See [the module](crate::deflate) for what a
+/// compressor takes.
+///
+/// ```
+/// sockeye::deflate::keep_compressors(512);   // for a server with some hundred busy connections
+/// ```
+pub fn keep_compressors(count: usize) {
+    KEPT.store(count.div_ceil(COUNT), Ordering::Relaxed);
+    for part in &PARTS {
+        let mut part = part.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = kept();
+        let compressors = part.compressors.len().saturating_sub(kept);
+        let dropped = (part.compressors.drain(..compressors).collect::<Vec<_>>(), {
+            let decompressors = part.decompressors.len().min(kept);
+            part.decompressors.split_off(decompressors)
+        });
+        drop(part);
+        drop(dropped);
+    }
+}
+
+fn kept() -> usize {
+    KEPT.load(Ordering::Relaxed)
+}
 
 impl Owner {
     /// One that is like no other.
@@ -88,7 +118,7 @@ pub(super) fn take_compressor(settings: Settings, owner: Owner, place: Option<Pl
     }
     // Rather one that is nobody's, and one of somebody else only if there can be no more.
     let free = position(&|place| place.is_none_or(|place| place.owner == owner));
-    let oldest = || position(&|_| true).filter(|_| place.is_none() || part.compressors.len() >= KEPT);
+    let oldest = || position(&|_| true).filter(|_| place.is_none() || part.compressors.len() >= kept());
     let Some(at) = free.or_else(oldest) else {
         drop(part);
         return Taken::Cold(Box::new(Deflate::new_with_config(DeflateConfig {
@@ -108,7 +138,7 @@ pub(super) fn take_compressor(settings: Settings, owner: Owner, place: Option<Pl
 /// Puts a compressor back, with the place where it stands if that matters.
 pub(super) fn give_compressor(settings: Settings, owner: Owner, place: Option<Place>, deflate: Box<Deflate>) {
     let mut part = owner.part();
-    let dropped = (part.compressors.len() >= KEPT).then(|| part.compressors.remove(0));
+    let dropped = (part.compressors.len() >= kept()).then(|| part.compressors.remove(0));
     part.compressors.push((settings, place, deflate));
     drop(part);
     // Where nobody waits for the lock.
@@ -135,7 +165,7 @@ pub(super) fn take_decompressor(owner: Owner) -> Box<Inflater> {
 /// Puts a decompressor back.
 pub(super) fn give_decompressor(owner: Owner, inflater: Box<Inflater>) {
     let mut part = owner.part();
-    if part.decompressors.len() < KEPT {
+    if part.decompressors.len() < kept() {
         part.decompressors.push(inflater);
     }
 }
@@ -147,7 +177,10 @@ impl core::fmt::Debug for Inflater {
 }
 
 /// How many of each a part of the pool keeps.
-const KEPT: usize = 2;
+static KEPT: AtomicUsize = AtomicUsize::new(2);
+
+/// How many parts there are.
+const COUNT: usize = 16;
 
 /// What a decompressor gives in one step, at most, and a byte to see that there is no more.
 const OUTPUT: usize = 16 * 1024 + 1;
