@@ -7,7 +7,7 @@ use core::num::NonZeroU32;
 
 use zlib_rs::{InflateFlush, Status};
 
-use super::pool::{self, Inflater, Owner};
+use super::pool::{self, Inflater, Owner, Place, Taken};
 use super::settings::{Context, WindowBits};
 use super::window::Window;
 use crate::close::CloseCode;
@@ -18,6 +18,8 @@ pub(super) struct Decompressor {
     context: Context,
     max_ratio: Option<NonZeroU32>,
     owner: Owner,
+    /// Messages so far.
+    count: u64,
     /// What the messages so far ended with, if the next one may refer to that. While a message is being inflated, its
     /// inflater has it.
     window: Window,
@@ -47,19 +49,32 @@ impl Decompressor {
             context,
             max_ratio,
             owner: Owner::new(),
+            count: 0,
             window: Window::new(window_bits.size()),
             inflater: None,
             message: Message::default(),
         }
     }
 
+    /// Where the decompressor that the next message goes on with was left. One always knows the last 32 KiB, so where less was
+    /// agreed on a peer would get by with more, but only as long as it finds it there: then it is begun anew each time.
+    fn place(&self) -> Option<Place> {
+        let is_alike = self.context == Context::Takeover && self.window.size() == WindowBits::MAX.size();
+        is_alike.then_some(Place { owner: self.owner, message: self.count })
+    }
+
     /// Takes a decompressor that knows the messages so far.
     fn begin(&mut self) -> Result<Box<Inflater>, ExtensionError> {
-        let mut inflater = pool::take_decompressor(self.owner);
+        let (mut inflater, is_cold) = match pool::take_decompressor(self.owner, self.place()) {
+            Taken::Warm(inflater) => (inflater, false),
+            Taken::Cold(inflater) => (inflater, true),
+        };
         if self.context == Context::Takeover {
             mem::swap(&mut inflater.window, &mut self.window);
         }
-        inflater.refer()?;
+        if is_cold {
+            inflater.refer()?;
+        }
         Ok(inflater)
     }
 }
@@ -74,8 +89,8 @@ impl Decoder for Decompressor {
         }
         let Some(inflater) = &mut self.inflater else { return Err(CORRUPT) };
         let message = &mut self.message;
-        let room = room.min(inflater.room());
-        let mut len = 0;
+        let room = room.min(inflater.output.len());
+        let (mut len, mut idle) = (0, 0);
         loop {
             // A final block ends nothing but itself: what follows may refer to what came before it.
             if message.is_final && !input.is_empty() {
@@ -84,41 +99,42 @@ impl Decoder for Decompressor {
                 inflater.refer()?;
             }
             let is_tail = input.is_empty() && fin == Fin::Last && !message.is_final;
-            // §7.2.2: the tail of the empty block that ended the message was not sent.
-            let source = if is_tail { &TAIL[message.tail..] } else { *input };
-            let Step { taken, given, is_end } = inflater.step(source, len, room)?;
-            if is_tail {
-                message.tail += taken;
+            let step = if is_tail {
+                // §7.2.2: the tail of the empty block that ended the message was not sent.
+                let step = inflater.step(&TAIL[message.tail..], InflateFlush::Block, len, room)?;
+                message.tail += step.taken;
+                step
             } else {
-                *input = &input[taken..];
-                message.taken += taken as u64;
-            }
-            message.given += given as u64;
-            message.finals += u64::from(is_end && !message.is_final);
-            message.is_final |= is_end;
-            len += given;
+                let step = inflater.step(input, InflateFlush::SyncFlush, len, room)?;
+                *input = &input[step.taken..];
+                message.taken += step.taken as u64;
+                step
+            };
+            len += step.given;
+            message.given += step.given as u64;
+            message.finals += u64::from(step.is_end && !message.is_final);
+            message.is_final |= step.is_end;
             message.check(self.max_ratio)?;
-            if is_tail && is_end {
+
+            // What comes next is between blocks, or it would have gone on into the byte that is none of the tail.
+            let is_complete = is_tail && !step.is_end && message.tail == TAIL.len() - 1;
+            if is_tail && (step.is_end || message.tail == TAIL.len()) {
                 return Err(CORRUPT);
             }
-            if len == room && !is_end {
+            if is_complete || (fin == Fin::Last && message.is_final && input.is_empty()) {
+                message.is_over = true;
+                return Ok(Decoded::All(inflater.lend(len)));
+            }
+            if len == room && !step.is_end {
                 return Ok(Decoded::More(inflater.lend(len)));
             }
-            if taken < source.len() {
-                // Only a full output or a final block can have stopped it.
-                if !is_end {
-                    return Err(CORRUPT);
-                }
-                continue;
+            if fin == Fin::More && input.is_empty() {
+                return Ok(Decoded::All(inflater.lend(len)));
             }
-            match fin {
-                Fin::More => return Ok(Decoded::All(inflater.lend(len))),
-                Fin::Last if is_tail && !inflater.is_between_blocks() => return Err(CORRUPT),
-                Fin::Last if is_tail || message.is_final => {
-                    message.is_over = true;
-                    return Ok(Decoded::All(inflater.lend(len)));
-                }
-                Fin::Last => {}
+            // It stops where its output is full, at a final block, and in the tail at any block, but it does not stand still.
+            idle = if step.taken > 0 || step.given > 0 || step.is_end { 0 } else { idle + 1 };
+            if idle > IDLE {
+                return Err(CORRUPT);
             }
         }
     }
@@ -127,12 +143,14 @@ impl Decoder for Decompressor {
         if !self.message.is_over {
             return;
         }
-        self.message = Message::default();
+        let is_final = mem::take(&mut self.message).is_final;
+        self.count += 1;
         if let Some(mut inflater) = self.inflater.take() {
             if self.context == Context::Takeover {
                 mem::swap(&mut inflater.window, &mut self.window);
             }
-            pool::give_decompressor(self.owner, inflater);
+            // One that has come to its end cannot go on.
+            pool::give_decompressor(self.owner, self.place().filter(|_| !is_final), inflater);
         }
     }
 }
@@ -168,15 +186,10 @@ impl Inflater {
         Ok(())
     }
 
-    /// The most that can be lent at once.
-    fn room(&self) -> usize {
-        self.output.len() - 1
-    }
-
     /// Inflates from `source` to what is between these two places of the output.
-    fn step(&mut self, source: &[u8], from: usize, to: usize) -> Result<Step, ExtensionError> {
+    fn step(&mut self, source: &[u8], flush: InflateFlush, from: usize, to: usize) -> Result<Step, ExtensionError> {
         let (taken, given) = (self.inflate.total_in(), self.inflate.total_out());
-        let status = self.inflate.decompress(source, &mut self.output[from..to], InflateFlush::SyncFlush);
+        let status = self.inflate.decompress(source, &mut self.output[from..to], flush);
         let taken = usize::try_from(self.inflate.total_in() - taken).map_err(|_| CORRUPT)?;
         let given = usize::try_from(self.inflate.total_out() - given).map_err(|_| CORRUPT)?;
         let is_end = match status {
@@ -186,12 +199,6 @@ impl Inflater {
         };
         self.window.push(&self.output[from..from + given]);
         Ok(Step { taken, given, is_end })
-    }
-
-    /// Whether nothing has begun that did not end: then a last, empty block fits behind it. Nothing else does after this.
-    fn is_between_blocks(&mut self) -> bool {
-        let at = self.room();
-        self.step(&EMPTY_FINAL_BLOCK, at, at + 1).is_ok_and(|step| step.is_end && step.given == 0)
     }
 
     fn lend(&self, len: usize) -> &[u8] {
@@ -205,11 +212,11 @@ impl fmt::Debug for Decompressor {
     }
 }
 
-/// §7.2.2: what is put behind a message.
-const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
+/// §7.2.2: what is put behind a message; and a byte to see that it ends there.
+const TAIL: [u8; 5] = [0, 0, 0xff, 0xff, 0];
 
-/// A final block without compression and without content.
-const EMPTY_FINAL_BLOCK: [u8; 5] = [1, 0, 0, 0xff, 0xff];
+/// How often a step may come to nothing in a row: blocks can be so short that two end in the same byte.
+const IDLE: u32 = 4;
 
 /// How many final blocks a message may have, and for how many of its bytes one more.
 const FINALS: u64 = 64;

@@ -26,22 +26,22 @@ pub(super) struct Settings {
     pub(super) window_bits: WindowBits,
 }
 
-/// A point in the life of a connection's compressor: whose it is, and how many messages it has compressed.
+/// A point in the life of a connection's direction: whose it is, and how many messages have gone by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) owner: Owner,
     pub(super) message: u64,
 }
 
-/// A connection that compresses.
+/// A direction of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Owner(u64);
 
-/// A compressor, and whether it stands where it was left by the one who takes it.
-pub(super) enum Taken {
-    Warm(Box<Deflate>),
-    /// It is empty.
-    Cold(Box<Deflate>),
+/// Something taken from the pool, and whether it stands where it was left by the one who takes it.
+pub(super) enum Taken<T> {
+    Warm(Box<T>),
+    /// It knows nothing.
+    Cold(Box<T>),
 }
 
 /// A decompressor with the memory that it writes to.
@@ -52,15 +52,47 @@ pub(super) struct Inflater {
     pub(super) window: Window,
 }
 
+/// Things that are not in use, each with what it is made for and the place where it stands if that matters. Those that were
+/// put back last stand at the end.
+struct Shelf<K, T>(Vec<(K, Option<Place>, Box<T>)>);
+
+impl<K: PartialEq, T> Shelf<K, T> {
+    /// Takes the one that stands in that place; or one to be begun anew, as [`Taken::Cold`], if there is one to spare.
+    fn take(&mut self, key: &K, owner: Owner, place: Option<Place>) -> Option<Taken<T>> {
+        let position = |is_wanted: &dyn Fn(Option<Place>) -> bool| {
+            self.0.iter().position(|(has, place, _)| has == key && is_wanted(*place))
+        };
+        if let Some(at) = place.and_then(|place| position(&|at| at == Some(place))) {
+            return Some(Taken::Warm(self.0.remove(at).2));
+        }
+        // Rather one that is nobody's, and one of somebody else only if there can be no more.
+        let free = position(&|place| place.is_none_or(|place| place.owner == owner));
+        let oldest = || position(&|_| true).filter(|_| place.is_none() || self.0.len() >= kept());
+        let at = free.or_else(oldest)?;
+        Some(Taken::Cold(self.0.remove(at).2))
+    }
+
+    /// Puts one back; gives one that there is no place for, to be dropped where nobody waits.
+    #[must_use]
+    fn give(&mut self, key: K, place: Option<Place>, it: Box<T>) -> Option<Box<T>> {
+        self.0.push((key, place, it));
+        (self.0.len() > kept()).then(|| self.0.remove(0).2)
+    }
+
+    /// Takes those out that are too many.
+    fn surplus(&mut self) -> Vec<(K, Option<Place>, Box<T>)> {
+        let count = self.0.len().saturating_sub(kept());
+        self.0.drain(..count).collect()
+    }
+}
+
 struct Part {
-    /// Those that were put back last stand at the end.
-    compressors: Vec<(Settings, Option<Place>, Box<Deflate>)>,
-    #[expect(clippy::vec_box, reason = "it comes and goes in its box")]
-    decompressors: Vec<Box<Inflater>>,
+    compressors: Shelf<Settings, Deflate>,
+    decompressors: Shelf<(), Inflater>,
 }
 
 static PARTS: [Mutex<Part>; COUNT] =
-    [const { Mutex::new(Part { compressors: Vec::new(), decompressors: Vec::new() }) }; COUNT];
+    [const { Mutex::new(Part { compressors: Shelf(Vec::new()), decompressors: Shelf(Vec::new()) }) }; COUNT];
 
 /// Says how many compressors, and decompressors, the process keeps that are not in use: 32 of each where nothing was said,
 /// and always a multiple of 16.
@@ -76,14 +108,9 @@ pub fn keep_compressors(count: usize) {
     KEPT.store(count.div_ceil(COUNT), Ordering::Relaxed);
     for part in &PARTS {
         let mut part = part.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = kept();
-        let compressors = part.compressors.len().saturating_sub(kept);
-        let dropped = (part.compressors.drain(..compressors).collect::<Vec<_>>(), {
-            let decompressors = part.decompressors.len().min(kept);
-            part.decompressors.split_off(decompressors)
-        });
+        let surplus = (part.compressors.surplus(), part.decompressors.surplus());
         drop(part);
-        drop(dropped);
+        drop(surplus);
     }
 }
 
@@ -108,66 +135,52 @@ impl Owner {
 }
 
 /// Takes a compressor for the next message, the same as last time if it is there still.
-pub(super) fn take_compressor(settings: Settings, owner: Owner, place: Option<Place>) -> Taken {
-    let mut part = owner.part();
-    let position = |wanted: &dyn Fn(Option<Place>) -> bool| {
-        part.compressors.iter().position(|(has, place, _)| *has == settings && wanted(*place))
-    };
-    if let Some(at) = place.and_then(|place| position(&|at| at == Some(place))) {
-        return Taken::Warm(part.compressors.remove(at).2);
-    }
-    // Rather one that is nobody's, and one of somebody else only if there can be no more.
-    let free = position(&|place| place.is_none_or(|place| place.owner == owner));
-    let oldest = || position(&|_| true).filter(|_| place.is_none() || part.compressors.len() >= kept());
-    let Some(at) = free.or_else(oldest) else {
-        drop(part);
-        return Taken::Cold(Box::new(Deflate::new_with_config(DeflateConfig {
+pub(super) fn take_compressor(settings: Settings, owner: Owner, place: Option<Place>) -> Taken<Deflate> {
+    let taken = owner.part().compressors.take(&settings, owner, place);
+    match taken {
+        Some(Taken::Warm(deflate)) => Taken::Warm(deflate),
+        Some(Taken::Cold(mut deflate)) => {
+            deflate.reset();
+            Taken::Cold(deflate)
+        }
+        None => Taken::Cold(Box::new(Deflate::new_with_config(DeflateConfig {
             level: i32::from(settings.level.get()),
             // Negative: no header in front.
             window_bits: -i32::from(settings.window_bits.of_zlib()),
             mem_level: i32::from(settings.memory_level.get()),
             ..DeflateConfig::default()
-        })));
-    };
-    let (_, _, mut deflate) = part.compressors.remove(at);
-    drop(part);
-    deflate.reset();
-    Taken::Cold(deflate)
+        }))),
+    }
 }
 
-/// Puts a compressor back, with the place where it stands if that matters.
+/// Puts a compressor back.
 pub(super) fn give_compressor(settings: Settings, owner: Owner, place: Option<Place>, deflate: Box<Deflate>) {
-    let mut part = owner.part();
-    let dropped = (part.compressors.len() >= kept()).then(|| part.compressors.remove(0));
-    part.compressors.push((settings, place, deflate));
-    drop(part);
-    // Where nobody waits for the lock.
-    drop(dropped);
+    let surplus = owner.part().compressors.give(settings, place, deflate);
+    drop(surplus);
 }
 
-/// Takes a decompressor that knows nothing.
-pub(super) fn take_decompressor(owner: Owner) -> Box<Inflater> {
-    let taken = owner.part().decompressors.pop();
+/// Takes a decompressor for the next message, the same as last time if it is there still.
+pub(super) fn take_decompressor(owner: Owner, place: Option<Place>) -> Taken<Inflater> {
+    let taken = owner.part().decompressors.take(&(), owner, place);
     match taken {
-        Some(mut inflater) => {
+        Some(Taken::Warm(inflater)) => Taken::Warm(inflater),
+        Some(Taken::Cold(mut inflater)) => {
             inflater.inflate.reset(false);
             inflater.window.clear();
-            inflater
+            Taken::Cold(inflater)
         }
-        None => Box::new(Inflater {
+        None => Taken::Cold(Box::new(Inflater {
             inflate: Inflate::new(false, WindowBits::MAX.get()),
             output: alloc::vec![0; OUTPUT].into(),
             window: Window::new(WindowBits::MAX.size()),
-        }),
+        })),
     }
 }
 
 /// Puts a decompressor back.
-pub(super) fn give_decompressor(owner: Owner, inflater: Box<Inflater>) {
-    let mut part = owner.part();
-    if part.decompressors.len() < kept() {
-        part.decompressors.push(inflater);
-    }
+pub(super) fn give_decompressor(owner: Owner, place: Option<Place>, inflater: Box<Inflater>) {
+    let surplus = owner.part().decompressors.give((), place, inflater);
+    drop(surplus);
 }
 
 impl core::fmt::Debug for Inflater {
@@ -182,5 +195,5 @@ static KEPT: AtomicUsize = AtomicUsize::new(2);
 /// How many parts there are.
 const COUNT: usize = 16;
 
-/// What a decompressor gives in one step, at most, and a byte to see that there is no more.
-const OUTPUT: usize = 16 * 1024 + 1;
+/// What a decompressor gives in one step, at most.
+const OUTPUT: usize = 16 * 1024;

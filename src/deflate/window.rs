@@ -32,6 +32,11 @@ impl Window {
         self.bytes.extend(bytes);
     }
 
+    /// How many bytes it takes.
+    pub(super) fn size(&self) -> usize {
+        self.size
+    }
+
     /// Forgets everything; the memory stays.
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
