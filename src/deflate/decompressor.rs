@@ -34,8 +34,6 @@ struct Message {
     /// Bytes of it that were taken and given.
     taken: u64,
     given: u64,
-    /// Bytes of the tail that were put behind it.
-    tail: usize,
     /// Final blocks in it.
     finals: u64,
     /// Whether a final block was the last thing in it so far.
@@ -101,9 +99,7 @@ impl Decoder for Decompressor {
             let is_tail = input.is_empty() && fin == Fin::Last && !message.is_final;
             let step = if is_tail {
                 // §7.2.2: the tail of the empty block that ended the message was not sent.
-                let step = inflater.step(&TAIL[message.tail..], InflateFlush::Block, len, room)?;
-                message.tail += step.taken;
-                step
+                inflater.step(&TAIL, InflateFlush::Block, len, room)?
             } else {
                 let step = inflater.step(input, InflateFlush::SyncFlush, len, room)?;
                 *input = &input[step.taken..];
@@ -116,9 +112,9 @@ impl Decoder for Decompressor {
             message.is_final |= step.is_end;
             message.check(self.max_ratio)?;
 
-            // What comes next is between blocks, or it would have gone on into the byte that is none of the tail.
-            let is_complete = is_tail && !step.is_end && message.tail == TAIL.len() - 1;
-            if is_tail && (step.is_end || message.tail == TAIL.len()) {
+            // It is the end of an empty block if all of it is taken, gives nothing, and the byte behind it is left alone.
+            let is_complete = is_tail && step.taken == TAIL.len() - 1;
+            if is_tail && (step.is_end || step.taken > 0 && (!is_complete || step.given > 0)) {
                 return Err(CORRUPT);
             }
             if is_complete || (fin == Fin::Last && message.is_final && input.is_empty()) {
