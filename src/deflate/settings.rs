@@ -39,8 +39,9 @@ pub struct Deflate {
     pub peer_context: Context,
     /// Whether we insist on [`Self::peer_window_bits`] and [`Self::peer_context`]. Default [`PeerLimits::Wished`].
     pub peer_limits: PeerLimits,
-    /// The shortest message that is compressed, in bytes. Default 64: below that hardly anything is saved. A message that is
-    /// sent in pieces is compressed whatever it comes to.
+    /// The shortest message that is compressed, in bytes. Default 64: what is shorter fits into a packet anyway. Without context
+    /// takeover 256 is a better choice: less is hardly made shorter. A message that is sent in pieces is compressed whatever
+    /// it comes to.
     pub threshold: usize,
     /// How many times as long as its compressed form a received message may be; a longer one fails the connection with
     /// 1009. Default `None`: the limit on messages is what bounds memory and time. Only counts from 64 KiB on, for a few
