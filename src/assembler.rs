@@ -76,6 +76,15 @@ enum Gathered {
     Binary(Vec<u8>),
 }
 
+/// Who counts what was decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Count {
+    Here,
+    /// The caller, who sees it.
+    #[cfg_attr(not(feature = "std"), expect(dead_code, reason = "that is the adapters"))]
+    Elsewhere,
+}
+
 /// What became of a chunk that was pushed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Assembly<'b> {
@@ -162,21 +171,31 @@ impl Assembler {
     ///
     /// What the extension says, and [`ProtocolError::InvalidUtf8`]. The caller then fails the connection.
     pub fn decode<'a, 'b: 'a>(&'a mut self, rest: &mut Option<Chunk<'b>>) -> Result<Option<Chunk<'a>>, ProtocolError> {
-        self.decode_some(rest, STEP)
+        self.decode_step(rest, STEP, Count::Here)
     }
 
     /// As [`Self::decode`], for pieces of no more than so many bytes, and 16 KiB; the caller counts them.
+    #[cfg(feature = "std")]
     pub(crate) fn decode_some<'a, 'b: 'a>(
         &'a mut self,
         rest: &mut Option<Chunk<'b>>,
         room: usize,
+    ) -> Result<Option<Chunk<'a>>, ProtocolError> {
+        self.decode_step(rest, room, Count::Elsewhere)
+    }
+
+    fn decode_step<'a, 'b: 'a>(
+        &'a mut self,
+        rest: &mut Option<Chunk<'b>>,
+        room: usize,
+        count: Count,
     ) -> Result<Option<Chunk<'a>>, ProtocolError> {
         let Some(mut chunk) = rest.take() else { return Ok(None) };
         let Payload::Encoded { kind, mut bytes } = chunk.payload else { return Ok(Some(chunk)) };
         if chunk.is_first {
             self.tail.reset();
         }
-        let (piece, is_all) = Decoding::step(&mut self.decoding, &mut bytes, chunk.fin(), room.clamp(1, STEP))?;
+        let (piece, is_all) = Decoding::step(&mut self.decoding, &mut bytes, chunk.fin(), room.clamp(1, STEP), count)?;
         let is_last = chunk.is_last && is_all;
         let payload = match kind {
             MessageKind::Binary => Payload::Binary(piece),
@@ -334,7 +353,7 @@ impl Assembler {
         loop {
             // One more than there may be, to see that there is too much.
             let room = STEP.min(self.max.saturating_sub(self.gathered.len()).saturating_add(1));
-            let (piece, is_all) = Decoding::step(&mut self.decoding, &mut bytes, fin, room)?;
+            let (piece, is_all) = Decoding::step(&mut self.decoding, &mut bytes, fin, room, Count::Here)?;
             self.gathered.reserve(piece.len(), 0, self.max)?;
             match &mut self.gathered {
                 Gathered::Binary(gathered) => gathered.extend_from_slice(piece),
@@ -362,7 +381,7 @@ impl Assembler {
     /// Lets the extension see what nobody wants.
     fn drop_encoded(&mut self, chunk: Chunk<'_>) -> Result<(), ProtocolError> {
         let Payload::Encoded { mut bytes, .. } = chunk.payload else { return Ok(()) };
-        while !Decoding::step(&mut self.decoding, &mut bytes, chunk.fin(), STEP)?.1 {}
+        while !Decoding::step(&mut self.decoding, &mut bytes, chunk.fin(), STEP, Count::Here)?.1 {}
         match &mut self.decoding {
             Some(decoding) if chunk.is_last => decoding.decoder.release(),
             Some(_) | None => {}
@@ -378,6 +397,7 @@ impl Decoding {
         bytes: &mut &[u8],
         fin: Fin,
         room: usize,
+        count: Count,
     ) -> Result<(&'d [u8], bool), ProtocolError> {
         // The receiver lets reserved bits pass only where an extension owns them: without a decoder they are nobody's.
         let Some(this) = this else { return Err(ProtocolError::ReservedBits) };
@@ -390,7 +410,9 @@ impl Decoding {
         if !is_all && piece.is_empty() && bytes.len() == before {
             return Err(ExtensionError::new("the decoder makes no progress", CloseCode::INTERNAL_ERROR).into());
         }
-        this.given += piece.len() as u64;
+        if count == Count::Here {
+            this.given += piece.len() as u64;
+        }
         Ok((piece, is_all))
     }
 }

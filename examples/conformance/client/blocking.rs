@@ -12,7 +12,7 @@ use crate::Error;
 use crate::interop::Socket;
 
 pub(crate) fn echo(uri: &WsUri, config: Arc<Config>) -> Result<(), Error> {
-    let (mut receiver, sender) = connect(uri, uri.request()?, config)?.split()?;
+    let (mut receiver, sender) = connect(uri, crate::request(uri)?, config)?.split()?;
     while let Some(message) = receiver.receive_ref()? {
         sender.send(message)?;
     }
@@ -20,7 +20,7 @@ pub(crate) fn echo(uri: &WsUri, config: Arc<Config>) -> Result<(), Error> {
 }
 
 pub(crate) fn exchange(uri: &WsUri, config: Arc<Config>, text: Option<&str>) -> Result<Message, Error> {
-    let mut socket = connect(uri, uri.request()?, config)?;
+    let mut socket = connect(uri, crate::request(uri)?, config)?;
     if let Some(text) = text {
         socket.send(text)?;
     }

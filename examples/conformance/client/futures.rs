@@ -14,7 +14,7 @@ use crate::interop::Socket;
 
 pub(crate) fn echo(uri: &WsUri, config: Arc<Config>) -> Result<(), Error> {
     block_on(async {
-        let mut socket = connect(uri, uri.request()?, config).await?;
+        let mut socket = connect(uri, crate::request(uri)?, config).await?;
         while let Some(message) = socket.receive().await? {
             // Written once there is nothing more to receive, so that many small ones go out together.
             match socket.feed(message).await {
@@ -29,7 +29,7 @@ pub(crate) fn echo(uri: &WsUri, config: Arc<Config>) -> Result<(), Error> {
 
 pub(crate) fn exchange(uri: &WsUri, config: Arc<Config>, text: Option<&str>) -> Result<Message, Error> {
     block_on(async {
-        let mut socket = connect(uri, uri.request()?, config).await?;
+        let mut socket = connect(uri, crate::request(uri)?, config).await?;
         if let Some(text) = text {
             socket.send(text).await?;
         }

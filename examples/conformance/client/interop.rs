@@ -120,7 +120,7 @@ impl Server<'_> {
         self.opened.set(self.opened.get() + 1);
         let path = format!("/{}", self.opened.get());
         let uri: WsUri = format!("{}{path}", self.base).parse()?;
-        Ok(((self.open)(&uri, build(uri.request()?)?, self.config.clone())?, path))
+        Ok(((self.open)(&uri, build(crate::request(&uri)?)?, self.config.clone())?, path))
     }
 
     /// Sends a command, and returns the answer.

@@ -12,8 +12,13 @@
 //! refusal or violation is one line on stderr and exit code 1, within 15 seconds. `interop` runs the cases of
 //! `scripts/interop` against an echo server of another library: one line for each that failed, one that counts them, and
 //! exit code 1 if there was any.
+//!
+//! Compression is offered, for messages of any length, where it is built in and no flag says otherwise.
 
 mod blocking;
+#[cfg(feature = "deflate")]
+#[path = "../deflate.rs"]
+mod deflate;
 #[cfg(feature = "futures")]
 mod futures;
 mod interop;
@@ -71,7 +76,7 @@ enum Command {
 }
 
 const USAGE: &str = "conformance_client cases|probe|interop URL [--adapter blocking|sans-io|tokio|futures] \
-    [--agent NAME] [--runtime-threads N (of tokio; default 1, which is its current-thread runtime)]";
+    [--agent NAME] [--no-deflate] [--deflate-level N] [--window-bits N] [--no-context-takeover] [--runtime-threads N (of tokio; default 1, which is its current-thread runtime)]";
 
 fn main() -> ExitCode {
     let result = options().and_then(|options| match options.command {
@@ -142,6 +147,8 @@ fn options() -> Result<Options, Error> {
     let mut words = Vec::new();
     let mut adapter = &BLOCKING;
     let mut agent = "sockeye".to_string();
+    #[cfg(feature = "deflate")]
+    let mut deflate = Some(deflate::defaults());
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next().map_err(|error| usage(error.to_string()))? {
         match argument {
@@ -165,10 +172,20 @@ fn options() -> Result<Options, Error> {
                 let _ = tokio::THREADS.set(_threads);
             }
             Long("agent") => agent = parser.value()?.string()?,
+            #[cfg(feature = "deflate")]
+            Long(option) if deflate::OPTIONS.contains(&option) => {
+                let option = option.to_string();
+                let value = || parser.value().and_then(|value| value.parse()).map_err(|error| error.to_string());
+                deflate::set(&mut deflate, &option, value)?;
+            }
+            #[cfg(not(feature = "deflate"))]
+            Long("no-deflate") => {}
             Value(word) => words.push(word.string()?),
             other => return Err(usage(other.unexpected().to_string())),
         }
     }
+    #[cfg(feature = "deflate")]
+    let _ = DEFLATE.set(deflate);
     let [command, url]: [String; 2] =
         words.try_into().map_err(|_| usage("a command and a URL are needed".to_string()))?;
     let command = match command.as_str() {
@@ -178,6 +195,20 @@ fn options() -> Result<Options, Error> {
         other => return Err(usage(format!("no command called {other:?}"))),
     };
     Ok(Options { command, url, adapter, agent })
+}
+
+/// What the command line says about compression.
+#[cfg(feature = "deflate")]
+static DEFLATE: std::sync::OnceLock<Option<sockeye::deflate::Deflate>> = std::sync::OnceLock::new();
+
+/// A request as the command line wants it.
+fn request(uri: &WsUri) -> Result<ClientRequest, Error> {
+    let request = uri.request()?;
+    #[cfg(feature = "deflate")]
+    if let Some(Some(deflate)) = DEFLATE.get() {
+        return Ok(request.deflate(deflate.clone()));
+    }
+    Ok(request)
 }
 
 /// Percent-encodes what cannot stand in a query.

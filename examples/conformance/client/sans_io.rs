@@ -6,7 +6,7 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant as StdInstant};
 
-use sockeye::handshake::{ClientConfig, ClientHandshake, ClientRequest};
+use sockeye::handshake::{ClientConfig, ClientHandshake, ClientRequest, Response};
 use sockeye::{
     Assembler, Close, Config, Connection, EndCause, Fin, Instant, Message, MessageRef, Received, Teardown, WsUri,
 };
@@ -32,7 +32,7 @@ struct Client {
 }
 
 pub(crate) fn echo(uri: &WsUri, config: Arc<Config>) -> Result<(), Error> {
-    let mut client = Client::connect(uri, uri.request()?, config)?;
+    let mut client = Client::connect(uri, crate::request(uri)?, config)?;
     client.run(|connection, received, output| {
         if let Received::Message(message) = received {
             // Where we are closing, no echo can be sent.
@@ -42,7 +42,7 @@ pub(crate) fn echo(uri: &WsUri, config: Arc<Config>) -> Result<(), Error> {
 }
 
 pub(crate) fn exchange(uri: &WsUri, config: Arc<Config>, text: Option<&str>) -> Result<Message, Error> {
-    let mut client = Client::connect(uri, uri.request()?, config)?;
+    let mut client = Client::connect(uri, crate::request(uri)?, config)?;
     if let Some(text) = text {
         client.connection.send(text, &mut client.output)?;
     }
@@ -86,8 +86,8 @@ impl Client {
                 break (response, input.to_vec());
             }
         };
-        let connection = Connection::client(config);
-        let assembler = connection.assembler();
+        let mut connection = Connection::client(config);
+        let assembler = extended(&mut connection, &response);
         Ok(Self {
             stream,
             connection,
@@ -247,3 +247,16 @@ fn is_timeout(error: &std::io::Error) -> bool {
 
 /// Bytes that are read at once.
 const READ: usize = 64 * 1024;
+
+/// The assembler for a connection, both with what the opening handshake agreed on.
+fn extended(connection: &mut Connection, response: &Response) -> Assembler {
+    #[cfg(feature = "deflate")]
+    if let Some(agreement) = response.deflate() {
+        connection.extend(sockeye::Rsv::RSV1, agreement.encoder());
+        let mut assembler = connection.assembler();
+        assembler.extend(agreement.decoder());
+        return assembler;
+    }
+    let _ = response;
+    connection.assembler()
+}

@@ -18,7 +18,7 @@ pub(crate) static THREADS: OnceLock<NonZeroUsize> = OnceLock::new();
 
 pub(crate) fn echo(uri: &WsUri, config: Arc<Config>) -> Result<(), Error> {
     runtime()?.block_on(async {
-        let mut socket = connect(uri, uri.request()?, config).await?;
+        let mut socket = connect(uri, crate::request(uri)?, config).await?;
         while let Some(message) = socket.receive().await? {
             // Written once there is nothing more to receive, so that many small ones go out together.
             match socket.feed(message).await {
@@ -33,7 +33,7 @@ pub(crate) fn echo(uri: &WsUri, config: Arc<Config>) -> Result<(), Error> {
 
 pub(crate) fn exchange(uri: &WsUri, config: Arc<Config>, text: Option<&str>) -> Result<Message, Error> {
     runtime()?.block_on(async {
-        let mut socket = connect(uri, uri.request()?, config).await?;
+        let mut socket = connect(uri, crate::request(uri)?, config).await?;
         if let Some(text) = text {
             socket.send(text).await?;
         }

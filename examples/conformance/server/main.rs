@@ -5,10 +5,14 @@
 //! cargo run --release --all-features --example conformance_server -- --adapter tokio --runtime-threads 4
 //! ```
 //!
-//! Library defaults hold unless a flag says otherwise, but for the origin: any may connect. SIGINT and SIGTERM close
+//! Library defaults hold unless a flag says otherwise, but for the origin: any may connect; and for compression, which is
+//! negotiated, for messages of any length, where it is built in. SIGINT and SIGTERM close
 //! the open connections with 1001; the exit code is 0 then.
 
 mod blocking;
+#[cfg(feature = "deflate")]
+#[path = "../deflate.rs"]
+mod deflate;
 #[cfg(feature = "futures")]
 mod futures;
 mod sans_io;
@@ -46,6 +50,7 @@ enum Adapter {
 
 const USAGE: &str = "conformance_server [--addr HOST:PORT] [--adapter blocking|sans-io|tokio|futures] \
     [--max-message BYTES] [--max-fragments N] \
+    [--no-deflate] [--deflate-level N] [--window-bits N] [--no-context-takeover] \
     [--runtime-threads N (of tokio; default 1, which is its current-thread runtime)]";
 
 fn main() -> ExitCode {
@@ -107,6 +112,11 @@ fn options() -> Result<Options, String> {
     let mut chosen = Adapter::Blocking;
     let mut runtime_threads = NonZeroUsize::MIN;
     let mut config = Config::default();
+    let mut handshake = ServerConfig::default();
+    #[cfg(feature = "deflate")]
+    {
+        handshake.deflate = Some(deflate::defaults());
+    }
     let mut parser = lexopt::Parser::from_env();
     let bad = |error: lexopt::Error| format!("{error}; usage: {USAGE}");
     while let Some(argument) = parser.next().map_err(bad)? {
@@ -124,10 +134,17 @@ fn options() -> Result<Options, String> {
             Long("max-fragments") => {
                 config.max_fragments = parser.value().and_then(|value| value.parse()).map_err(bad)?;
             }
+            #[cfg(feature = "deflate")]
+            Long(option) if deflate::OPTIONS.contains(&option) => {
+                let option = option.to_string();
+                let value = || parser.value().and_then(|value| value.parse()).map_err(bad);
+                deflate::set(&mut handshake.deflate, &option, value)?;
+            }
+            #[cfg(not(feature = "deflate"))]
+            Long("no-deflate") => {}
             other => return Err(bad(other.unexpected())),
         }
     }
-    let mut handshake = ServerConfig::default();
     handshake.origins = OriginPolicy::Any;
     Ok(Options { addr, adapter: chosen, config: Arc::new(config), handshake, runtime_threads })
 }

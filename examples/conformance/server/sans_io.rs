@@ -9,7 +9,7 @@ use std::time::{Duration, Instant as StdInstant};
 
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
-use sockeye::handshake::{ServerConfig, ServerHandshake};
+use sockeye::handshake::{Response, ServerConfig, ServerHandshake};
 use sockeye::{Assembler, Close, CloseCode, Config, Connection, Instant, Received, Teardown, Timeout};
 
 /// Serves until `stop` becomes readable and the connections are closed.
@@ -274,7 +274,7 @@ impl Peer {
                     response.write(&mut self.output);
                     let mut connection = Connection::server(config.clone());
                     connection.handle_timeout(now, &mut self.output);
-                    let assembler = connection.assembler();
+                    let assembler = extended(&mut connection, &response);
                     self.phase = Phase::Open(Box::new(connection), assembler);
                 }
                 Err(rejection) => {
@@ -409,3 +409,16 @@ const RETRY: Duration = Duration::from_millis(50);
 
 /// How long the peers have to answer the Close.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The assembler for a connection, both with what the opening handshake agreed on.
+fn extended(connection: &mut Connection, response: &Response) -> Assembler {
+    #[cfg(feature = "deflate")]
+    if let Some(agreement) = response.deflate() {
+        connection.extend(sockeye::Rsv::RSV1, agreement.encoder());
+        let mut assembler = connection.assembler();
+        assembler.extend(agreement.decoder());
+        return assembler;
+    }
+    let _ = response;
+    connection.assembler()
+}
