@@ -8,8 +8,8 @@ use std::collections::HashSet;
 use handshake_support::with;
 use sockeye::deflate::{Agreement, Context, Deflate, Demand, PeerLimits, WindowBits};
 use sockeye::handshake::{
-    BuildError, ClientConfig, ClientHandshake, ClientRequest, Extension, Extensions, Headers, InvalidDeflate, Rejection,
-    Request, RequestError, Response, ResponseError, ServerConfig, ServerHandshake,
+    BuildError, ClientConfig, ClientHandshake, ClientRequest, Extension, Extensions, Headers, InvalidDeflate,
+    Rejection, Request, RequestError, Response, ResponseError, ServerConfig, ServerHandshake,
 };
 use sockeye::{Assembler, Config, Connection, MessageRef, Received, Role, Rsv};
 
@@ -175,11 +175,7 @@ fn section_7_1_our_settings_are_in_the_answer_as_far_as_the_offer_allows() {
         (peer_alone.clone(), "", "; client_no_context_takeover"),
         (peer_alone, "; client_no_context_takeover", "; client_no_context_takeover"),
         (Deflate::default(), "", "; server_max_window_bits=12"),
-        (
-            Deflate::default(),
-            "; client_max_window_bits",
-            "; server_max_window_bits=12; client_max_window_bits=12",
-        ),
+        (Deflate::default(), "; client_max_window_bits", "; server_max_window_bits=12; client_max_window_bits=12"),
     ] {
         let (offer, answer) = (format!("permessage-deflate{offer}"), format!("permessage-deflate{answer}"));
         assert_eq!(answered(&deflate, &[&offer]).0, Some(answer), "{offer} to {deflate:?}");
@@ -243,7 +239,10 @@ const WRONG: [(&str, InvalidDeflate); 31] = [
     ("server_no_context_takeover=true", InvalidDeflate::Value),
     ("client_no_context_takeover=\"0\"", InvalidDeflate::Value),
     ("server_no_context_takeover; server_no_context_takeover", InvalidDeflate::DuplicateParameter),
-    ("client_no_context_takeover; server_no_context_takeover; client_no_context_takeover", InvalidDeflate::DuplicateParameter),
+    (
+        "client_no_context_takeover; server_no_context_takeover; client_no_context_takeover",
+        InvalidDeflate::DuplicateParameter,
+    ),
     ("server_max_window_bits=10; server_max_window_bits=10", InvalidDeflate::DuplicateParameter),
     ("client_max_window_bits=10; client_max_window_bits=11", InvalidDeflate::DuplicateParameter),
     ("x", InvalidDeflate::UnknownParameter),
@@ -339,10 +338,7 @@ fn a_client_offers_what_it_wants_and_then_what_it_can_do_with() {
     let context = |deflate: &mut Deflate| deflate.peer_context = Context::NoTakeover;
     for (deflate, offers) in [
         (lax(), &["client_max_window_bits"][..]),
-        (
-            Deflate::default(),
-            &["server_max_window_bits=12; client_max_window_bits=12", "client_max_window_bits=12"],
-        ),
+        (Deflate::default(), &["server_max_window_bits=12; client_max_window_bits=12", "client_max_window_bits=12"]),
         (
             set(|deflate| deflate.peer_limits = PeerLimits::Demanded),
             &["server_max_window_bits=12; client_max_window_bits=12"],
@@ -654,7 +650,8 @@ fn parameters(extension: &Extension) -> Vec<(String, Option<u8>)> {
 /// Checks an answer against the offer that it answers, by the rules of RFC 7692 §7.1 one by one.
 fn check_rules(offer: &Extension, answer: &Extension) {
     let (offered, answered) = (parameters(offer), parameters(answer));
-    let find = |list: &[(String, Option<u8>)], name: &str| list.iter().find(|(n, _)| n == name).map(|(_, value)| *value);
+    let find =
+        |list: &[(String, Option<u8>)], name: &str| list.iter().find(|(n, _)| n == name).map(|(_, value)| *value);
     let [offered, answered] = [offered, answered].map(|list| move |name: &str| find(&list, name));
     if offered("server_no_context_takeover").is_some() {
         assert_eq!(answered("server_no_context_takeover"), Some(None), "§7.1.1.1: {offer} -> {answer}");
@@ -727,7 +724,8 @@ fn whatever_is_set_at_both_ends_the_answer_keeps_to_the_offer_and_both_say_the_s
                 continue;
             };
             check_rules(&offers[0], &answer);
-            let at_client = theirs.confirm(&answer.view()).unwrap_or_else(|error| panic!("{list} -> {answer}: {error}"));
+            let at_client =
+                theirs.confirm(&answer.view()).unwrap_or_else(|error| panic!("{list} -> {answer}: {error}"));
             assert_eq!(told(&at_server), told(&at_client), "{list} -> {answer}");
             assert!(at_client.client_max_window_bits() <= ours.peer_window_bits);
             assert!(at_client.server_max_window_bits() <= theirs.peer_window_bits.min(ours.window_bits));

@@ -131,7 +131,8 @@ fn clones_share_what_was_encoded_before_and_after_they_were_made() {
     for is_encoded_first in [true, false] {
         let calls = Arc::default();
         let message = PreparedMessage::new(&b"binary"[..]);
-        let send = |message: &PreparedMessage| counting(&calls, Some(1)).send_prepared(message, &mut Vec::new()).unwrap();
+        let send =
+            |message: &PreparedMessage| counting(&calls, Some(1)).send_prepared(message, &mut Vec::new()).unwrap();
         if is_encoded_first {
             send(&message);
         }
@@ -296,7 +297,11 @@ fn short_message_is_not_compressed_and_an_empty_one_is_where_everything_is() {
     }
     assert!(lent(&mut server(&deflate), &PreparedMessage::new("a".repeat(64))).1);
     let all = settings(|deflate| deflate.threshold = 0);
-    assert_eq!(server(&all).prepared(&PreparedMessage::new("")).unwrap().concat(), b"\xc1\x01\x00", "RFC 7692 §7.2.3.6");
+    assert_eq!(
+        server(&all).prepared(&PreparedMessage::new("")).unwrap().concat(),
+        b"\xc1\x01\x00",
+        "RFC 7692 §7.2.3.6"
+    );
 }
 
 #[test]
