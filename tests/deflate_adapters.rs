@@ -1040,3 +1040,29 @@ fn bytes_behind_the_handshake_are_the_first_message_and_a_peer_that_knows_nothin
         raw.expect_close(CloseCode::PROTOCOL_ERROR).await;
     });
 }
+
+#[test]
+fn bytes_of_a_character_that_is_cut_are_counted_once_where_the_way_of_receiving_changes() {
+    let message = Message::from(noisy_text(3000));
+    let next = Message::from(&message.as_text().unwrap()[..1000]);
+    let wire = wire_of(&Deflate::default(), usize::MAX, &[message.clone(), next.clone()]);
+    // From behind the header on.
+    for cut in 9..40 {
+        runtime().block_on(async {
+            // Begun whole, and the rest in chunks; begun in chunks, and the rest skipped.
+            for begins_whole in [true, false] {
+                let stream = Mock::new(&wire[..cut]);
+                let mut socket = resumed(&stream, &Deflate::default(), timeless());
+                if begins_whole {
+                    assert!(now(socket.receive()).is_none());
+                } else {
+                    while now(socket.receive_chunk()).is_some() {}
+                }
+                stream.feed(&wire[cut..]);
+                while begins_whole && !socket.receive_chunk().await.unwrap().unwrap().is_last() {}
+                assert_eq!(socket.receive().await.unwrap().as_ref(), Some(&next), "cut at {cut}");
+                assert_eq!(socket.received().decoded_bytes, len(&message) + len(&next), "cut at {cut}, {begins_whole}");
+            }
+        });
+    }
+}
