@@ -171,16 +171,17 @@ impl Assembler {
     ///
     /// What the extension says, and [`ProtocolError::InvalidUtf8`]. The caller then fails the connection.
     pub fn decode<'a, 'b: 'a>(&'a mut self, rest: &mut Option<Chunk<'b>>) -> Result<Option<Chunk<'a>>, ProtocolError> {
-        self.decode_step(rest, STEP, Count::Here)
+        Ok(self.decode_step(rest, STEP, Count::Here)?.map(|(chunk, _)| chunk))
     }
 
-    /// As [`Self::decode`], for pieces of no more than so many bytes, and 16 KiB; the caller counts them.
+    /// As [`Self::decode`], for pieces of no more than so many bytes, and 16 KiB. The caller counts what was decoded:
+    /// so many bytes, which need not be those in the piece where that ends within a character.
     #[cfg(feature = "std")]
     pub(crate) fn decode_some<'a, 'b: 'a>(
         &'a mut self,
         rest: &mut Option<Chunk<'b>>,
         room: usize,
-    ) -> Result<Option<Chunk<'a>>, ProtocolError> {
+    ) -> Result<Option<(Chunk<'a>, u64)>, ProtocolError> {
         self.decode_step(rest, room, Count::Elsewhere)
     }
 
@@ -189,14 +190,14 @@ impl Assembler {
         rest: &mut Option<Chunk<'b>>,
         room: usize,
         count: Count,
-    ) -> Result<Option<Chunk<'a>>, ProtocolError> {
+    ) -> Result<Option<(Chunk<'a>, u64)>, ProtocolError> {
         let Some(mut chunk) = rest.take() else { return Ok(None) };
-        let Payload::Encoded { kind, mut bytes } = chunk.payload else { return Ok(Some(chunk)) };
+        let Payload::Encoded { kind, mut bytes } = chunk.payload else { return Ok(Some((chunk, 0))) };
         if chunk.is_first {
             self.tail.reset();
         }
         let (piece, is_all) = Decoding::step(&mut self.decoding, &mut bytes, chunk.fin(), room.clamp(1, STEP), count)?;
-        let is_last = chunk.is_last && is_all;
+        let (is_last, len) = (chunk.is_last && is_all, piece.len() as u64);
         let payload = match kind {
             MessageKind::Binary => Payload::Binary(piece),
             MessageKind::Text => {
@@ -213,7 +214,7 @@ impl Assembler {
             chunk.is_first = false;
             *rest = Some(chunk);
         }
-        Ok(Some(decoded))
+        Ok(Some((decoded, len)))
     }
 
     /// Lends the message that was completed last; an empty one if there is none.

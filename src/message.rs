@@ -350,17 +350,6 @@ pub enum Payload<'b> {
     },
 }
 
-impl Payload<'_> {
-    /// How many bytes the payload has.
-    #[cfg(feature = "std")]
-    pub(crate) fn len(&self) -> usize {
-        match self {
-            Self::Text { completed, text } => completed.map_or(0, char::len_utf8) + text.len(),
-            Self::Binary(bytes) | Self::Encoded { bytes, .. } => bytes.len(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

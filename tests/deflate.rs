@@ -3,7 +3,10 @@
 
 use sockeye::deflate::{Agreement, Deflate, Level, MemoryLevel, WindowBits};
 use sockeye::handshake::Extensions;
-use sockeye::{Assembler, Config, Connection, ProtocolError, Received, Role, Rsv};
+use sockeye::{
+    Assembler, CloseCode, Config, Connection, Fin, FrameHeader, OpCode, ProtocolError, Received, Role, Rsv,
+    Uncompressed,
+};
 
 const PLAIN: &str = "permessage-deflate";
 
@@ -88,4 +91,246 @@ fn the_examples_of_rfc_7692_are_written() {
     let (mut server, _) = end(&stored, Role::Server, PLAIN);
     server.send_text("Hello", &mut output).unwrap();
     assert_eq!(output, b"\xc1\x0b\x00\x05\x00\xfa\xff\x48\x65\x6c\x6c\x6f\x00", "§7.2.3.3");
+}
+
+/// The first byte and the payload of each frame that a server sent.
+fn frames(mut wire: &[u8]) -> Vec<(u8, Vec<u8>)> {
+    let mut frames = Vec::new();
+    while let Some((header, len)) = FrameHeader::parse(wire).unwrap() {
+        let (frame, rest) = wire.split_at(len + usize::try_from(header.payload_len).unwrap());
+        frames.push((frame[0], frame[len..].to_vec()));
+        wire = rest;
+    }
+    assert!(wire.is_empty());
+    frames
+}
+
+/// A frame from a server.
+fn frame(fin: bool, rsv: Rsv, opcode: OpCode, payload: &[u8]) -> Vec<u8> {
+    let header = FrameHeader { fin, rsv, opcode, masking_key: None, payload_len: payload.len() as u64 };
+    [&header.encode()[..], payload].concat()
+}
+
+/// What becomes of a compressed text message with this payload: its text, or the close code.
+fn inflated(payload: &[u8]) -> Result<Vec<Vec<u8>>, CloseCode> {
+    let mut client = end(&settings(), Role::Client, PLAIN);
+    receive(&mut client, &frame(true, Rsv::RSV1, OpCode::Text, payload)).map_err(|error| error.close_code())
+}
+
+// What is sent
+
+#[test]
+fn a_message_is_one_frame_and_marked() {
+    for level in 0..=9 {
+        let mut deflate = settings();
+        deflate.level = Level::new(level).unwrap();
+        let (mut server, _) = end(&deflate, Role::Server, PLAIN);
+        let mut output = Vec::new();
+        for message in ["a".repeat(100_000), "short".into()] {
+            output.clear();
+            server.send_text(&message, &mut output).unwrap();
+            let frames = frames(&output);
+            assert_eq!((frames.len(), frames[0].0), (1, 0xc1), "level {level}");
+        }
+    }
+}
+
+#[test]
+fn a_message_below_the_threshold_is_sent_as_it_is() {
+    let mut deflate = settings();
+    deflate.threshold = 10;
+    let (mut server, _) = end(&deflate, Role::Server, PLAIN);
+    let mut output = Vec::new();
+    server.send_text("123456789", &mut output).unwrap();
+    server.send_text("1234567890", &mut output).unwrap();
+    let firsts: Vec<_> = frames(&output).into_iter().map(|(first, _)| first).collect();
+    assert_eq!(firsts, [0x81, 0xc1]);
+    assert_eq!((server.sent().decoded_bytes, server.sent().payload_bytes - server.sent().encoded_bytes), (10, 9));
+}
+
+#[test]
+fn what_is_sent_uncompressed_is_not_in_the_context() {
+    let (mut server, _) = end(&settings(), Role::Server, PLAIN);
+    let mut client = end(&settings(), Role::Client, PLAIN);
+    let mut output = Vec::new();
+    server.send(Uncompressed("a secret, a secret"), &mut output).unwrap();
+    assert_eq!(frames(&output)[0], (0x81, b"a secret, a secret".to_vec()));
+    server.send("a secret, a secret", &mut output).unwrap();
+    assert_eq!(frames(&output)[1].0, 0xc1);
+    assert_eq!(receive(&mut client, &output).unwrap(), vec![b"a secret, a secret".to_vec(); 2]);
+}
+
+#[test]
+fn the_fragments_of_a_message_are_compressed_as_one_and_the_first_is_marked() {
+    let (mut server, _) = end(&settings(), Role::Server, PLAIN);
+    let mut client = end(&settings(), Role::Client, PLAIN);
+    let mut state = 1u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        char::from(b' ' + (state >> 58) as u8)
+    };
+    let noise: String = (0..300_000).map(|_| next()).collect();
+    let mut output = Vec::new();
+    for (piece, fin) in
+        [("", Fin::More), (&noise[..150_000], Fin::More), (&noise[150_000..], Fin::More), ("", Fin::Last)]
+    {
+        server.send_fragment(piece, fin, &mut output).unwrap();
+        server.send_ping(b"between", &mut output).unwrap();
+    }
+    let data: Vec<_> = frames(&output).into_iter().filter(|(first, _)| first & 8 == 0).collect();
+    assert!(data.len() > 1);
+    assert_eq!(data[0].0, 0x41, "RSV1, and no FIN");
+    assert!(data[1..data.len() - 1].iter().all(|(first, _)| *first == 0), "no RSV1 on what continues");
+    assert_eq!(data[data.len() - 1].0, 0x80);
+    assert_eq!(receive(&mut client, &output).unwrap(), [noise.into_bytes()]);
+}
+
+#[test]
+fn a_message_in_empty_fragments_is_an_empty_message() {
+    let (mut server, _) = end(&settings(), Role::Server, PLAIN);
+    let mut output = Vec::new();
+    server.send_fragment("", Fin::More, &mut output).unwrap();
+    server.send_fragment("", Fin::Last, &mut output).unwrap();
+    assert_eq!(output, b"\xc1\x01\x00");
+    assert_eq!(receive(&mut end(&settings(), Role::Client, PLAIN), &output).unwrap(), [b""]);
+}
+
+#[test]
+fn a_window_of_8_bits_is_kept_to() {
+    // What repeats does so 300 bytes later, and each message is too short to repeat itself.
+    let block: Vec<u8> = (0..300u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 23) as u8).collect();
+    let messages: Vec<_> = block.repeat(4).chunks(12).map(<[u8]>::to_vec).collect();
+    for level in 1..=9 {
+        let mut deflate = settings();
+        deflate.level = Level::new(level).unwrap();
+        for (bits, is_kept_to) in [(8, true), (10, false)] {
+            let answer = format!("permessage-deflate; server_max_window_bits={bits}");
+            let (mut server, _) = end(&deflate, Role::Server, &answer);
+            // The client keeps the last 256 bytes, and no more.
+            let mut client = end(&deflate, Role::Client, "permessage-deflate; server_max_window_bits=8");
+            let mut output = Vec::new();
+            messages.iter().for_each(|message| server.send_binary(message, &mut output).unwrap());
+            let received = receive(&mut client, &output);
+            match is_kept_to {
+                true => assert_eq!(received.unwrap(), messages, "level {level}"),
+                false => assert_eq!(received.unwrap_err().close_code(), CloseCode::INVALID_PAYLOAD, "level {level}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn what_an_encoder_holds_back_can_be_flushed_in_the_middle_of_a_message() {
+    let agreement = agreed(&settings(), Role::Server, PLAIN);
+    let mut encoder = agreement.encoder();
+    let mut payload = Vec::new();
+    encoder.encode(b"Hello", Fin::More, &mut payload).unwrap();
+    encoder.flush(&mut payload).unwrap();
+    assert!(payload.ends_with(&[0, 0, 0xff, 0xff]), "all of it is out");
+    let flushed = payload.len();
+    encoder.flush(&mut payload).unwrap();
+    assert_eq!(payload.len(), flushed, "and it is not there twice");
+    encoder.encode(b"", Fin::Last, &mut payload).unwrap();
+    assert_eq!(inflated(&payload).unwrap(), [b"Hello"]);
+}
+
+// What is received
+
+#[test]
+fn the_mark_is_refused_where_it_may_not_be() {
+    let hello = b"\xf2\x48\xcd\xc9\xc9\x07\x00";
+    let first = frame(false, Rsv::RSV1, OpCode::Text, &hello[..3]);
+    for wrong in [
+        [first.clone(), frame(true, Rsv::RSV1, OpCode::Continuation, &hello[3..])].concat(),
+        frame(true, Rsv::RSV1, OpCode::Ping, b""),
+        frame(true, Rsv::RSV1, OpCode::Close, b""),
+        frame(true, Rsv::RSV2, OpCode::Text, hello),
+        frame(true, Rsv::RSV3, OpCode::Text, hello),
+    ] {
+        let refused = receive(&mut end(&settings(), Role::Client, PLAIN), &wrong);
+        assert_eq!(refused, Err(ProtocolError::ReservedBits));
+    }
+    let mut plain = Connection::client_with_keys(Config::default(), || [0; 4]);
+    let assembler = plain.assembler();
+    let mut wire = frame(true, Rsv::RSV1, OpCode::Text, hello);
+    assert_eq!(plain.receive(&mut &mut wire[..], &mut Vec::new()), Err(ProtocolError::ReservedBits));
+    drop(assembler);
+}
+
+#[test]
+fn what_is_corrupt_or_breaks_off_is_refused() {
+    let hello = b"\xf2\x48\xcd\xc9\xc9\x07\x00";
+    for (what, payload) in [
+        ("nothing at all", &b""[..]),
+        ("a kind of block that there is not", b"\x06\x00"),
+        ("a block that breaks off", &hello[..4]),
+        ("a block that breaks off before its end", &hello[..6]),
+        ("a tail that was not taken off", b"\xf2\x48\xcd\xc9\xc9\x07\x00\x00\x00\xff\xff"),
+        ("a length that is not twice the same", b"\x00\x05\x00\xfa\xfe\x48\x65\x6c\x6c\x6f\x00"),
+        ("a block without compression that breaks off", b"\x00\x05\x00\xfa\xff\x48"),
+        ("one that breaks off by as much as the tail", b"\x00\x05\x00\xfa\xff\x48"),
+        ("a reference to what was before the first byte", b"\xf2\x00\x11\x00\x00"),
+        ("UTF-8 that is none", b"\x00\x01\x00\xfe\xff\xff\x00"),
+        ("a character that breaks off", b"\x00\x01\x00\xfe\xff\xc3\x00"),
+    ] {
+        assert_eq!(inflated(payload), Err(CloseCode::INVALID_PAYLOAD), "{what}");
+    }
+}
+
+#[test]
+fn final_blocks_end_nothing_but_themselves() {
+    let last = b"\xf3\x48\xcd\xc9\xc9\x07\x00";
+    // As the RFC has it, with an empty block behind; and as some senders have it, without.
+    assert_eq!(inflated(&[&last[..], &[0]].concat()).unwrap(), [b"Hello"]);
+    assert_eq!(inflated(last).unwrap(), [b"Hello"]);
+    assert_eq!(inflated(&[last, last, &[0][..]].concat()).unwrap(), [b"HelloHello"]);
+    // What follows refers to what came before, in the same message and in the next.
+    assert_eq!(inflated(b"\xf3\x48\xcd\xc9\xc9\x07\x00\xf2\x00\x11\x00\x00").unwrap(), [b"HelloHello"]);
+    let mut client = end(&settings(), Role::Client, PLAIN);
+    let both =
+        [frame(true, Rsv::RSV1, OpCode::Text, last), frame(true, Rsv::RSV1, OpCode::Text, b"\xf2\x00\x11\x00\x00")];
+    assert_eq!(receive(&mut client, &both.concat()).unwrap(), [b"Hello", b"Hello"]);
+    // In fragments, cut behind the final block.
+    let mut client = end(&settings(), Role::Client, PLAIN);
+    let cut = [frame(false, Rsv::RSV1, OpCode::Text, last), frame(true, Rsv::NONE, OpCode::Continuation, b"")];
+    assert_eq!(receive(&mut client, &cut.concat()).unwrap(), [b"Hello"]);
+}
+
+#[test]
+fn without_context_nothing_may_refer_to_the_message_before() {
+    let mut client = end(&settings(), Role::Client, "permessage-deflate; server_no_context_takeover");
+    let hello = frame(true, Rsv::RSV1, OpCode::Text, b"\xf2\x48\xcd\xc9\xc9\x07\x00");
+    let again = frame(true, Rsv::RSV1, OpCode::Text, b"\xf2\x00\x11\x00\x00");
+    assert_eq!(receive(&mut client, &hello).unwrap(), [b"Hello"]);
+    assert_eq!(receive(&mut client, &again).map_err(|error| error.close_code()), Err(CloseCode::INVALID_PAYLOAD));
+}
+
+#[test]
+fn text_is_refused_as_soon_as_it_is_wrong_and_not_when_it_ends() {
+    // A byte that no text has, and then a megabyte that never comes.
+    let mut wire = b"\x41\x7f\xff\xff".to_vec();
+    wire.truncate(1);
+    wire.extend([127, 0, 0, 0, 0, 0, 16, 0, 0]);
+    wire.extend(b"\x00\x02\x00\xfd\xff\xffa");
+    let refused = receive(&mut end(&settings(), Role::Client, PLAIN), &wire);
+    assert_eq!(refused.map_err(|error| error.close_code()), Err(CloseCode::INVALID_PAYLOAD));
+}
+
+#[test]
+fn a_message_that_was_dropped_is_in_the_context_all_the_same() {
+    let (mut client, mut assembler) = end(&settings(), Role::Client, PLAIN);
+    let mut output = Vec::new();
+    let mut first = frame(false, Rsv::RSV1, OpCode::Text, b"\xf2\x48\xcd");
+    // The beginning is streamed and the rest goes to an assembler that has not seen it.
+    let mut input = &mut first[..];
+    while let Some(event) = client.receive(&mut input, &mut output).unwrap() {
+        let sockeye::Event::Data(chunk) = event else { panic!("{event:?}") };
+        let mut rest = Some(chunk);
+        while assembler.decode(&mut rest).unwrap().is_some() {}
+    }
+    let mut end = (client, assembler);
+    let rest = frame(true, Rsv::NONE, OpCode::Continuation, b"\xc9\xc9\x07\x00");
+    assert_eq!(receive(&mut end, &rest).unwrap(), Vec::<Vec<u8>>::new());
+    let again = frame(true, Rsv::RSV1, OpCode::Text, b"\xf2\x00\x11\x00\x00");
+    assert_eq!(receive(&mut end, &again).unwrap(), [b"Hello"]);
 }

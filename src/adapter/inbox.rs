@@ -253,14 +253,16 @@ impl Inbox {
         let payload = Payload::Encoded { kind, bytes: &self.buffer[bytes.clone()] };
         let mut rest = Some(Chunk { payload, is_first, is_last, frame_remaining, message_len: 0 });
         match self.assembler.decode_some(&mut rest, most) {
-            Ok(chunk) => {
+            Ok(decoded) => {
                 if let Some(Payload::Encoded { bytes, .. }) = rest.map(|rest| rest.payload) {
                     undecoded.is_first = false;
                     undecoded.bytes.start = undecoded.bytes.end - bytes.len();
                     self.undecoded = Some(undecoded);
                 }
-                connection.count_decoded(chunk.map_or(0, |chunk| chunk.payload.len() as u64));
-                Ok(chunk)
+                Ok(decoded.map(|(chunk, len)| {
+                    connection.count_decoded(len);
+                    chunk
+                }))
             }
             Err(error) => Err(connection.fail(error, output)),
         }

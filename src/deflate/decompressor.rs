@@ -39,6 +39,10 @@ struct Message {
     /// Whether a final block was the last thing in it so far.
     is_final: bool,
     is_over: bool,
+    /// Whether there may be more to give without more to take.
+    is_full: bool,
+    /// Whether what comes after what was given is wrong.
+    is_corrupt: bool,
 }
 
 impl Decompressor {
@@ -87,6 +91,9 @@ impl Decoder for Decompressor {
         }
         let Some(inflater) = &mut self.inflater else { return Err(CORRUPT) };
         let message = &mut self.message;
+        if message.is_corrupt {
+            return Err(CORRUPT);
+        }
         let room = room.min(inflater.output.len());
         let (mut len, mut idle) = (0, 0);
         loop {
@@ -96,7 +103,8 @@ impl Decoder for Decompressor {
                 inflater.inflate.reset(false);
                 inflater.refer()?;
             }
-            let is_tail = input.is_empty() && fin == Fin::Last && !message.is_final;
+            // The tail comes when all that came before has come out.
+            let is_tail = input.is_empty() && fin == Fin::Last && !message.is_final && !message.is_full;
             let step = if is_tail {
                 // §7.2.2: the tail of the empty block that ended the message was not sent.
                 inflater.step(&TAIL, InflateFlush::Block, len, room)?
@@ -106,17 +114,23 @@ impl Decoder for Decompressor {
                 message.taken += step.taken as u64;
                 step
             };
-            len += step.given;
-            message.given += step.given as u64;
+            // It is the end of an empty block if all of it is taken, gives nothing, and the byte behind it is left alone.
+            let is_complete = is_tail && step.taken == TAIL.len() - 1;
+            let is_wrong = is_tail && (step.is_end || step.given > 0 || step.taken > 0 && !is_complete);
+            if !is_tail {
+                len += step.given;
+                message.given += step.given as u64;
+            }
+            message.is_full = len == room;
             message.finals += u64::from(step.is_end && !message.is_final);
             message.is_final |= step.is_end;
             message.check(self.max_ratio)?;
-
-            // It is the end of an empty block if all of it is taken, gives nothing, and the byte behind it is left alone.
-            let is_complete = is_tail && step.taken == TAIL.len() - 1;
-            if is_tail && (step.is_end || step.taken > 0 && (!is_complete || step.given > 0)) {
-                return Err(CORRUPT);
+            if step.is_corrupt || is_wrong {
+                // What came before comes first, so that it does not matter how much is here at once.
+                message.is_corrupt = true;
+                return if len > 0 { Ok(Decoded::More(inflater.lend(len))) } else { Err(CORRUPT) };
             }
+
             if is_complete || (fin == Fin::Last && message.is_final && input.is_empty()) {
                 message.is_over = true;
                 return Ok(Decoded::All(inflater.lend(len)));
@@ -171,6 +185,7 @@ struct Step {
     given: usize,
     /// Whether a final block ended.
     is_end: bool,
+    is_corrupt: bool,
 }
 
 impl Inflater {
@@ -188,13 +203,8 @@ impl Inflater {
         let status = self.inflate.decompress(source, &mut self.output[from..to], flush);
         let taken = usize::try_from(self.inflate.total_in() - taken).map_err(|_| CORRUPT)?;
         let given = usize::try_from(self.inflate.total_out() - given).map_err(|_| CORRUPT)?;
-        let is_end = match status {
-            Ok(Status::Ok | Status::BufError) => false,
-            Ok(Status::StreamEnd) => true,
-            Err(_) => return Err(CORRUPT),
-        };
         self.window.push(&self.output[from..from + given]);
-        Ok(Step { taken, given, is_end })
+        Ok(Step { taken, given, is_end: status == Ok(Status::StreamEnd), is_corrupt: status.is_err() })
     }
 
     fn lend(&self, len: usize) -> &[u8] {
