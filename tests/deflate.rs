@@ -198,7 +198,7 @@ fn a_message_in_empty_fragments_is_an_empty_message() {
 #[test]
 fn a_window_of_8_bits_is_kept_to() {
     // What repeats does so 300 bytes later, and each message is too short to repeat itself.
-    let block: Vec<u8> = (0..300u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 23) as u8).collect();
+    let block: Vec<u8> = (0..300u32).map(|i| i.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
     let messages: Vec<_> = block.repeat(4).chunks(12).map(<[u8]>::to_vec).collect();
     for level in 1..=9 {
         let mut deflate = settings();

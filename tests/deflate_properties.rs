@@ -123,8 +123,8 @@ fn message(len: Range<usize>) -> impl Strategy<Value = Vec<u8>> {
                 .flat_map(|_| format!("{{\"user\":{},\"ok\":true}},", next() % 50).into_bytes())
                 .take(len)
                 .collect(),
-            1 => (0..len).map(|_| (next() >> 32) as u8).collect(),
-            _ => vec![b'a' + (seed % 26) as u8; len],
+            1 => (0..len).map(|_| next().to_be_bytes()[0]).collect(),
+            _ => vec![b'a'; len],
         }
     })
 }

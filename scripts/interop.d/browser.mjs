@@ -13,7 +13,7 @@ import process from "node:process";
 const { chromium } = createRequire(`${process.env.NODE_MODULES}/`)("playwright-core");
 
 /** Runs in the page: yields the name of each case, and what is wrong with it or null. */
-async function judge({ url, patience }) {
+async function judge({ url, patience, isCompressed }) {
   const MULTIBYTE = "Grüße, 世界, مرحبا, 🐟";
   const MEGABYTE = 1024 * 1024;
   const bytes = (length) => Uint8Array.from({ length }, (_, i) => i);
@@ -66,7 +66,19 @@ async function judge({ url, patience }) {
   }
   cases.push(["close with a full reason", (socket) => close(socket, 4000, "r".repeat(123))]);
   cases.push(["close without a code", (socket) => close(socket)]);
-  cases.push(["compression is not taken up", async (socket) => same(socket.extensions, "")]);
+  cases.push(["compression", async (socket) => {
+    same(socket.extensions.split(";")[0], isCompressed ? "permessage-deflate" : "");
+    for (const size of [0, 1, 125, 126, 1000, 65535, 65536, MEGABYTE, 8 * MEGABYTE]) {
+      const message = `{"name": "a name"}, `.repeat(1 + size / 19).slice(0, size);
+      socket.send(message);
+      same(await socket.next(), message);
+      const noise = new Uint8Array(size);
+      for (let at = 0; at < size; at += 65536) crypto.getRandomValues(noise.subarray(at, at + 65536));
+      socket.send(noise);
+      const got = new Uint8Array(await socket.next());
+      same(got.length === size && got.every((byte, at) => byte === noise[at]), true);
+    }
+  }]);
   cases.push(["the server stops", async (socket) => {
     await echo(socket, "hello");
     await stopServer();
@@ -94,7 +106,7 @@ let results;
 try {
   const page = await browser.newPage();
   await page.exposeFunction("stopServer", () => { process.kill(Number(pid), "SIGTERM"); });
-  results = await page.evaluate(judge, { url, patience: 5000 });
+  results = await page.evaluate(judge, { url, patience: 25000, isCompressed: !server.includes("--no-deflate") });
 } finally {
   await browser.close();
 }

@@ -6,6 +6,7 @@
 // NODE_MODULES is where ws is installed.
 
 import { deepStrictEqual } from "node:assert";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createRequire } from "node:module";
 import process from "node:process";
@@ -16,7 +17,7 @@ const NAME = `node-ws ${load("ws/package.json").version}`;
 
 const MULTIBYTE = "Grüße, 世界, مرحبا, 🐟";
 const MEGABYTE = 1024 * 1024;
-const PATIENCE = 5000;
+const PATIENCE = 25000;
 
 /** Sends a message, each byte in a frame of its own. */
 function sendFragments(socket, payload, binary) {
@@ -94,8 +95,14 @@ async function closeWith(socket, code, reason) {
   deepStrictEqual(await socket.ended, [code ?? 1005, ""]);
 }
 
-async function uncompressed(socket) {
-  deepStrictEqual([socket.extensionsTaken, socket.extensions], [undefined, ""]);
+/** Messages of 0 B to 8 MiB, that compress well and not at all, on a connection that keeps its context. */
+async function compressed(socket, server) {
+  const name = server.includes("--no-deflate") ? "" : "permessage-deflate";
+  deepStrictEqual([(socket.extensionsTaken ?? "").split(";")[0], socket.extensions], [name, name]);
+  for (const size of [0, 1, 125, 126, 1000, 65535, 65536, MEGABYTE, 8 * MEGABYTE]) {
+    await echo(socket, `{"name": "a name"}, `.repeat(1 + size / 19).slice(0, size));
+    await echo(socket, randomBytes(size));
+  }
 }
 
 async function stopped(socket, pid) {
@@ -104,7 +111,7 @@ async function stopped(socket, pid) {
   deepStrictEqual(await socket.ended, [1001, "server is stopping"]);
 }
 
-function cases(pid) {
+function cases(server, pid) {
   const all = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
   const messages = {
     "text": "hello", "multibyte text": MULTIBYTE, "emoji": "🐟👩‍🚀🏳️‍🌈", "empty text": "",
@@ -123,7 +130,7 @@ function cases(pid) {
       [`close with ${code}`, (socket) => closeWith(socket, code, "because of this: 🐟")])),
     "close with a full reason": (socket) => closeWith(socket, 4000, "r".repeat(123)),
     "close without a code": (socket) => closeWith(socket),
-    "compression is not taken up": uncompressed,
+    "compression": (socket) => compressed(socket, server),
     "the server stops": (socket) => stopped(socket, pid),
   };
 }
@@ -136,7 +143,7 @@ async function run(url, judge) {
 
 async function client(url, server, pid) {
   let ok = 0;
-  const all = Object.entries(cases(Number(pid)));
+  const all = Object.entries(cases(server, Number(pid)));
   for (const [name, judge] of all) {
     let timer;
     const late = new Promise((_, reject) => (timer = setTimeout(reject, PATIENCE, new Error("it took too long"))));

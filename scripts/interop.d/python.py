@@ -6,6 +6,7 @@ python.py client URL SERVER PID   SERVER is what to call the server at URL, PID 
 
 import asyncio
 import os
+import random
 import signal
 import sys
 
@@ -17,7 +18,7 @@ from websockets.exceptions import ConnectionClosed
 NAME = f"python-websockets {websockets.__version__}"
 MULTIBYTE = "Grüße, 世界, مرحبا, 🐟"
 MEGABYTE = 1024 * 1024
-PATIENCE = 5
+PATIENCE = 25
 
 
 async def close(socket, code=None, reason=""):
@@ -62,7 +63,7 @@ async def answer(socket):
 
 
 async def server():
-    async with serve(answer, "127.0.0.1", 0, max_size=2 * MEGABYTE, subprotocols=["interop"],
+    async with serve(answer, "127.0.0.1", 0, max_size=32 * MEGABYTE, subprotocols=["interop"],
                      select_subprotocol=lambda _, offered: "interop" if "interop" in offered else None) as listening:
         print(f"listening on ws://127.0.0.1:{listening.sockets[0].getsockname()[1]}", flush=True)
         await listening.serve_forever()
@@ -106,12 +107,17 @@ async def close_with(socket, code=None, reason=""):
     await closes(socket, 1005 if code is None else code)
 
 
-async def uncompressed(socket):
-    same(socket.response.headers.get_all("Sec-WebSocket-Extensions"), [])
+async def compressed(socket, server):
+    """Messages of 0 B to 8 MiB, that compress well and not at all, on a connection that keeps its context."""
     same("permessage-deflate" in socket.request.headers["Sec-WebSocket-Extensions"], True)
+    taken = socket.response.headers.get_all("Sec-WebSocket-Extensions")
+    same([header.split(";")[0] for header in taken], [] if "--no-deflate" in server else ["permessage-deflate"])
+    for size in [0, 1, 125, 126, 1000, 65_535, 65_536, MEGABYTE, 8 * MEGABYTE]:
+        await echo(socket, ('{"name": "%s"}, ' % MULTIBYTE * (1 + size // 40))[:size])
+        await echo(socket, random.randbytes(size))
 
 
-def cases():
+def cases(server):
     for name, message in [
         ("text", "hello"), ("multibyte text", MULTIBYTE), ("emoji", "🐟👩‍🚀🏳️‍🌈"), ("empty text", ""),
         ("1 MiB of text", MULTIBYTE * (1 + MEGABYTE // 35)), ("binary", bytes(range(256))), ("empty binary", b""),
@@ -128,11 +134,11 @@ def cases():
         yield f"close with {code}", lambda socket, code=code: close_with(socket, code, "because of this: 🐟")
     yield "close with a full reason", lambda socket: close_with(socket, 4000, "r" * 123)
     yield "close without a code", close_with
-    yield "compression is not taken up", uncompressed
+    yield "compression", lambda socket: compressed(socket, server)
 
 
 async def run(url, case):
-    async with connect(url, ping_interval=None, max_size=2 * MEGABYTE) as socket:
+    async with connect(url, ping_interval=None, max_size=32 * MEGABYTE) as socket:
         await case(socket)
         if socket.close_code is None:
             await close_with(socket, 1000)
@@ -147,7 +153,7 @@ async def stopped(url, pid):
 
 async def client(url, server, pid):
     ok = count = 0
-    for name, result in [(name, run(url, case)) for name, case in cases()] + [("the server stops", stopped(url, pid))]:
+    for name, result in [(name, run(url, case)) for name, case in cases(server)] + [("the server stops", stopped(url, pid))]:
         count += 1
         try:
             await asyncio.wait_for(result, PATIENCE)

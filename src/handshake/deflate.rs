@@ -77,7 +77,11 @@ impl Deflate {
     /// ```
     #[must_use]
     pub fn answer(&self, offers: Extensions<'_>) -> Option<(Agreement, Extension)> {
-        offers.map_while(Result::ok).filter(|offer| offer.name() == NAME).find_map(|offer| self.answer_one(&offer))
+        // RFC 6455 §9.1: a list that does not follow the grammar is none.
+        if offers.clone().any(|offer| offer.is_err()) {
+            return None;
+        }
+        offers.flatten().filter(|offer| offer.name() == NAME).find_map(|offer| self.answer_one(&offer))
     }
 
     /// Checks a server's answer against what [`Self::offers`] says, as its client.

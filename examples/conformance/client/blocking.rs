@@ -73,4 +73,8 @@ impl Socket for WebSocket<TcpStream> {
     fn subprotocol(&self) -> Option<String> {
         self.subprotocol().map(str::to_owned)
     }
+
+    fn encoded_bytes(&self) -> (u64, u64) {
+        (self.sent().encoded_bytes, self.received().encoded_bytes)
+    }
 }

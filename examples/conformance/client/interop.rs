@@ -32,6 +32,8 @@ pub(crate) trait Socket {
     fn round_trip(&self) -> Option<Duration>;
     fn peer_close(&self) -> Option<Close>;
     fn subprotocol(&self) -> Option<String>;
+    /// Returns how many bytes were sent and received compressed.
+    fn encoded_bytes(&self) -> (u64, u64);
 }
 
 /// Runs all cases; says which failed, and how many did not.
@@ -95,6 +97,7 @@ fn cases() -> Vec<Case> {
     add("closed without a code", Box::new(|server| server.closed_with(1005, "")));
 
     add("a subprotocol", Box::new(subprotocol));
+    add("compression", Box::new(compression));
     cases
 }
 
@@ -198,6 +201,29 @@ fn ping(server: &Server<'_>) -> Result<(), Error> {
 fn subprotocol(server: &Server<'_>) -> Result<(), Error> {
     let (mut socket, _) = server.open_with(|request| Ok(request.subprotocol("other")?.subprotocol("interop")?))?;
     same(socket.subprotocol().unwrap_or_default(), "interop")?;
+    end(&mut *socket)
+}
+
+/// Messages of 0 B to 8 MiB, that compress well and not at all, on a connection that keeps its context.
+fn compression(server: &Server<'_>) -> Result<(), Error> {
+    let (mut socket, _) = server.open()?;
+    let mut state = 1u64;
+    for len in [0, 1, 125, 126, 1000, 65_535, 65_536, 1 << 20, 8 << 20] {
+        let text: String = r#"{"name": "a name"}, "#.chars().cycle().take(len).collect();
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state.to_be_bytes()[0]
+        };
+        let noise: Vec<u8> = (0..len).map(|_| next()).collect();
+        for message in [MessageRef::Text(&text), MessageRef::Binary(&noise)] {
+            socket.send(message)?;
+            is_echo(&self::next(&mut *socket)?, message)?;
+        }
+    }
+    // Not all of the others can.
+    let is_offered = crate::offers_compression() && !server.ask("name")?.starts_with("tungstenite");
+    let (sent, received) = socket.encoded_bytes();
+    same(format!("{} {}", sent > 0, received > 0), &format!("{is_offered} {is_offered}"))?;
     end(&mut *socket)
 }
 

@@ -201,6 +201,14 @@ fn options() -> Result<Options, Error> {
 #[cfg(feature = "deflate")]
 static DEFLATE: std::sync::OnceLock<Option<sockeye::deflate::Deflate>> = std::sync::OnceLock::new();
 
+/// Whether requests offer compression.
+fn offers_compression() -> bool {
+    #[cfg(feature = "deflate")]
+    return matches!(DEFLATE.get(), Some(Some(_)));
+    #[cfg(not(feature = "deflate"))]
+    false
+}
+
 /// A request as the command line wants it.
 fn request(uri: &WsUri) -> Result<ClientRequest, Error> {
     let request = uri.request()?;

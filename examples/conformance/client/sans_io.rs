@@ -233,6 +233,10 @@ impl Socket for Client {
     fn subprotocol(&self) -> Option<String> {
         self.subprotocol.clone()
     }
+
+    fn encoded_bytes(&self) -> (u64, u64) {
+        (self.connection.sent().encoded_bytes, self.connection.received().encoded_bytes)
+    }
 }
 
 /// The read timeout that leads to this deadline.

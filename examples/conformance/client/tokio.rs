@@ -120,4 +120,8 @@ impl Socket for Blocking {
     fn subprotocol(&self) -> Option<String> {
         self.socket.subprotocol().map(str::to_owned)
     }
+
+    fn encoded_bytes(&self) -> (u64, u64) {
+        (self.socket.sent().encoded_bytes, self.socket.received().encoded_bytes)
+    }
 }
