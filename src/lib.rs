@@ -89,8 +89,9 @@
 //!
 //! # Features
 //!
-//! `tokio`, `futures`: the adapters of these names. `driver`: what they have in common, for another runtime. `test-kit`: a
-//! pair of connections in memory, a clock and faults, to test an application with.
+//! `tokio`, `futures`: the adapters of these names. `driver`: what they have in common, for another runtime. `deflate`:
+//! permessage-deflate (RFC 7692) on all of them, off until it is asked for. `test-kit`: a pair of connections in memory, a clock
+//! and faults, to test an application with.
 //!
 //! `std` (default): the [`blocking`] adapter, `ws:` addresses, and masking keys and nonces from the thread's CSPRNG.
 //! Without it the crate is `no_std` with `alloc`; give [`Connection::client_with_keys`] and
