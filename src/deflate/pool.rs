@@ -1,7 +1,7 @@
 //! Compressors and decompressors that are not in use.
 //!
 //! A compressor takes far more memory than the bytes that a message may refer to, so no connection keeps one: it takes one
-//! for a message, gives it what is in its [`Window`](super::window::Window), and puts it back. One that was put back remembers
+//! for a message, gives it what is in its [`Window`], and puts it back. One that was put back remembers
 //! whose it was. A connection that comes back for the next message before others needed it goes on with it as it is, so
 //! that a few busy connections are as fast as if each had its own, and ten thousand idle ones hold none.
 //!
