@@ -17,8 +17,8 @@ pub(crate) trait Deflate {
     /// Compresses a message, as the payload of its frame, to the end of `output`.
     fn compress(&mut self, message: &[u8], output: &mut Vec<u8>);
 
-    /// Inflates the payload of a frame; its length, of which it lets `check` see the bytes.
-    fn inflate(&mut self, payload: &[u8], check: &mut dyn FnMut(&[u8]));
+    /// Inflates the payload of a frame and lets `check` see the message; says whether it could.
+    fn inflate(&mut self, payload: &[u8], check: &mut dyn FnMut(&[u8])) -> bool;
 }
 
 /// A library: its name, and how to make an end of a connection; `None` where it cannot do that.

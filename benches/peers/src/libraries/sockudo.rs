@@ -25,7 +25,8 @@ impl Deflate for End {
         }
     }
 
-    fn inflate(&mut self, payload: &[u8], check: &mut dyn FnMut(&[u8])) {
+    fn inflate(&mut self, payload: &[u8], check: &mut dyn FnMut(&[u8])) -> bool {
         check(&self.0.decompress(payload, MAX).expect("it inflates"));
+        true
     }
 }
