@@ -191,7 +191,13 @@ impl Assembler {
         room: usize,
         count: Count,
     ) -> Result<Option<(Chunk<'a>, u64)>, ProtocolError> {
-        let Some(mut chunk) = rest.take() else { return Ok(None) };
+        let Some(mut chunk) = rest.take() else {
+            // What was lent last is not in use any more.
+            if let Some(decoding) = &mut self.decoding {
+                decoding.decoder.release();
+            }
+            return Ok(None);
+        };
         let Payload::Encoded { kind, mut bytes } = chunk.payload else { return Ok(Some((chunk, 0))) };
         if chunk.is_first {
             self.tail.reset();
@@ -352,16 +358,31 @@ impl Assembler {
     /// Lets the extension decode one chunk, a step at a time, each checked before the next is made.
     fn gather_encoded(&mut self, mut bytes: &[u8], fin: Fin) -> Result<(), ProtocolError> {
         loop {
-            // One more than there may be, to see that there is too much.
-            let room = STEP.min(self.max.saturating_sub(self.gathered.len()).saturating_add(1));
+            // One more than there may be, to see that there is too much. What a character lacks is not gathered yet.
+            let before = self.gathered.len() + self.tail.len();
+            let room = STEP.min(self.max.saturating_sub(before).saturating_add(1));
             let (piece, is_all) = Decoding::step(&mut self.decoding, &mut bytes, fin, room, Count::Here)?;
-            self.gathered.reserve(piece.len(), 0, self.max)?;
-            match &mut self.gathered {
-                Gathered::Binary(gathered) => gathered.extend_from_slice(piece),
-                Gathered::Text(gathered) => {
+            let len = before + piece.len();
+            let too_big = ProtocolError::MessageTooBig { len: len as u64, max: self.max as u64 };
+            match &self.gathered {
+                Gathered::Binary(_) if len > self.max => return Err(too_big),
+                Gathered::Binary(_) => {
+                    self.gathered.reserve(piece.len(), 0, self.max)?;
+                    if let Gathered::Binary(gathered) = &mut self.gathered {
+                        gathered.extend_from_slice(piece);
+                    }
+                }
+                Gathered::Text(_) => {
+                    // First what is wrong with the bytes, then how many there are, so that the cut does not matter.
                     let (completed, text) = self.tail.check(piece)?;
-                    gathered.extend(completed);
-                    gathered.push_str(text);
+                    if len > self.max {
+                        return Err(too_big);
+                    }
+                    self.gathered.reserve(text.len() + completed.map_or(0, char::len_utf8), 0, self.max)?;
+                    if let Gathered::Text(gathered) = &mut self.gathered {
+                        gathered.extend(completed);
+                        gathered.push_str(text);
+                    }
                 }
             }
             if is_all {

@@ -71,7 +71,10 @@
 //! 16 KiB that is inflated, and text is checked at each: a bomb is cut off with 1009, data that is corrupt, breaks off, or
 //! refers to what was never sent with 1007. Final blocks, which some senders end their messages with, are read as RFC 7692
 //! §7.2.3.4 has it, but not any number of them (1008). An optional [ratio](Deflate::max_ratio) bounds what a short message may
-//! expand to.
+//! expand to; it is looked at after each step.
+//!
+//! While it is gathered, a message holds at most the limit, one step and the decompressor; and, where the allocator has to move
+//! what grows, for that moment the old place and the new one, as any message does that arrives in pieces.
 
 mod agreement;
 mod compressor;

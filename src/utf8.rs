@@ -35,6 +35,11 @@ impl Utf8Tail {
         self.len == 0
     }
 
+    /// How many bytes are kept.
+    pub(crate) fn len(&self) -> usize {
+        usize::from(self.len)
+    }
+
     /// Forgets what was kept, at the end of a message.
     pub(crate) fn reset(&mut self) {
         self.len = 0;

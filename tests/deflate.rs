@@ -334,3 +334,15 @@ fn a_message_that_was_dropped_is_in_the_context_all_the_same() {
     let again = frame(true, Rsv::RSV1, OpCode::Text, b"\xf2\x00\x11\x00\x00");
     assert_eq!(receive(&mut end, &again).unwrap(), [b"Hello"]);
 }
+
+#[test]
+fn what_is_wrong_first_is_told_however_the_input_is_cut() {
+    // A byte that no text has, and then a block of a kind that there is not; and the same before a flood of final blocks.
+    for rest in [vec![6, 0], [3, 0].repeat(500)] {
+        let wire = frame(true, Rsv::RSV1, OpCode::Text, &[&b"\x00\x01\x00\xfe\xff\xff"[..], &rest].concat());
+        let whole = receive(&mut end(&settings(), Role::Client, PLAIN), &wire);
+        let mut client = end(&settings(), Role::Client, PLAIN);
+        let in_bytes = wire.iter().find_map(|byte| receive(&mut client, &[*byte]).err());
+        assert_eq!((whole, in_bytes), (Err(ProtocolError::InvalidUtf8), Some(ProtocolError::InvalidUtf8)));
+    }
+}

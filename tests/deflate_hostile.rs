@@ -214,3 +214,28 @@ fn what_is_streamed_is_held_a_step_at_a_time() {
     assert_eq!(len, 64 << 20);
     assert!(taken.peak <= (STEP + DECOMPRESSOR) as i64, "{taken:?}");
 }
+
+#[test]
+fn final_blocks_are_counted_over_the_connection_but_for_one_in_each_message() {
+    let role = Role::Server;
+    let flood = [[3, 0].repeat(60), vec![0]].concat();
+    let mut frames: Vec<_> = (0..50).map(|_| to(role, FIN | RSV1 | BINARY, &flood)).collect();
+    let (messages, error) = receive(&mut end(role, &Deflate::default(), "permessage-deflate"), &mut frames);
+    assert_eq!(error.map(|error| error.close_code()), Some(CloseCode::POLICY_VIOLATION));
+    assert!(messages < 3, "{messages}");
+    // Who ends each message with one may go on for ever.
+    let mut frames: Vec<_> = (0..5000).map(|_| to(role, FIN | RSV1 | BINARY, &[3, 0, 0])).collect();
+    let (messages, error) = receive(&mut end(role, &Deflate::default(), "permessage-deflate"), &mut frames);
+    assert_eq!((messages, error), (5000, None));
+}
+
+#[test]
+fn the_bytes_of_a_character_that_breaks_off_count_against_the_limit() {
+    let text: Vec<u8> = "\u{20ac}".repeat(LIMIT / 3 + 1).into_bytes();
+    assert!(text.len() > LIMIT && text.len() - LIMIT < 3);
+    let blocks: Vec<u8> = text.chunks(60_000).flat_map(stored).chain(stored(&[])).collect();
+    let mut frames = [to(Role::Client, FIN | RSV1 | TEXT, &payload(blocks))];
+    let (messages, error) = receive(&mut end(Role::Client, &Deflate::default(), "permessage-deflate"), &mut frames);
+    let too_big = ProtocolError::MessageTooBig { len: LIMIT as u64 + 1, max: LIMIT as u64 };
+    assert_eq!((messages, error), (0, Some(too_big)));
+}

@@ -45,7 +45,7 @@ impl Compressor {
             settings: Settings { level, memory_level, window_bits },
             context,
             threshold,
-            owner: Owner::new(),
+            owner: Owner::of_compressor(),
             message: 0,
             window: Window::new(window_bits.size()),
             deflate: None,

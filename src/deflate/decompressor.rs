@@ -18,8 +18,10 @@ pub(super) struct Decompressor {
     context: Context,
     max_ratio: Option<NonZeroU32>,
     owner: Owner,
-    /// Messages so far.
+    /// Messages so far, their bytes, and the final blocks in them but for one in each.
     count: u64,
+    taken: u64,
+    finals: u64,
     /// What the messages so far ended with, if the next one may refer to that. While a message is being inflated, its
     /// inflater has it.
     window: Window,
@@ -41,8 +43,8 @@ struct Message {
     is_over: bool,
     /// Whether there may be more to give without more to take.
     is_full: bool,
-    /// Whether what comes after what was given is wrong.
-    is_corrupt: bool,
+    /// What is wrong after what was given.
+    failure: Option<ExtensionError>,
 }
 
 impl Decompressor {
@@ -50,8 +52,10 @@ impl Decompressor {
         Self {
             context,
             max_ratio,
-            owner: Owner::new(),
+            owner: Owner::of_decompressor(),
             count: 0,
+            taken: 0,
+            finals: 0,
             window: Window::new(window_bits.size()),
             inflater: None,
             message: Message::default(),
@@ -91,8 +95,8 @@ impl Decoder for Decompressor {
         }
         let Some(inflater) = &mut self.inflater else { return Err(CORRUPT) };
         let message = &mut self.message;
-        if message.is_corrupt {
-            return Err(CORRUPT);
+        if let Some(failure) = message.failure {
+            return Err(failure);
         }
         let room = room.min(inflater.output.len());
         let (mut len, mut idle) = (0, 0);
@@ -124,11 +128,18 @@ impl Decoder for Decompressor {
             message.is_full = len == room;
             message.finals += u64::from(step.is_end && !message.is_final);
             message.is_final |= step.is_end;
-            message.check(self.max_ratio)?;
-            if step.is_corrupt || is_wrong {
+            // Each makes it begin anew, but for one at the end, after which it does so anyway.
+            let excess = self.finals + message.finals.saturating_sub(1);
+            let is_flood = excess > FINALS + (self.taken + message.taken) / BYTES_PER_FINAL;
+            let failure = match () {
+                () if step.is_corrupt || is_wrong => Some(CORRUPT),
+                () if is_flood => Some(TOO_MANY_FINALS),
+                () => message.check(self.max_ratio).err(),
+            };
+            if let Some(failure) = failure {
                 // What came before comes first, so that it does not matter how much is here at once.
-                message.is_corrupt = true;
-                return if len > 0 { Ok(Decoded::More(inflater.lend(len))) } else { Err(CORRUPT) };
+                message.failure = Some(failure);
+                return if len > 0 { Ok(Decoded::More(inflater.lend(len))) } else { Err(failure) };
             }
 
             if is_complete || (fin == Fin::Last && message.is_final && input.is_empty()) {
@@ -153,7 +164,9 @@ impl Decoder for Decompressor {
         if !self.message.is_over {
             return;
         }
-        let is_final = mem::take(&mut self.message).is_final;
+        let Message { taken, finals, is_final, .. } = mem::take(&mut self.message);
+        self.taken += taken;
+        self.finals += finals.saturating_sub(1);
         self.count += 1;
         if let Some(mut inflater) = self.inflater.take() {
             if self.context == Context::Takeover {
@@ -166,12 +179,8 @@ impl Decoder for Decompressor {
 }
 
 impl Message {
-    /// Sees to it that the time spent on a message is in proportion to its length.
+    /// Holds the length of a message against that of its compressed form.
     fn check(&self, max_ratio: Option<NonZeroU32>) -> Result<(), ExtensionError> {
-        // Each costs as much as some thousand bytes, and hardly anybody sends one.
-        if self.finals > FINALS + self.taken / BYTES_PER_FINAL {
-            return Err(TOO_MANY_FINALS);
-        }
         match max_ratio {
             Some(max) if self.given > RATIO_FROM && self.given / u64::from(max.get()) > self.taken => Err(TOO_DENSE),
             Some(_) | None => Ok(()),
@@ -224,7 +233,8 @@ const TAIL: [u8; 5] = [0, 0, 0xff, 0xff, 0];
 /// How often a step may come to nothing in a row: blocks can be so short that two end in the same byte.
 const IDLE: u32 = 4;
 
-/// How many final blocks a message may have, and for how many of its bytes one more.
+/// How many final blocks there may be on a connection beyond one in each message, and for how many bytes one more: each costs as
+/// much as some thousand bytes, and hardly anybody sends any.
 const FINALS: u64 = 64;
 const BYTES_PER_FINAL: u64 = 64;
 

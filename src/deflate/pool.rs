@@ -119,12 +119,23 @@ fn kept() -> usize {
 }
 
 impl Owner {
-    /// One that is like no other.
-    pub(super) fn new() -> Self {
-        static NEXT: Mutex<u64> = Mutex::new(0);
-        let mut next = NEXT.lock().unwrap_or_else(PoisonError::into_inner);
-        *next += 1;
-        Self(*next)
+    /// One that is like no other that compresses. They are counted by themselves, so that all parts of the pool get their
+    /// share.
+    pub(super) fn of_compressor() -> Self {
+        static COUNT: Mutex<u64> = Mutex::new(0);
+        Self::next(&COUNT)
+    }
+
+    /// One that is like no other that decompresses.
+    pub(super) fn of_decompressor() -> Self {
+        static COUNT: Mutex<u64> = Mutex::new(0);
+        Self::next(&COUNT)
+    }
+
+    fn next(count: &Mutex<u64>) -> Self {
+        let mut count = count.lock().unwrap_or_else(PoisonError::into_inner);
+        *count += 1;
+        Self(*count)
     }
 
     /// The part of the pool where its compressors are.
@@ -197,3 +208,30 @@ const COUNT: usize = 16;
 
 /// What a decompressor gives in one step, at most.
 const OUTPUT: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_as_are_kept_stay_warm_and_no_more() {
+        let settings = Settings { level: Level::MIN, memory_level: MemoryLevel::MIN, window_bits: WindowBits::MIN };
+        let use_one = |owner: Owner| {
+            let place = Some(Place { owner, message: 1 });
+            let taken = take_compressor(settings, owner, place);
+            let (deflate, is_warm) = match taken {
+                Taken::Warm(deflate) => (deflate, true),
+                Taken::Cold(deflate) => (deflate, false),
+            };
+            give_compressor(settings, owner, place, deflate);
+            is_warm
+        };
+        // A connection makes one of each kind, in turn.
+        let owners: Vec<_> = (0..32).map(|_| (Owner::of_compressor(), Owner::of_decompressor()).0).collect();
+        assert!(!owners.iter().any(|owner| use_one(*owner)), "they are new");
+        assert!(owners.iter().all(|owner| use_one(*owner)));
+        let more: Vec<_> = (0..32).map(|_| Owner::of_compressor()).collect();
+        more.iter().for_each(|owner| assert!(!use_one(*owner)));
+        assert!(!owners.iter().any(|owner| use_one(*owner)), "others needed them");
+    }
+}
