@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   main ── compression: the cells ──▶ worker, a process for each library and cell ──▶ Library: ours, yawc, ...
+//!        └─ backends: what compresses, without a WebSocket around it
 //! ```
 //!
 //! A library is a file in `libraries` with one `impl` of [`library::Library`]; cells are a file each. Every library works in a
@@ -17,6 +18,8 @@ pub mod wire;
 pub mod worker;
 pub mod zlib;
 
+#[cfg(feature = "all")]
+pub mod backends;
 #[cfg(feature = "all")]
 pub mod compression;
 #[cfg(feature = "all")]

@@ -7,13 +7,14 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use lexopt::prelude::*;
-use sockeye_peers::{compression, libraries};
+use sockeye_peers::{backends, compression, libraries};
 
 const USAGE: &str = "\
 usage: sockeye-peers COMMAND [--json FILE] [--only TEXT] [--rounds N]
 
 commands:
   compression   permessage-deflate of the libraries: time, size on the wire, memory
+  backends      what compresses in them, without a WebSocket around it
 
 options:
   --json FILE   writes the figures there, too
@@ -49,6 +50,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     }
     let figures = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["compression"] => compression::run(&only, rounds)?,
+        ["backends"] => backends::run(&only, rounds)?,
         // What this program starts itself as.
         ["worker", name, job] => return libraries::work(name, job),
         _ => return Err(USAGE.into()),
