@@ -23,6 +23,18 @@ unsafe impl GlobalAlloc for Counting {
         unsafe { System.alloc(layout) }
     }
 
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        HELD.fetch_add(layout.size().cast_signed(), Relaxed);
+        // SAFETY: the caller keeps the contract.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        HELD.fetch_add(new_size.cast_signed() - layout.size().cast_signed(), Relaxed);
+        // SAFETY: the caller keeps the contract.
+        unsafe { System.realloc(block, layout, new_size) }
+    }
+
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         HELD.fetch_sub(layout.size().cast_signed(), Relaxed);
         // SAFETY: the caller keeps the contract.

@@ -1,250 +1,273 @@
-//! Compression: time to compress and to inflate a message, bytes on the wire, memory a connection; by level and context.
-//!
-//! What is inflated was compressed by zlib-rs at the level of the cell, so that everybody inflates the same bytes.
+//! The cells of permessage-deflate (RFC 7692): the time to compress and frame a message and to receive and inflate it, its size
+//! on the wire, and what a connection holds.
 
 use std::error::Error;
-use std::hint::black_box;
-use std::time::Instant;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
-use zlib_rs::{Deflate as Zlib, DeflateConfig, DeflateFlush};
 
-use crate::allocator::held;
-use crate::libraries::{ALL, Deflate, Library, Setting};
+use crate::libraries::{ours, sockudo, wtx, yawc};
+use crate::library::{Context, Setting};
+use crate::messages::{Content, Traffic};
+use crate::samples::Samples;
+use crate::worker::{Job, Report, Task};
 
-/// What a library did in a cell.
-struct Row {
-    compress: Vec<f64>,
-    inflate: Vec<f64>,
-    inflates: bool,
-    ratio: f64,
-    memory: isize,
-}
-
-pub(crate) fn run() -> Result<Value, Box<dyn Error>> {
-    let kinds: [(&str, Vec<Vec<u8>>); 4] = [
-        ("JSON, 1 KiB", (0..64).map(|i| json_of(1024, i)).collect()),
-        ("JSON, 64 KiB", (0..8).map(|i| json_of(65_536, i)).collect()),
-        ("random, 1 KiB", (0..64).map(|i| noise(1024, i)).collect()),
-        ("random, 64 KiB", (0..8).map(|i| noise(65_536, i)).collect()),
-    ];
-    let settings = [1, 6, 9].map(|level| [true, false].map(|has_context| Setting { level, has_context }));
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {msg}")?;
-    let bar = ProgressBar::new((kinds.len() * settings.len() * 2) as u64).with_style(style);
+/// Measures every cell whose heading has `only` in it, and prints and returns the figures.
+///
+/// # Errors
+///
+/// Where a worker does not do as it is told.
+pub fn run(only: &str, rounds: usize) -> Result<Value, Box<dyn Error>> {
+    let has_soketto = build_soketto()?;
+    let jobs: Vec<Job> = jobs().into_iter().filter(|job| heading(*job).contains(only)).collect();
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {eta} {msg}")?;
+    let bar = ProgressBar::new(jobs.len() as u64).with_style(style);
     let mut figures = Vec::new();
-    println!(
-        "{:<15} {:>5} {:<7} {:<11} {:>9} {:>6} {:>9} {:>6} {:>7} {:>9}",
-        "messages", "level", "context", "library", "compress", "ratio", "inflate", "ratio", "size", "memory"
-    );
-    for (kind, messages) in &kinds {
-        for setting in settings.iter().flatten() {
-            bar.set_message(format!("{kind}, level {}", setting.level));
-            let rows = cell(messages, *setting);
-            let ours =
-                rows.first().and_then(|(_, row)| row.as_ref()).map(|row| (median(&row.compress), median(&row.inflate)));
-            for (library, row) in &rows {
-                let context = if setting.has_context { "kept" } else { "none" };
-                let Some(row) = row else {
-                    println!("{kind:<15} {:>5} {context:<7} {:<11} -", setting.level, library.name);
-                    continue;
-                };
-                let (compress, inflate) = (median(&row.compress), median(&row.inflate));
-                let (our_compress, our_inflate) = ours.unwrap_or((compress, inflate));
-                let inflated = match row.inflates {
-                    true => format!("{:>6.2} µs {:>6.2}", inflate / 1000.0, inflate / our_inflate),
-                    false => format!("{:>9} {:>6}", "-", "-"),
-                };
-                println!(
-                    "{kind:<15} {:>5} {context:<7} {:<11} {:>6.2} µs {:>6.2} {inflated} {:>5.1} % {:>7} B",
-                    setting.level,
-                    library.name,
-                    compress / 1000.0,
-                    compress / our_compress,
-                    row.ratio * 100.0,
-                    row.memory,
-                );
-                figures.push(json!({
-                    "messages": kind, "level": setting.level, "context": setting.has_context, "library": library.name,
-                    "compress_ns": { "median": compress, "min": least(&row.compress), "max": most(&row.compress) },
-                    "inflate_ns": { "median": inflate, "min": least(&row.inflate), "max": most(&row.inflate) },
-                    "size": row.ratio, "bytes_per_connection": row.memory,
-                }));
-            }
-            bar.inc(1);
-        }
+    for job in jobs {
+        bar.set_message(heading(job));
+        let rows = measure(job, rounds, has_soketto)?;
+        bar.suspend(|| print(job, &rows));
+        figures.extend(rows.iter().map(|row| row.json(job)));
+        bar.inc(1);
     }
     bar.finish_and_clear();
     Ok(Value::Array(figures))
 }
 
-/// Measures all libraries in a cell, in turn.
-fn cell(messages: &[Vec<u8>], setting: Setting) -> Vec<(&'static Library, Option<Row>)> {
-    let payloads = reference(messages, setting);
-    let mut rows: Vec<_> = ALL
-        .iter()
-        .map(|library| {
-            let row = (library.open)(setting).map(|mut end| {
-                let (ratio, inflates) = check(&mut *end, library, setting, messages, &payloads);
-                let memory = memory(library, setting, messages, &payloads);
-                Row { compress: Vec::new(), inflate: Vec::new(), inflates, ratio, memory }
-            });
-            (library, row)
-        })
-        .collect();
-    let rounds = (400_000 / messages[0].len() / messages.len()).max(1);
-    for _ in 0..ROUNDS {
-        for (library, row) in &mut rows {
-            let (Some(row), Some(mut end)) = (row, (library.open)(setting)) else { continue };
-            let mut output = Vec::new();
-            let begun = Instant::now();
-            for _ in 0..rounds {
-                for message in messages {
-                    output.clear();
-                    end.compress(message, &mut output);
-                    black_box(&output);
-                }
-            }
-            row.compress.push(begun.elapsed().as_nanos() as f64 / (rounds * messages.len()) as f64);
-            // With context the messages have to come in the order in which they were compressed.
-            let (mut elapsed, mut count) = (0, 0);
-            for _ in 0..rounds {
-                let Some(mut end) = (library.open)(setting) else { continue };
-                if !row.inflates {
+/// The cells.
+fn jobs() -> Vec<Job> {
+    let traffics = [(Content::Json, 1), (Content::Json, 64), (Content::Random, 1), (Content::Random, 64)]
+        .map(|(content, len)| Traffic { content, len: len * 1024 });
+    let settings = |levels: &[u8]| -> Vec<Setting> {
+        let contexts = [Context::Takeover, Context::NoTakeover];
+        levels.iter().flat_map(|&level| contexts.map(|context| Setting::Same { level, context })).collect()
+    };
+    let mut jobs = Vec::new();
+    for traffic in traffics {
+        let settings = settings(&[1, 6, 9]).into_iter().chain([Setting::Defaults]);
+        jobs.extend(settings.map(|setting| Job { traffic, setting, connections: 1 }));
+    }
+    // One connection has all caches to itself. A server has many, which take turns.
+    let many = settings(&[1, 6]).into_iter().chain([Setting::Defaults]);
+    jobs.extend(many.map(|setting| Job { traffic: traffics[0], setting, connections: 64 }));
+    jobs
+}
+
+fn heading(job: Job) -> String {
+    let setting = match job.setting {
+        Setting::Same { level, context: Context::Takeover } => format!("level {level}, context takeover"),
+        Setting::Same { level, context: Context::NoTakeover } => format!("level {level}, no context takeover"),
+        Setting::Defaults => "defaults".into(),
+    };
+    match job.connections {
+        1 => format!("{}, {setting}", job.traffic),
+        many => format!("{}, {setting}, {many} connections in turn", job.traffic),
+    }
+}
+
+/// What a library did in a cell.
+struct Row {
+    library: &'static Listed,
+    report: Report,
+    send: Samples,
+    receive: Samples,
+}
+
+fn measure(job: Job, rounds: usize, has_soketto: bool) -> Result<Vec<Row>, Box<dyn Error>> {
+    let mut workers = Vec::new();
+    for library in LIBRARIES {
+        if matches!(library.program, Program::Beside(_)) && !has_soketto {
+            continue;
+        }
+        let (worker, report) = Worker::start(library, job)?;
+        let row = Row { library, report, send: Samples::default(), receive: Samples::default() };
+        workers.push((worker, row));
+    }
+    for task in Task::ALL {
+        // The first round only warms up.
+        for round in 0..=rounds {
+            for (worker, row) in &mut workers {
+                let (failure, samples) = match task {
+                    Task::Send => (&row.report.send_failure, &mut row.send),
+                    Task::Receive => (&row.report.receive_failure, &mut row.receive),
+                };
+                if row.report.refusal.is_some() || failure.is_some() {
                     continue;
                 }
-                let begun = Instant::now();
-                for payload in &payloads {
-                    end.inflate(payload, &mut |message| {
-                        black_box(message.iter().fold(0, |sum: u8, byte| sum.wrapping_add(*byte)));
-                    });
-                    count += 1;
+                let nanoseconds = worker.tell(task)?;
+                if round != 0 {
+                    samples.push(nanoseconds);
                 }
-                elapsed += begun.elapsed().as_nanos();
-            }
-            if row.inflates {
-                row.inflate.push(elapsed as f64 / f64::from(count));
             }
         }
     }
-    rows
-}
-
-/// The messages as zlib-rs compresses them.
-fn reference(messages: &[Vec<u8>], setting: Setting) -> Vec<Vec<u8>> {
-    let mut zlib = Zlib::new_with_config(DeflateConfig {
-        level: i32::from(setting.level),
-        window_bits: -15,
-        ..DeflateConfig::default()
-    });
-    let compress = |message: &Vec<u8>| {
-        if !setting.has_context {
-            zlib.reset();
-        }
-        let (mut payload, given) = (vec![0; message.len() * 2 + 1000], zlib.total_out());
-        zlib.compress(message, &mut payload, DeflateFlush::SyncFlush).expect("it compresses");
-        payload.truncate((zlib.total_out() - given) as usize - 4);
-        payload
-    };
-    messages.iter().map(compress).collect()
-}
-
-/// Sees to it that a library does what is measured; bytes on the wire for each byte.
-fn check(
-    end: &mut dyn Deflate,
-    library: &Library,
-    setting: Setting,
-    messages: &[Vec<u8>],
-    payloads: &[Vec<u8>],
-) -> (f64, bool) {
-    let mut peer = (ALL[0].open)(setting).expect("ours does all");
-    let (mut on_the_wire, mut bytes, mut inflates) = (0, 0, true);
-    for (message, payload) in messages.iter().zip(payloads) {
-        let mut compressed = Vec::new();
-        end.compress(message, &mut compressed);
-        // One that does not get shorter may be sent as it is.
-        if compressed != *message {
-            peer.inflate(&compressed, &mut |inflated| {
-                assert!(inflated == message, "{}: it compresses wrongly", library.name)
-            });
-        }
-        inflates &=
-            end.inflate(payload, &mut |inflated| assert!(inflated == message, "{}: it inflates wrongly", library.name));
-        (on_the_wire, bytes) = (on_the_wire + compressed.len(), bytes + message.len());
+    let mut rows = Vec::new();
+    for (worker, row) in workers {
+        worker.end()?;
+        rows.push(row);
     }
-    let ratio =
-        f64::from(u32::try_from(on_the_wire).unwrap_or(u32::MAX)) / f64::from(u32::try_from(bytes).unwrap_or(u32::MAX));
-    (ratio, inflates)
+    Ok(rows)
 }
 
-/// What one more connection holds that has sent and received.
-fn memory(library: &Library, setting: Setting, messages: &[Vec<u8>], payloads: &[Vec<u8>]) -> isize {
-    let mut ends: Vec<Box<dyn Deflate>> = Vec::with_capacity(200);
-    let mut after_half = 0;
-    for count in 0..200 {
-        if count == 100 {
-            after_half = held();
-        }
-        let mut end = (library.open)(setting).expect("it did before");
-        for (message, payload) in messages.iter().zip(payloads).take(4) {
-            end.compress(message, &mut Vec::new());
-            end.inflate(payload, &mut |_| {});
-        }
-        ends.push(end);
-    }
-    (held() - after_half) / 100
-}
-
-fn median(figures: &[f64]) -> f64 {
-    let mut sorted = figures.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied().unwrap_or_default()
-}
-
-fn least(figures: &[f64]) -> f64 {
-    figures.iter().copied().fold(f64::INFINITY, f64::min)
-}
-
-fn most(figures: &[f64]) -> f64 {
-    figures.iter().copied().fold(0.0, f64::max)
-}
-
-fn random(seed: u64) -> impl FnMut() -> u64 {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    move || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state
+impl Row {
+    fn json(&self, job: Job) -> Value {
+        json!({
+            "cell": heading(job),
+            "messages": job.traffic.to_string(),
+            "setting": job.setting,
+            "connections": job.connections,
+            "library": self.library.name,
+            "refusal": self.report.refusal,
+            "send_failure": self.report.send_failure,
+            "receive_failure": self.report.receive_failure,
+            "send_ns": self.send.json(),
+            "receive_ns": self.receive.json(),
+            "size": self.report.size,
+            "bytes_per_connection": self.report.each,
+            "bytes_of_first_connection": self.report.first,
+        })
     }
 }
 
-fn noise(len: usize, seed: u64) -> Vec<u8> {
-    let mut next = random(seed + 1);
-    (0..len).map(|_| next().to_be_bytes()[0]).collect()
-}
-
-/// JSON of which the names repeat and the values do not.
-fn json_of(len: usize, seed: u64) -> Vec<u8> {
-    let mut next = random(seed + 1);
-    let mut text = String::new();
-    while text.len() < len {
-        let number = next();
-        text += &format!(
-            "{{\"id\":{},\"symbol\":\"{}\",\"price\":{}.{:02},\"side\":\"{}\",\"user\":{{\"name\":\"user{}\",\"active\":{}}},\"ts\":{}}},",
-            number % 1_000_000,
-            ["BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT"][(number >> 20) as usize % 4],
-            (number >> 24) % 99_999,
-            (number >> 40) % 100,
-            if number & 1 == 0 { "buy" } else { "sell" },
-            (number >> 48) % 5000,
-            number & 2 == 0,
-            1_700_000_000_000 + number % 100_000_000,
+fn print(job: Job, rows: &[Row]) {
+    println!(
+        "\n{}\n  {:<11} {:>26} {:>5} {:>26} {:>5} {:>7} {:>11} {:>11}",
+        heading(job),
+        "library",
+        "compress and frame, µs",
+        "x",
+        "receive and inflate, µs",
+        "x",
+        "size",
+        "connection",
+        "first"
+    );
+    let mut notes = Vec::new();
+    for row in rows {
+        if row.report.refusal.is_some() && row.library.is_variant {
+            continue;
+        }
+        if let Some(refusal) = &row.report.refusal {
+            println!(
+                "  {:<11} {:>26} {:>5} {:>26} {:>5} {:>7} {:>11} {:>11}  {refusal}",
+                row.library.name, "-", "", "-", "", "-", "-", "-"
+            );
+            continue;
+        }
+        let ours = &rows[0];
+        let bytes = |bytes: Option<isize>| bytes.map_or("-".into(), |bytes| format!("{bytes} B"));
+        println!(
+            "  {:<11} {:>26} {:>5} {:>26} {:>5} {:>7} {:>11} {:>11}",
+            row.library.name,
+            row.send,
+            ratio(&row.send, &ours.send),
+            row.receive,
+            ratio(&row.receive, &ours.receive),
+            row.report.size.map_or("-".into(), |size| format!("{:.1} %", size * 100.0)),
+            bytes(row.report.each),
+            bytes(row.report.first),
         );
+        let failures = [(&row.report.send_failure, "sending"), (&row.report.receive_failure, "receiving")];
+        for (failure, what) in failures {
+            notes.extend(failure.as_ref().map(|failure| format!("  {} fails in {what}: {failure}", row.library.name)));
+        }
     }
-    text.truncate(len);
-    text.into_bytes()
+    notes.iter().for_each(|note| println!("{note}"));
 }
 
-/// How often each library has its turn in a cell.
-const ROUNDS: usize = 7;
+fn ratio(samples: &Samples, ours: &Samples) -> String {
+    match samples.is_empty() || ours.is_empty() {
+        true => String::new(),
+        false => format!("{:.2}", samples.median() / ours.median()),
+    }
+}
+
+/// A worker that waits to be told what to do.
+struct Worker {
+    library: &'static str,
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Worker {
+    fn start(library: &'static Listed, job: Job) -> Result<(Self, Report), Box<dyn Error>> {
+        let program = std::env::current_exe()?;
+        let job = serde_json::to_string(&job)?;
+        let mut command = match library.program {
+            Program::This => {
+                let mut command = Command::new(program);
+                command.args(["worker", library.name]);
+                command
+            }
+            Program::Beside(name) => Command::new(program.with_file_name(name)),
+        };
+        let mut child = command.arg(job).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let input = child.stdin.take().ok_or("no pipe")?;
+        let output = BufReader::new(child.stdout.take().ok_or("no pipe")?);
+        let mut worker = Self { library: library.name, child, input, output };
+        let report = serde_json::from_str(&worker.line()?)?;
+        Ok((worker, report))
+    }
+
+    fn tell(&mut self, task: Task) -> Result<f64, Box<dyn Error>> {
+        writeln!(self.input, "{}", task.name())?;
+        Ok(self.line()?.trim().parse()?)
+    }
+
+    fn end(mut self) -> Result<(), Box<dyn Error>> {
+        drop(self.input);
+        self.child.wait()?;
+        Ok(())
+    }
+
+    fn line(&mut self) -> Result<String, Box<dyn Error>> {
+        let mut line = String::new();
+        match self.output.read_line(&mut line)? {
+            0 => Err(format!("the worker of {} is gone", self.library).into()),
+            _ => Ok(line),
+        }
+    }
+}
+
+/// Builds the program of soketto beside this one; that needs a C compiler, so it may fail.
+fn build_soketto() -> Result<bool, Box<dyn Error>> {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/soketto/Cargo.toml");
+    let program = std::env::current_exe()?;
+    let target = program.ancestors().nth(2).unwrap_or(Path::new("target"));
+    let status = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()))
+        .args(["build", "--release", "--quiet", "--locked", "--manifest-path", manifest, "--target-dir"])
+        .arg(target)
+        .status()?;
+    if !status.success() {
+        eprintln!("soketto cannot be built and is left out");
+    }
+    Ok(status.success())
+}
+
+/// A library and where its worker is.
+struct Listed {
+    name: &'static str,
+    /// Whether it is one of the others, set up otherwise; then its row is there only where that matters.
+    is_variant: bool,
+    program: Program,
+}
+
+enum Program {
+    This,
+    Beside(&'static str),
+}
+
+/// All of them; ours is the first, which the others are held against.
+static LIBRARIES: &[Listed] = &[
+    Listed { name: ours::NAME, is_variant: false, program: Program::This },
+    Listed { name: ours::KEEPING_NAME, is_variant: true, program: Program::This },
+    Listed { name: sockudo::NAME, is_variant: false, program: Program::This },
+    Listed { name: yawc::NAME, is_variant: false, program: Program::This },
+    Listed { name: yawc::POOLED_NAME, is_variant: true, program: Program::This },
+    Listed { name: wtx::NAME, is_variant: false, program: Program::This },
+    Listed { name: "soketto", is_variant: false, program: Program::Beside("sockeye-peers-soketto") },
+];

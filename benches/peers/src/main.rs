@@ -1,40 +1,58 @@
-//! Measures other WebSocket libraries beside ours, on the same bytes, interleaved, and checked.
-//!
 //! ```text
-//! cargo run --release --manifest-path benches/peers/Cargo.toml -- compression [--json FILE]
+//! cargo run --release --manifest-path benches/peers/Cargo.toml -- compression
 //! ```
 
-mod allocator;
-mod compression;
-mod libraries;
-
+use std::error::Error;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: compression [--json FILE]";
+use lexopt::prelude::*;
+use sockeye_peers::{backends, compression, libraries};
+
+const USAGE: &str = "\
+usage: sockeye-peers COMMAND [--json FILE] [--only TEXT] [--rounds N]
+
+commands:
+  compression   permessage-deflate of the libraries: time, size on the wire, memory
+  backends      what compresses in them, without a WebSocket around it
+
+options:
+  --json FILE   writes the figures there, too
+  --only TEXT   only the cells with this in their heading, such as 'JSON 1 KiB'
+  --rounds N    how often each library has its turn in a cell; default 9";
 
 fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("peers: {error}");
+            eprintln!("sockeye-peers: {error}");
             ExitCode::FAILURE
         }
     }
 }
 
-fn run() -> Result<(), Box<dyn std::error::Error>> {
-    use lexopt::prelude::*;
-    let (mut command, mut json) = (None, None);
+fn run() -> Result<(), Box<dyn Error>> {
+    let mut words: Vec<String> = Vec::new();
+    let (mut json, mut only, mut rounds) = (None::<OsString>, String::new(), 9);
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
             Long("json") => json = Some(parser.value()?),
-            Value(word) if command.is_none() => command = Some(word.string()?),
-            other => return Err(format!("{}; {USAGE}", other.unexpected()).into()),
+            Long("only") => only = parser.value()?.string()?,
+            Long("rounds") => rounds = parser.value()?.parse()?,
+            Long("help") | Short('h') => {
+                println!("{USAGE}");
+                return Ok(());
+            }
+            Value(word) => words.push(word.string()?),
+            other => return Err(format!("{}\n{USAGE}", other.unexpected()).into()),
         }
     }
-    let figures = match command.as_deref() {
-        Some("compression") => compression::run()?,
+    let figures = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["compression"] => compression::run(&only, rounds)?,
+        ["backends"] => backends::run(&only, rounds)?,
+        // What this program starts itself as.
+        ["worker", name, job] => return libraries::work(name, job),
         _ => return Err(USAGE.into()),
     };
     if let Some(file) = json {

@@ -1,46 +1,78 @@
-//! sockeye, with the window and the memory level that flate2 gives the others.
+//! sockeye, driven as it is made to be: bytes in, messages out. The caller owns the buffers, so they are no part of what a
+//! connection holds.
 
-use super::{Deflate, Setting};
-use sockeye::deflate::{Deflate as Settings, Level, MemoryLevel, WindowBits};
+use sockeye::deflate::{Deflate, Level, MemoryLevel, WindowBits, keep_compressors};
 use sockeye::handshake::Extensions;
-use sockeye::{Decoded, Decoder, Encoder, Fin, Role};
+use sockeye::{Assembler, Config, Connection, MessageRef, Received, Rsv};
 
-struct End {
-    encoder: Box<dyn Encoder>,
-    decoder: Box<dyn Decoder>,
+use crate::library::{Agreement, Context, Library, MAX_MESSAGE, Role, Setting};
+use crate::messages::{Kind, Message};
+use crate::wire::Wire;
+use crate::worker::Job;
+
+pub const NAME: &str = "sockeye";
+pub const KEEPING_NAME: &str = "sockeye, 64";
+
+/// How many compressors the process keeps: as many as come, or as many as there are connections that take turns.
+pub const AS_IT_COMES: usize = 0;
+pub const ENOUGH: usize = 64;
+
+pub struct Ours<const KEPT: usize> {
+    connection: Connection,
+    assembler: Assembler,
+    wire: Wire,
 }
 
-pub(crate) fn open(setting: Setting) -> Option<Box<dyn Deflate>> {
-    let mut settings = Settings::default();
-    (settings.level, settings.memory_level) = (Level::new(setting.level)?, MemoryLevel::new(8)?);
-    (settings.window_bits, settings.threshold) = (WindowBits::MAX, 0);
-    let answer = match setting.has_context {
-        true => "permessage-deflate",
-        false => "permessage-deflate; server_no_context_takeover; client_no_context_takeover",
-    };
-    let agreement = settings.agreed(Role::Server, &Extensions::parse(answer).next()?.ok()?).ok()?;
-    Some(Box::new(End { encoder: agreement.encoder(), decoder: agreement.decoder() }))
-}
+impl<const KEPT: usize> Library for Ours<KEPT> {
+    const DEFAULTS: Agreement = Agreement { context: Context::Takeover, window_bits: 12 };
 
-impl Deflate for End {
-    fn compress(&mut self, message: &[u8], output: &mut Vec<u8>) {
-        self.encoder.encode(message, Fin::Last, output).expect("it compresses");
+    fn refusal(job: Job) -> Option<&'static str> {
+        (KEPT != AS_IT_COMES && job.connections == 1).then_some("one connection needs one compressor")
     }
 
-    fn inflate(&mut self, mut payload: &[u8], check: &mut dyn FnMut(&[u8])) -> bool {
-        // As the assembler does it: gathered step by step, up to the limit.
-        let mut message = Vec::new();
-        loop {
-            match self.decoder.decode(&mut payload, Fin::Last, 16 * 1024).expect("it inflates") {
-                Decoded::More(piece) => message.extend_from_slice(piece),
-                Decoded::All(piece) => {
-                    message.extend_from_slice(piece);
-                    break;
-                }
-            }
+    fn open(role: Role, setting: Setting, wire: &Wire) -> Self {
+        if KEPT != AS_IT_COMES {
+            keep_compressors(KEPT);
         }
-        self.decoder.release();
-        check(&message);
-        true
+        let mut deflate = Deflate::default();
+        if let Setting::Same { level, .. } = setting {
+            deflate.level = Level::new(level).expect("it is a level");
+            deflate.memory_level = MemoryLevel::new(8).expect("it is a memory level");
+            (deflate.window_bits, deflate.peer_window_bits) = (WindowBits::MAX, WindowBits::MAX);
+            deflate.threshold = 0;
+        }
+        let header = setting.agreement::<Self>().header();
+        let answer = Extensions::parse(&header).next().expect("there is one").expect("it is well-formed");
+        let mut config = Config::default();
+        config.max_message_size = MAX_MESSAGE;
+        let (mut connection, role) = match role {
+            Role::Server => (Connection::server(config), sockeye::Role::Server),
+            Role::Client => (Connection::client(config), sockeye::Role::Client),
+        };
+        let agreement = deflate.agreed(role, &answer).expect("it is what was offered");
+        connection.extend(Rsv::RSV1, agreement.encoder());
+        let mut assembler = connection.assembler();
+        assembler.extend(agreement.decoder());
+        Self { connection, assembler, wire: wire.clone() }
+    }
+
+    fn send(&mut self, message: &mut Message) {
+        let message = match message.kind {
+            Kind::Text => MessageRef::Text(&message.text),
+            Kind::Binary => MessageRef::Binary(&message.bytes),
+        };
+        self.connection.send(message, &mut self.wire.buffers().output).expect("it is open");
+    }
+
+    fn receive(&mut self, visit: impl FnOnce(&[u8])) {
+        let buffers = &mut *self.wire.buffers();
+        let mut input = &mut buffers.input[buffers.read..];
+        match self.connection.receive_message(&mut input, &mut self.assembler, &mut buffers.output) {
+            Ok(Some(Received::Message(MessageRef::Text(text)))) => visit(text.as_bytes()),
+            Ok(Some(Received::Message(MessageRef::Binary(bytes)))) => visit(bytes),
+            other => panic!("it receives {other:?}"),
+        }
+        // As every adapter does between two messages.
+        self.assembler.release();
     }
 }

@@ -1,0 +1,74 @@
+//! Frames (RFC 6455 §5.2), as a peer would write and read them: to make what is received, and to check what is sent.
+
+use crate::messages::Kind;
+
+const FIN: u8 = 0x80;
+const RSV1: u8 = 0x40;
+const MASK: u8 = 0x80;
+
+/// The key of masked frames: any will do.
+const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+
+/// A frame that is a whole, compressed message.
+pub fn compressed(kind: Kind, payload: &[u8], is_masked: bool) -> Vec<u8> {
+    let mask = if is_masked { MASK } else { 0 };
+    let mut frame = vec![FIN | RSV1 | kind.opcode()];
+    match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
+        (Ok(len @ ..126), _) => frame.push(mask | len),
+        (_, Ok(len)) => {
+            frame.push(mask | 126);
+            frame.extend_from_slice(&len.to_be_bytes());
+        }
+        _ => {
+            frame.push(mask | 127);
+            frame.extend_from_slice(&(payload.len() as u64).to_be_bytes());
+        }
+    }
+    if is_masked {
+        frame.extend_from_slice(&KEY);
+        frame.extend(payload.iter().zip(KEY.iter().cycle()).map(|(byte, key)| byte ^ key));
+    } else {
+        frame.extend_from_slice(payload);
+    }
+    frame
+}
+
+/// The message that the bytes are, which a server sent: of which kind, whether compressed, and its payload.
+///
+/// # Errors
+///
+/// Says what is wrong.
+pub fn message(mut bytes: &[u8]) -> Result<(Kind, bool, Vec<u8>), String> {
+    let (mut first, mut message) = (None, Vec::new());
+    loop {
+        let &[head, len, ref rest @ ..] = bytes else { return Err("the message has no end".into()) };
+        let broken = || String::from("a frame breaks off");
+        let (len, rest) = match len {
+            0..126 => (usize::from(len), rest),
+            126 => rest
+                .split_first_chunk()
+                .map(|(len, rest)| (usize::from(u16::from_be_bytes(*len)), rest))
+                .ok_or_else(broken)?,
+            127 => {
+                let (len, rest) = rest.split_first_chunk().ok_or_else(broken)?;
+                (usize::try_from(u64::from_be_bytes(*len)).map_err(|error| error.to_string())?, rest)
+            }
+            128.. => return Err("the server masks".into()),
+        };
+        let (payload, rest) = rest.split_at_checked(len).ok_or_else(broken)?;
+        message.extend_from_slice(payload);
+        let first = *first.get_or_insert(head);
+        if head & FIN != 0 {
+            let kind = match first & 0x0f {
+                1 => Kind::Text,
+                2 => Kind::Binary,
+                other => return Err(format!("the opcode is {other}")),
+            };
+            return match rest {
+                [] => Ok((kind, first & RSV1 != 0, message)),
+                _ => Err("there is more than a message".into()),
+            };
+        }
+        bytes = rest;
+    }
+}

@@ -1,0 +1,26 @@
+//! Measures other WebSocket libraries beside ours, on the same bytes and settings, interleaved, and checked.
+//!
+//! ```text
+//!   main ── compression: the cells ──▶ worker, a process for each library and cell ──▶ Library: ours, yawc, ...
+//!        └─ backends: what compresses, without a WebSocket around it
+//! ```
+//!
+//! A library is a file in `libraries` with one `impl` of [`library::Library`]; cells are a file each. Every library works in a
+//! process of its own, so that neither its memory nor its caches are mixed with those of others. soketto is a program of its
+//! own (`soketto/`), which takes all but its `impl` from here.
+
+mod allocator;
+pub mod frame;
+pub mod library;
+pub mod messages;
+pub mod samples;
+pub mod wire;
+pub mod worker;
+pub mod zlib;
+
+#[cfg(feature = "all")]
+pub mod backends;
+#[cfg(feature = "all")]
+pub mod compression;
+#[cfg(feature = "all")]
+pub mod libraries;
