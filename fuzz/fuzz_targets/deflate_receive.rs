@@ -1,77 +1,56 @@
-//! Compressed frames of whatever content never panic, hold no more than the limit and one step, and give the same in
-//! pieces as at once.
+//! Whatever a peer that compresses sends: no panic, the same however it is cut up and taken, and memory within its limits.
+//! The first bytes are the role, what was agreed on, the limit and where to cut; the others are frames, or the wire itself.
 #![no_main]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use sockeye::{Config, MaskingPolicy, ProtocolError, Role};
+use sockeye_fuzz::deflate::{SETTINGS, agreed, decode, end, frames, receive_within_memory, settings};
+use sockeye_fuzz::replay::{Seen, cut, receive_messages_with};
 
-use sockeye::deflate::Deflate;
-use sockeye::handshake::Extensions;
-use sockeye::{Config, Connection, Received, Role, Rsv};
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    let Some((&[flags, limit, seed], input)) = input.split_first_chunk() else { return };
+    let Some((&bytes, input)) = input.split_first_chunk::<SETTINGS>() else { return };
+    let role = if flags & 1 == 0 { Role::Server } else { Role::Client };
+    let deflate = settings(bytes);
+    let no_context = if flags & 2 == 0 { "" } else { "; server_no_context_takeover; client_no_context_takeover" };
+    let bits = deflate.peer_window_bits;
+    let answer =
+        format!("permessage-deflate; server_max_window_bits={bits}; client_max_window_bits={bits}{no_context}");
+    let agreement = agreed(&deflate, role, &answer);
+    let mut config = Config::default();
+    config.max_message_size = 64 << (limit % 12);
+    // Lets the fuzzer find whole frames more easily.
+    config.masking = if flags & 8 == 0 { MaskingPolicy::Either } else { MaskingPolicy::default() };
+    let wire = if flags & 4 == 0 { frames(role, input) } else { input.to_vec() };
 
-/// The limit on messages; and what a decompressor, the pool and the fuzzer take beside.
-const LIMIT: usize = 64 * 1024;
-const BESIDE: usize = 512 * 1024;
-
-struct Counting;
-static HELD: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-// SAFETY: every call goes to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        PEAK.fetch_max(HELD.fetch_add(layout.size(), Relaxed) + layout.size(), Relaxed);
-        // SAFETY: as above.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size(), Relaxed);
-        // SAFETY: as above.
-        unsafe { System.dealloc(block, layout) }
-    }
-}
-
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let [setup, bytes @ ..] = bytes else { return };
-    let (role, is_alone) = (if setup & 1 == 0 { Role::Client } else { Role::Server }, setup & 2 != 0);
-    let bits = 8 + (setup >> 2 & 7);
-    let mut answer = format!("permessage-deflate; server_max_window_bits={bits}; client_max_window_bits={bits}");
-    answer += if is_alone { "; server_no_context_takeover; client_no_context_takeover" } else { "" };
-    let Some(Ok(answer)) = Extensions::parse(&answer).next() else { return };
-    let Ok(agreement) = Deflate::default().agreed(role, &answer) else { return };
-    let receive = |piece: usize| {
-        let mut config = Config::default();
-        config.max_message_size = LIMIT;
-        config.masking = sockeye::MaskingPolicy::Either;
-        let mut connection = match role {
-            Role::Client => Connection::client_with_keys(config, || [0; 4]),
-            Role::Server => Connection::server(config),
-        };
-        connection.extend(Rsv::RSV1, agreement.encoder());
-        let mut assembler = connection.assembler();
-        assembler.extend(agreement.decoder());
-        let (mut wire, mut output, mut messages) = (bytes.to_vec(), Vec::new(), Vec::new());
-        for piece in wire.chunks_mut(piece.max(1)) {
-            let mut input = piece;
-            loop {
-                match connection.receive_message(&mut input, &mut assembler, &mut output) {
-                    Ok(Some(Received::Message(message))) => messages.push(message.payload().len()),
-                    Ok(Some(_)) => {}
-                    Ok(None) => break,
-                    Err(error) => return (messages, Some(error)),
-                }
-            }
-        }
-        (messages, None)
+    let receive = |pieces: Vec<&[u8]>| {
+        let (mut connection, mut assembler) = end(role, &config, &agreement);
+        receive_messages_with(&mut connection, &mut assembler, &config, pieces)
     };
-    let before = HELD.load(Relaxed);
-    PEAK.store(before, Relaxed);
-    let whole = receive(usize::MAX);
-    let taken = PEAK.load(Relaxed) - before;
-    assert!(taken <= 2 * LIMIT + BESIDE + 4 * bytes.len(), "{taken} bytes");
-    assert_eq!(receive(1 + usize::from(*setup >> 5)), whole);
+    let sizes = sockeye_fuzz::sizes(seed);
+    let whole = receive(vec![&wire[..]]);
+    let in_pieces = receive(cut(&wire, &sizes));
+    // How long a message is for its compressed form, as far as it has come, does depend on where it is cut.
+    if deflate.max_ratio.is_some() {
+        return receive_within_memory(role, &config, &agreement, &cut(&wire, &sizes));
+    }
+    assert_eq!(in_pieces, whole);
+
+    let messages: Vec<_> = whole
+        .seen
+        .iter()
+        .filter_map(|seen| match seen {
+            Seen::Message(message) => Some((message.as_ref().kind(), message.as_ref().payload().to_vec())),
+            Seen::Ping(_) | Seen::Pong(_) | Seen::Close(_) => None,
+        })
+        .collect();
+    for pieces in [vec![&wire[..]], cut(&wire, &sizes)] {
+        let decoded = decode(end(role, &config, &agreement), pieces);
+        // Who takes chunks counts for himself.
+        if matches!(whole.error, Some(ProtocolError::MessageTooBig { .. })) {
+            assert_eq!(decoded.messages[..messages.len()], messages);
+        } else {
+            assert_eq!((&decoded.messages, &decoded.error), (&messages, &whole.error));
+        }
+    }
+    receive_within_memory(role, &config, &agreement, &cut(&wire, &sizes));
 });

@@ -1,5 +1,6 @@
 //! What the fuzz targets share: the recorder of the integration tests, small limits, and an allocator that keeps count.
 
+pub mod deflate;
 #[path = "../../tests/replay/mod.rs"]
 pub mod replay;
 
@@ -67,10 +68,24 @@ pub fn steps(mut script: &[u8]) -> Vec<Step> {
     steps
 }
 
-/// The system's allocator, with a count of the bytes that are in use.
+/// How many bytes are in use.
+fn held() -> usize {
+    LIVE.load(Relaxed)
+}
+
+/// How many more bytes were in use at once while that ran than before.
+fn peak_of(run: impl FnOnce()) -> usize {
+    let before = held();
+    PEAK.store(before, Relaxed);
+    run();
+    PEAK.load(Relaxed) - before
+}
+
+/// The system's allocator, with a count of the bytes that are in use, and of the most that were.
 struct Counting;
 
 static LIVE: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -78,7 +93,8 @@ static ALLOCATOR: Counting = Counting;
 // SAFETY: every call is passed on as it is.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        LIVE.fetch_add(layout.size(), Relaxed);
+        let live = LIVE.fetch_add(layout.size(), Relaxed) + layout.size();
+        PEAK.fetch_max(live, Relaxed);
         unsafe { System.alloc(layout) }
     }
 
