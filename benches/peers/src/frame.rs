@@ -5,14 +5,33 @@ use crate::messages::Kind;
 const FIN: u8 = 0x80;
 const RSV1: u8 = 0x40;
 const MASK: u8 = 0x80;
+const CONTINUATION: u8 = 0;
 
 /// The key of masked frames: any will do.
 const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
 /// A frame that is a whole, compressed message.
 pub fn compressed(kind: Kind, payload: &[u8], is_masked: bool) -> Vec<u8> {
+    let mut frame = Vec::new();
+    append(FIN | RSV1 | kind.opcode(), payload, is_masked, &mut frame);
+    frame
+}
+
+/// A message in so many frames of about the same length, which may cut characters in two.
+pub fn fragmented(kind: Kind, payload: &[u8], fragments: usize, is_masked: bool, output: &mut Vec<u8>) {
+    let len = payload.len().div_ceil(fragments).max(1);
+    let count = payload.len().div_ceil(len);
+    for (index, piece) in payload.chunks(len).enumerate() {
+        let opcode = if index == 0 { kind.opcode() } else { CONTINUATION };
+        let fin = if index + 1 == count { FIN } else { 0 };
+        append(fin | opcode, piece, is_masked, output);
+    }
+}
+
+/// Appends a frame that begins with this byte.
+fn append(head: u8, payload: &[u8], is_masked: bool, frame: &mut Vec<u8>) {
     let mask = if is_masked { MASK } else { 0 };
-    let mut frame = vec![FIN | RSV1 | kind.opcode()];
+    frame.push(head);
     match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
         (Ok(len @ ..126), _) => frame.push(mask | len),
         (_, Ok(len)) => {
@@ -30,7 +49,6 @@ pub fn compressed(kind: Kind, payload: &[u8], is_masked: bool) -> Vec<u8> {
     } else {
         frame.extend_from_slice(payload);
     }
-    frame
 }
 
 /// The message that the bytes are, which a server sent: of which kind, whether compressed, and its payload.

@@ -24,3 +24,13 @@ pub mod backends;
 pub mod compression;
 #[cfg(feature = "all")]
 pub mod libraries;
+#[cfg(feature = "all")]
+pub mod payloads;
+#[cfg(feature = "all")]
+pub mod process;
+#[cfg(feature = "all")]
+pub mod receive;
+#[cfg(feature = "all")]
+pub mod stream;
+#[cfg(feature = "all")]
+pub mod table;
