@@ -23,6 +23,8 @@ pub mod backends;
 #[cfg(feature = "all")]
 pub mod compression;
 #[cfg(feature = "all")]
+pub mod instructions;
+#[cfg(feature = "all")]
 pub mod libraries;
 #[cfg(feature = "all")]
 pub mod payloads;
@@ -30,6 +32,8 @@ pub mod payloads;
 pub mod process;
 #[cfg(feature = "all")]
 pub mod receive;
+#[cfg(feature = "all")]
+pub mod send;
 #[cfg(feature = "all")]
 pub mod stream;
 #[cfg(feature = "all")]

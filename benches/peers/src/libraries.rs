@@ -21,11 +21,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::process::{self, Absent, Work};
 use crate::receive::{self, Gives, Incoming, Receive};
+use crate::send::{self, Outgoing};
 
 /// What a worker is to do.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub enum Job {
     Receive(Incoming),
+    Send(Outgoing),
 }
 
 /// A library, set up in one way.
@@ -35,6 +37,7 @@ pub struct Library {
     pub standing: Standing,
     pub gives: Gives,
     pub receive: Option<fn(&Incoming) -> Result<Work, Absent>>,
+    pub send: Option<fn(&Outgoing) -> Result<Work, Absent>>,
 }
 
 /// Whose it is.
@@ -48,12 +51,17 @@ pub enum Standing {
 
 impl Library {
     const fn new(name: &'static str, standing: Standing) -> Self {
-        Self { name, standing, gives: Gives::Nothing, receive: None }
+        Self { name, standing, gives: Gives::Nothing, receive: None, send: None }
     }
 
     const fn receives<R: Receive>(mut self) -> Self {
         self.receive = Some(receive::prepare::<R>);
         self.gives = R::GIVES;
+        self
+    }
+
+    const fn sends<S: send::Send>(mut self) -> Self {
+        self.send = Some(send::prepare::<S>);
         self
     }
 }
@@ -106,6 +114,7 @@ pub fn prepare(name: &str, job: &str) -> Result<Result<Work, Absent>, Box<dyn Er
     let absent = || Err(Absent::refused("it has none"));
     Ok(match serde_json::from_str(job)? {
         Job::Receive(job) => library.receive.map_or_else(absent, |prepare| prepare(&job)),
+        Job::Send(job) => library.send.map_or_else(absent, |prepare| prepare(&job)),
     })
 }
 

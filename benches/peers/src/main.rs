@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use lexopt::prelude::*;
-use sockeye_peers::{backends, compression, libraries, receive};
+use sockeye_peers::{backends, compression, instructions, libraries, receive, send};
 
 const USAGE: &str = "\
 usage: sockeye-peers COMMAND [--json FILE] [--only TEXT] [--rounds N]
@@ -16,6 +16,8 @@ commands:
   compression   permessage-deflate of the libraries: time, size on the wire, memory
   backends      what compresses in them, without a WebSocket around it
   receive       messages out of memory
+  send          messages into memory
+  instructions  instructions for each message, by valgrind's callgrind
 
 options:
   --json FILE   writes the figures there, too
@@ -55,8 +57,11 @@ fn run() -> Result<(), Box<dyn Error>> {
         ["compression"] => compression::run(&only, rounds)?,
         ["backends"] => backends::run(&only, rounds)?,
         ["receive"] => receive::run(&only, rounds, read)?,
+        ["instructions"] => instructions::run(&only, read)?,
+        ["send"] => send::run(&only, rounds)?,
         // What this program starts itself as.
         ["worker", name, job] => return libraries::compressing::work(name, job),
+        ["once", name, job, count] => return instructions::work(name, job, count),
         ["work", name, job] => return libraries::serve(name, job),
         _ => return Err(USAGE.into()),
     };

@@ -55,16 +55,20 @@ impl fmt::Display for Content {
     }
 }
 
-/// Words of several scripts, and spaces.
+/// Words of one language after those of another, a dozen of each.
 fn multi_byte(len: usize, mut next: impl FnMut() -> u64) -> String {
     let mut text = String::with_capacity(len);
-    loop {
-        let word = WORDS[(next() >> 32) as usize % WORDS.len()];
-        if text.len() + word.len() + 1 > len {
-            break;
+    let mut random = |below: usize| (next() >> 32) as usize % below;
+    'text: loop {
+        let words = LANGUAGES[random(LANGUAGES.len())];
+        for _ in 0..12 {
+            let word = words[random(words.len())];
+            if text.len() + word.len() + 1 > len {
+                break 'text;
+            }
+            text += word;
+            text.push(' ');
         }
-        text += word;
-        text.push(' ');
     }
     while text.len() < len {
         text.push('.');
@@ -72,7 +76,14 @@ fn multi_byte(len: usize, mut next: impl FnMut() -> u64) -> String {
     text
 }
 
-const WORDS: [&str; 8] = ["größe", "слово", "日本語", "λόγος", "mot", "한국어", "नमस्ते", "😀"];
+const LANGUAGES: [[&str; 8]; 6] = [
+    ["über", "die", "größte", "Straße", "fährt", "ein", "schöner", "Bus"],
+    ["в", "начале", "было", "слово", "и", "оно", "звучит", "сегодня"],
+    ["ένας", "λόγος", "για", "την", "αλήθεια", "και", "το", "φως"],
+    ["日本語の", "文章は", "空白が", "少なく", "漢字と", "仮名を", "混ぜて", "書く。"],
+    ["한국어", "문장은", "낱말", "사이를", "띄어", "쓰고", "짧은", "편이다"],
+    ["ok", "👍", "see", "you", "🎉", "at", "noon", "😀😀"],
+];
 
 /// A length as people say it.
 pub fn size(len: usize) -> String {

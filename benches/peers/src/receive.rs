@@ -1,6 +1,7 @@
 //! The cells of receiving: messages out of bytes that are read from memory.
 
 use std::error::Error;
+use std::fmt;
 use std::hint::black_box;
 use std::sync::Arc;
 
@@ -88,8 +89,11 @@ impl Incoming {
     pub fn batch(&self) -> usize {
         (8 * 1024 * 1024 / self.len).clamp(8, 50_000)
     }
+}
 
-    fn heading(&self) -> String {
+/// What the cell is called.
+impl fmt::Display for Incoming {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let fragments = match self.fragments {
             1 => String::new(),
             some => format!(" in {some} fragments"),
@@ -98,7 +102,7 @@ impl Incoming {
             Role::Server => "as server, masked",
             Role::Client => "as client",
         };
-        format!("receive {} of {}{fragments}, {role}", size(self.len), self.content)
+        write!(f, "receive {} of {}{fragments}, {role}", size(self.len), self.content)
     }
 }
 
@@ -166,15 +170,15 @@ pub fn jobs(read: usize) -> Vec<Incoming> {
 ///
 /// Where a worker does not do as it is told.
 pub fn run(only: &str, rounds: usize, read: usize) -> Result<Value, Box<dyn Error>> {
-    let jobs: Vec<Incoming> = jobs(read).into_iter().filter(|job| job.heading().contains(only)).collect();
+    let jobs: Vec<Incoming> = jobs(read).into_iter().filter(|job| job.to_string().contains(only)).collect();
     let (progress, mut figures) = (Progress::new(jobs.len())?, Vec::new());
     for job in jobs {
-        progress.at(&job.heading());
+        progress.at(&job.to_string());
         let libraries = LIBRARIES.iter().filter(|library| library.receive.is_some()).map(|library| library.name);
         let rows = measure(libraries, &Job::Receive(job), job.batch(), rounds)?;
-        progress.print(&table::of_times(&job.heading(), &rows));
+        progress.print(&table::of_times(&job.to_string(), &rows));
         figures.push(json!({
-            "cell": job.heading(),
+            "cell": job.to_string(),
             "job": job,
             "libraries": rows.iter().map(table::Row::json).collect::<Vec<_>>(),
         }));

@@ -38,6 +38,23 @@ pub fn of_times(heading: &str, rows: &[Row]) -> String {
     text
 }
 
+/// Counts of the libraries in a cell, and how often the first goes into each.
+pub fn of_counts(heading: &str, rows: &[(&str, Option<f64>)]) -> String {
+    let mut text = format!("\n{heading}\n");
+    let ours = rows.first().and_then(|(_, count)| *count).unwrap_or(f64::NAN);
+    let best = rows
+        .iter()
+        .filter(|(library, _)| standing(library) != Standing::Part)
+        .filter_map(|(_, count)| *count)
+        .fold(f64::INFINITY, f64::min);
+    for (library, count) in rows.iter().filter_map(|(library, count)| count.map(|count| (library, count))) {
+        let mark = if count == best { " *" } else { "" };
+        // Writing to a text cannot fail.
+        let _ = writeln!(text, "  {library:<22} {:>12} {:>6.2}{mark}", short(count), count / ours);
+    }
+    text
+}
+
 /// A number in three or four figures.
 pub fn short(number: f64) -> String {
     match number {

@@ -4,9 +4,10 @@
 use super::{Library, Standing};
 use crate::library::Role;
 use crate::receive::{Gives, Incoming, Receive};
+use crate::send::{self, Outgoing, Turns};
 use crate::stream::Stream;
 
-pub const MEMCPY: Library = Library::new("memcpy", Standing::Part).receives::<Memcpy>();
+pub const MEMCPY: Library = Library::new("memcpy", Standing::Part).receives::<Memcpy>().sends::<Put>();
 pub const UNMASK: Library = Library::new("memcpy, bare unmask", Standing::Part).receives::<Unmask>();
 
 /// The read alone.
@@ -130,3 +131,20 @@ fn unmask(payload: &mut [u8], key: [u8; 4]) {
 
 /// The most that is left of a header.
 const HEADER: usize = 14;
+
+/// The write alone.
+pub struct Put(Stream);
+
+impl send::Send for Put {
+    const IS_LIBRARY: bool = false;
+
+    fn open(_: &Outgoing, stream: Stream) -> Self {
+        Self(stream)
+    }
+
+    fn send(&mut self, mut turns: Turns<'_>) {
+        while let Some((message, _)) = turns.next() {
+            self.0.put(&message.bytes);
+        }
+    }
+}

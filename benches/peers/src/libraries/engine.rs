@@ -1,13 +1,14 @@
 //! sockeye's engine alone: the caller reads into a buffer of its own and writes from one.
 
-use sockeye::{Assembler, Assembly, Config, Connection, Event, MessageRef, Received};
+use sockeye::{Assembler, Assembly, Config, Connection, Event, MessageKind, MessageRef, Received};
 
 use super::{Library, Standing};
 use crate::library::Role;
 use crate::receive::{Gives, Incoming, Receive};
+use crate::send::{self, Outgoing, Turns};
 use crate::stream::Stream;
 
-pub const LENT: Library = Library::new("sockeye, lent", Standing::Ours).receives::<Lent>();
+pub const LENT: Library = Library::new("sockeye", Standing::Ours).receives::<Lent>().sends::<Sending>();
 pub const OWNED: Library = Library::new("sockeye, owned", Standing::Ours).receives::<Owned>();
 
 /// An end of a connection.
@@ -112,3 +113,38 @@ impl Receive for Owned {
         }
     }
 }
+
+/// The caller's output is written at a flush. Long payloads are not copied into it: the header is, and goes out with them.
+pub struct Sending {
+    connection: Connection,
+    stream: Stream,
+    output: Vec<u8>,
+}
+
+impl send::Send for Sending {
+    fn open(job: &Outgoing, stream: Stream) -> Self {
+        Self { connection: connection(job.role), stream, output: Vec::new() }
+    }
+
+    fn send(&mut self, mut turns: Turns<'_>) {
+        while let Some((message, is_flushed)) = turns.next() {
+            let payload = &mut message.bytes[..];
+            if payload.len() < LONG {
+                self.connection.send(&*payload, &mut self.output).expect("it is open");
+                if is_flushed {
+                    self.stream.put(&self.output);
+                    self.output.clear();
+                }
+            } else {
+                let head = self.connection.head(MessageKind::Binary, payload).expect("it is open");
+                self.output.extend_from_slice(&head);
+                self.stream.put(&self.output);
+                self.output.clear();
+                self.stream.put(payload);
+            }
+        }
+    }
+}
+
+/// From how many bytes on a payload is not copied.
+const LONG: usize = 16 * 1024;

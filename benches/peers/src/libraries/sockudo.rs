@@ -1,7 +1,7 @@
 //! sockudo-ws: its stream, and its `Protocol`, which does no input and output. SIMD is on, and chosen when it runs.
 
 use bytes::BytesMut;
-use futures_util::StreamExt;
+use futures_util::{SinkExt, StreamExt};
 use sockudo_ws::protocol::Protocol;
 use sockudo_ws::{Config, Message, WebSocketStream};
 use tokio::runtime::Runtime;
@@ -9,10 +9,12 @@ use tokio::runtime::Runtime;
 use super::{Library, Standing};
 use crate::library::{Role, runtime};
 use crate::receive::{Gives, Incoming, Receive};
+use crate::send::{self, Outgoing, Turns};
 use crate::stream::Stream;
 
-pub const STREAM: Library = Library::new("sockudo-ws", Standing::Theirs).receives::<Socket>();
-pub const PROTOCOL: Library = Library::new("sockudo-ws, protocol", Standing::Theirs).receives::<Bare>();
+pub const STREAM: Library = Library::new("sockudo-ws", Standing::Theirs).receives::<Socket>().sends::<Socket>();
+pub const PROTOCOL: Library =
+    Library::new("sockudo-ws, protocol", Standing::Theirs).receives::<Bare>().sends::<Encoding>();
 
 /// Its name for a role.
 pub fn role(role: Role) -> sockudo_ws::Role {
@@ -24,12 +26,18 @@ pub fn role(role: Role) -> sockudo_ws::Role {
 
 pub struct Socket(WebSocketStream<Stream>, Runtime);
 
+impl Socket {
+    fn new(end: Role, stream: Stream) -> Self {
+        sockudo_ws::init_clock();
+        Self(WebSocketStream::from_raw(stream, role(end), Config::default()), runtime())
+    }
+}
+
 impl Receive for Socket {
     const GIVES: Gives = Gives::Owned;
 
     fn open(job: &Incoming, stream: Stream) -> Self {
-        sockudo_ws::init_clock();
-        Self(WebSocketStream::from_raw(stream, role(job.role), Config::default()), runtime())
+        Self::new(job.role, stream)
     }
 
     fn receive(&mut self, count: usize, mut visit: impl FnMut(&[u8])) {
@@ -39,6 +47,11 @@ impl Receive for Socket {
             }
         });
     }
+}
+
+fn protocol(end: Role) -> Protocol {
+    let config = Config::default();
+    Protocol::new(role(end), config.max_frame_size, config.max_message_size)
 }
 
 /// The protocol with the buffers that its stream has.
@@ -55,9 +68,7 @@ impl Receive for Bare {
     const GIVES: Gives = Gives::Owned;
 
     fn open(job: &Incoming, stream: Stream) -> Self {
-        let config = Config::default();
-        let protocol = Protocol::new(role(job.role), config.max_frame_size, config.max_message_size);
-        Self { protocol, buffer: BytesMut::new(), messages: Vec::new(), seen: 0, stream }
+        Self { protocol: protocol(job.role), buffer: BytesMut::new(), messages: Vec::new(), seen: 0, stream }
     }
 
     fn receive(&mut self, count: usize, mut visit: impl FnMut(&[u8])) {
@@ -70,6 +81,45 @@ impl Receive for Bare {
             }
             visit(self.messages[self.seen].as_bytes());
             self.seen += 1;
+        }
+    }
+}
+
+impl send::Send for Socket {
+    fn open(job: &Outgoing, stream: Stream) -> Self {
+        Self::new(job.role, stream)
+    }
+
+    fn send(&mut self, mut turns: Turns<'_>) {
+        let Self(socket, runtime) = self;
+        runtime.block_on(async {
+            while let Some((message, is_flushed)) = turns.next() {
+                let message = Message::Binary(message.shared.clone());
+                match is_flushed {
+                    true => socket.send(message).await.expect("it is open"),
+                    false => socket.feed(message).await.expect("it is open"),
+                }
+            }
+        });
+    }
+}
+
+/// The protocol, writing at a flush.
+pub struct Encoding(Protocol, BytesMut, Stream);
+
+impl send::Send for Encoding {
+    fn open(job: &Outgoing, stream: Stream) -> Self {
+        Self(protocol(job.role), BytesMut::new(), stream)
+    }
+
+    fn send(&mut self, mut turns: Turns<'_>) {
+        while let Some((message, is_flushed)) = turns.next() {
+            let message = Message::Binary(message.shared.clone());
+            self.0.encode_message(&message, &mut self.1).expect("it is open");
+            if is_flushed {
+                self.2.put(&self.1);
+                self.1.clear();
+            }
         }
     }
 }

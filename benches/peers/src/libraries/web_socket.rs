@@ -8,9 +8,18 @@ use web_socket::{DataType, Event, MessageType, Stream as Fragment, WebSocket};
 use super::{Library, Standing};
 use crate::library::{Role, runtime};
 use crate::receive::{Gives, Incoming, Receive};
+use crate::send::{self, Outgoing, Turns};
 use crate::stream::Stream;
 
-pub const LIBRARY: Library = Library::new("web-socket", Standing::Theirs).receives::<Web>();
+pub const LIBRARY: Library = Library::new("web-socket", Standing::Theirs).receives::<Web>().sends::<Web>();
+
+/// An end of a connection.
+pub fn socket(role: Role, stream: Stream) -> WebSocket<BufReader<Stream>> {
+    match role {
+        Role::Server => WebSocket::server(BufReader::new(stream)),
+        Role::Client => WebSocket::client(BufReader::new(stream)),
+    }
+}
 
 pub struct Web(WebSocket<BufReader<Stream>>, Runtime);
 
@@ -18,12 +27,7 @@ impl Receive for Web {
     const GIVES: Gives = Gives::Owned;
 
     fn open(job: &Incoming, stream: Stream) -> Self {
-        let stream = BufReader::new(stream);
-        let socket = match job.role {
-            Role::Server => WebSocket::server(stream),
-            Role::Client => WebSocket::client(stream),
-        };
-        Self(socket, runtime())
+        Self(socket(job.role, stream), runtime())
     }
 
     fn receive(&mut self, count: usize, mut visit: impl FnMut(&[u8])) {
@@ -53,5 +57,24 @@ async fn receive(socket: &mut WebSocket<BufReader<Stream>>) -> (MessageType, Box
             }
             _ => panic!("it receives something else"),
         }
+    }
+}
+
+/// It writes each message by itself.
+impl send::Send for Web {
+    fn open(job: &Outgoing, stream: Stream) -> Self {
+        Self(socket(job.role, stream), runtime())
+    }
+
+    fn send(&mut self, mut turns: Turns<'_>) {
+        let Self(socket, runtime) = self;
+        runtime.block_on(async {
+            while let Some((message, is_flushed)) = turns.next() {
+                socket.send(&message.bytes[..]).await.expect("it is open");
+                if is_flushed {
+                    socket.flash().await.expect("it is open");
+                }
+            }
+        });
     }
 }

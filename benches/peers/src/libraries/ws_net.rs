@@ -5,9 +5,10 @@ use ws_net::{Connection, Event};
 use super::{Library, Standing};
 use crate::library::Role;
 use crate::receive::{Gives, Incoming, Receive};
+use crate::send::{self, Outgoing, Turns};
 use crate::stream::Stream;
 
-pub const LIBRARY: Library = Library::new("ws-net", Standing::Theirs).receives::<WsNet>();
+pub const LIBRARY: Library = Library::new("ws-net", Standing::Theirs).receives::<WsNet>().sends::<WsNet>();
 
 /// An end of a connection.
 pub fn connection(role: Role) -> Connection {
@@ -41,6 +42,23 @@ impl Receive for WsNet {
                 other => panic!("it receives {other:?}"),
             }
             left -= 1;
+        }
+    }
+}
+
+impl send::Send for WsNet {
+    fn open(job: &Outgoing, stream: Stream) -> Self {
+        Self(connection(job.role), stream)
+    }
+
+    fn send(&mut self, mut turns: Turns<'_>) {
+        let Self(connection, stream) = self;
+        while let Some((message, is_flushed)) = turns.next() {
+            connection.send_binary(&message.bytes).expect("it is open");
+            if is_flushed {
+                let written = stream.put(connection.output());
+                connection.advance_output(written);
+            }
         }
     }
 }

@@ -3,14 +3,15 @@
 use tokio::runtime::Runtime;
 use wtx::collection::Vector;
 use wtx::rng::Xorshift64;
-use wtx::web_socket::{WebSocketBuffer, WebSocketOwned, WebSocketPayloadOrigin};
+use wtx::web_socket::{Frame, OpCode, WebSocketBuffer, WebSocketOwned, WebSocketPayloadOrigin};
 
 use super::{Library, Standing};
 use crate::library::{Role, runtime};
 use crate::receive::{Gives, Incoming, Receive};
+use crate::send::{self, Outgoing, Turns};
 use crate::stream::Stream;
 
-pub const LIBRARY: Library = Library::new("wtx", Standing::Theirs).receives::<Wtx>();
+pub const LIBRARY: Library = Library::new("wtx", Standing::Theirs).receives::<Wtx>().sends::<Wtx>();
 
 type End<const IS_CLIENT: bool> = WebSocketOwned<(), Xorshift64, Stream, IS_CLIENT>;
 
@@ -33,15 +34,21 @@ enum Either {
     Client(End<true>),
 }
 
-impl Receive for Wtx {
-    const GIVES: Gives = Gives::Lent;
-
-    fn open(job: &Incoming, stream: Stream) -> Self {
-        let end = match job.role {
+impl Wtx {
+    fn new(role: Role, stream: Stream) -> Self {
+        let end = match role {
             Role::Server => Either::Server(end(stream)),
             Role::Client => Either::Client(end(stream)),
         };
         Self { end, buffer: Vector::new(), runtime: runtime() }
+    }
+}
+
+impl Receive for Wtx {
+    const GIVES: Gives = Gives::Lent;
+
+    fn open(job: &Incoming, stream: Stream) -> Self {
+        Self::new(job.role, stream)
     }
 
     fn receive(&mut self, count: usize, visit: impl FnMut(&[u8])) {
@@ -60,5 +67,26 @@ async fn receive<const IS_CLIENT: bool>(
 ) {
     for _ in 0..count {
         visit(end.read_frame(buffer, WebSocketPayloadOrigin::Adaptive).await.expect("it is right").payload());
+    }
+}
+
+/// It writes each message by itself, and has no flush. A client masks it where it lies.
+impl send::Send for Wtx {
+    fn open(job: &Outgoing, stream: Stream) -> Self {
+        Self::new(job.role, stream)
+    }
+
+    fn send(&mut self, turns: Turns<'_>) {
+        match &mut self.end {
+            Either::Server(end) => self.runtime.block_on(send(end, turns)),
+            Either::Client(end) => self.runtime.block_on(send(end, turns)),
+        }
+    }
+}
+
+async fn send<const IS_CLIENT: bool>(end: &mut End<IS_CLIENT>, mut turns: Turns<'_>) {
+    while let Some((message, _)) = turns.next() {
+        let mut frame = Frame::new_fin(OpCode::Binary, &mut message.bytes[..]);
+        end.write_frame(&mut frame).await.expect("it is open");
     }
 }

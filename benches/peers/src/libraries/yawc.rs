@@ -2,19 +2,21 @@
 //! `Decoder`, which knows frames and no messages, and checks no text.
 
 use bytes::BytesMut;
+use futures_util::SinkExt;
 use tokio::runtime::Runtime;
-use tokio_util::codec::Decoder as _;
-use yawc::codec::Decoder;
-use yawc::{Options, WebSocket};
+use tokio_util::codec::{Decoder as _, Encoder as _};
+use yawc::codec::{Decoder, Encoder};
+use yawc::{Frame, Options, WebSocket};
 
 use super::{Library, Standing};
 use crate::library::{Role, runtime};
 use crate::payloads::Content;
 use crate::receive::{Gives, Incoming, Receive};
+use crate::send::{self, Outgoing, Turns};
 use crate::stream::Stream;
 
-pub const SOCKET: Library = Library::new("yawc", Standing::Theirs).receives::<Socket>();
-pub const CODEC: Library = Library::new("yawc, codec", Standing::Theirs).receives::<Codec>();
+pub const SOCKET: Library = Library::new("yawc", Standing::Theirs).receives::<Socket>().sends::<Socket>();
+pub const CODEC: Library = Library::new("yawc, codec", Standing::Theirs).receives::<Codec>().sends::<Encoding>();
 
 /// Its name for a role.
 pub fn role(role: Role) -> yawc::Role {
@@ -35,15 +37,17 @@ pub fn options() -> Options {
 
 pub struct Socket(WebSocket<Stream>, Runtime);
 
+impl Socket {
+    fn new(end: Role, stream: Stream) -> Self {
+        Self(WebSocket::from_stream(stream, role(end), options()).expect("it is well set up"), runtime())
+    }
+}
+
 impl Receive for Socket {
     const GIVES: Gives = Gives::Owned;
 
     fn open(job: &Incoming, stream: Stream) -> Self {
-        let runtime = runtime();
-        let inside = runtime.enter();
-        let socket = WebSocket::from_stream(stream, role(job.role), options()).expect("it is well set up");
-        drop(inside);
-        Self(socket, runtime)
+        Self::new(job.role, stream)
     }
 
     fn receive(&mut self, count: usize, mut visit: impl FnMut(&[u8])) {
@@ -82,6 +86,44 @@ impl Receive for Codec {
                 }
             };
             visit(frame.payload());
+        }
+    }
+}
+
+impl send::Send for Socket {
+    fn open(job: &Outgoing, stream: Stream) -> Self {
+        Self::new(job.role, stream)
+    }
+
+    fn send(&mut self, mut turns: Turns<'_>) {
+        let Self(socket, runtime) = self;
+        runtime.block_on(async {
+            while let Some((message, is_flushed)) = turns.next() {
+                let message = Frame::binary(message.shared.clone());
+                match is_flushed {
+                    true => socket.send(message).await.expect("it is open"),
+                    false => socket.feed(message).await.expect("it is open"),
+                }
+            }
+        });
+    }
+}
+
+/// The encoder, writing at a flush.
+pub struct Encoding(Encoder, BytesMut, Stream);
+
+impl send::Send for Encoding {
+    fn open(job: &Outgoing, stream: Stream) -> Self {
+        Self(Encoder::new(role(job.role)), BytesMut::new(), stream)
+    }
+
+    fn send(&mut self, mut turns: Turns<'_>) {
+        while let Some((message, is_flushed)) = turns.next() {
+            self.0.encode(Frame::binary(message.shared.clone()), &mut self.1).expect("it is open");
+            if is_flushed {
+                self.2.put(&self.1);
+                self.1.clear();
+            }
         }
     }
 }
