@@ -61,6 +61,7 @@ fn has(library: &Library, job: &Job) -> bool {
     match job {
         Job::Receive(_) => library.receive.is_some(),
         Job::Send(_) => library.send.is_some(),
+        Job::Handshake(_) => library.handshake.is_some(),
     }
 }
 

@@ -5,6 +5,7 @@ pub mod bare;
 pub mod compressing;
 pub mod engine;
 pub mod fastwebsockets;
+pub mod over_hyper;
 pub mod sockudo;
 pub mod soketto;
 pub mod tokio_tungstenite;
@@ -19,6 +20,8 @@ use std::error::Error;
 
 use serde::{Deserialize, Serialize};
 
+use crate::handshake::{self, Handshake, Opening};
+use crate::memory::{self, Idle, Weight};
 use crate::process::{self, Absent, Work};
 use crate::receive::{self, Gives, Incoming, Receive};
 use crate::send::{self, Outgoing};
@@ -28,7 +31,11 @@ use crate::send::{self, Outgoing};
 pub enum Job {
     Receive(Incoming),
     Send(Outgoing),
+    Handshake(Opening),
 }
+
+/// What prepares a job of a library.
+pub type Prepare<J> = fn(&J) -> Result<Work, Absent>;
 
 /// A library, set up in one way.
 #[derive(Clone, Copy, Debug)]
@@ -36,8 +43,10 @@ pub struct Library {
     pub name: &'static str,
     pub standing: Standing,
     pub gives: Gives,
-    pub receive: Option<fn(&Incoming) -> Result<Work, Absent>>,
-    pub send: Option<fn(&Outgoing) -> Result<Work, Absent>>,
+    pub receive: Option<Prepare<Incoming>>,
+    pub send: Option<Prepare<Outgoing>>,
+    pub handshake: Option<Prepare<Opening>>,
+    pub memory: Option<fn() -> Result<Weight, Absent>>,
 }
 
 /// Whose it is.
@@ -51,7 +60,7 @@ pub enum Standing {
 
 impl Library {
     const fn new(name: &'static str, standing: Standing) -> Self {
-        Self { name, standing, gives: Gives::Nothing, receive: None, send: None }
+        Self { name, standing, gives: Gives::Nothing, receive: None, send: None, handshake: None, memory: None }
     }
 
     const fn receives<R: Receive>(mut self) -> Self {
@@ -62,6 +71,16 @@ impl Library {
 
     const fn sends<S: send::Send>(mut self) -> Self {
         self.send = Some(send::prepare::<S>);
+        self
+    }
+
+    const fn opens<H: Handshake>(mut self) -> Self {
+        self.handshake = Some(handshake::prepare::<H>);
+        self
+    }
+
+    const fn idles<I: Idle>(mut self) -> Self {
+        self.memory = Some(memory::weigh::<I>);
         self
     }
 }
@@ -115,6 +134,7 @@ pub fn prepare(name: &str, job: &str) -> Result<Result<Work, Absent>, Box<dyn Er
     Ok(match serde_json::from_str(job)? {
         Job::Receive(job) => library.receive.map_or_else(absent, |prepare| prepare(&job)),
         Job::Send(job) => library.send.map_or_else(absent, |prepare| prepare(&job)),
+        Job::Handshake(job) => library.handshake.map_or_else(absent, |prepare| prepare(&job)),
     })
 }
 

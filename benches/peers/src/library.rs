@@ -102,3 +102,19 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> T {
 pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_time().build().expect("it takes no more than memory")
 }
+
+/// Polls once, on a runtime of this thread, what over memory needs no more; `None` if it does.
+#[cfg(feature = "all")]
+pub fn at_once<T>(what: impl Future<Output = T>) -> Option<T> {
+    inside(|| futures_util::FutureExt::now_or_never(what))
+}
+
+/// Runs something where timers find a runtime of this thread.
+#[cfg(feature = "all")]
+pub fn inside<T>(what: impl FnOnce() -> T) -> T {
+    thread_local!(static RUNTIME: tokio::runtime::Runtime = runtime());
+    RUNTIME.with(|runtime| {
+        let _inside = runtime.enter();
+        what()
+    })
+}

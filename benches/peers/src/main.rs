@@ -4,10 +4,13 @@
 
 use std::error::Error;
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use lexopt::prelude::*;
-use sockeye_peers::{backends, compression, instructions, libraries, receive, send};
+use sockeye_peers::{
+    backends, compression, handshake, instructions, libraries, machine, memory, receive, report, send,
+};
 
 const USAGE: &str = "\
 usage: sockeye-peers COMMAND [--json FILE] [--only TEXT] [--rounds N]
@@ -15,8 +18,12 @@ usage: sockeye-peers COMMAND [--json FILE] [--only TEXT] [--rounds N]
 commands:
   compression   permessage-deflate of the libraries: time, size on the wire, memory
   backends      what compresses in them, without a WebSocket around it
+  all           all but backends; with --json, what `report` wants
+  report FILE   draws FILE, which `all` wrote: RESULTS.md and charts in benches/
   receive       messages out of memory
   send          messages into memory
+  handshake     opening handshakes, in memory
+  memory        heap of an idle connection
   instructions  instructions for each message, by valgrind's callgrind
 
 options:
@@ -61,6 +68,22 @@ fn run() -> Result<(), Box<dyn Error>> {
         ["send"] => send::run(&only, rounds)?,
         // What this program starts itself as.
         ["worker", name, job] => return libraries::compressing::work(name, job),
+        ["handshake"] => handshake::run(&only, rounds)?,
+        ["memory"] => memory::run()?,
+        ["weigh", name] => return memory::work(name),
+        ["all"] => serde_json::json!({
+            "machine": machine::describe(rounds, read),
+            "receive": receive::run(&only, rounds, read)?,
+            "send": send::run(&only, rounds)?,
+            "handshake": handshake::run(&only, rounds)?,
+            "memory": memory::run()?,
+            "instructions": instructions::run(&only, read)?,
+            "compression": compression::run(&only, rounds)?,
+        }),
+        ["report", file] => {
+            let figures = serde_json::from_str(&std::fs::read_to_string(file)?)?;
+            return report::run(&figures, Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")));
+        }
         ["once", name, job, count] => return instructions::work(name, job, count),
         ["work", name, job] => return libraries::serve(name, job),
         _ => return Err(USAGE.into()),

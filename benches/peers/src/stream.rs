@@ -1,10 +1,11 @@
 //! What takes the place of the socket where nothing is compressed: an endless row of the same frames to be read, and a place
 //! to write to. It gives and takes what a socket would, by one copy, and belongs to the library like a socket.
 
+use std::fmt;
 use std::io::{self, IoSlice, Read, Write};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -14,8 +15,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 pub struct Stream {
     wire: Arc<[u8]>,
     at: usize,
-    /// The most that one read gives.
+    /// The most that one read gives, and all that is still to be read.
     most: usize,
+    left: usize,
     sink: Sink,
 }
 
@@ -26,17 +28,51 @@ enum Sink {
     Over(Box<[u8]>, usize),
     /// Kept, to be looked at.
     Kept(Arc<Mutex<Vec<u8>>>),
+    /// To somebody who answers, and whose answer is what is read.
+    Answered(Arc<Mutex<Answers>>),
+}
+
+/// Who answers what was written.
+pub trait Answer: fmt::Debug + Send {
+    /// Takes what was written; the answer is appended, if there is one already.
+    fn answer(&mut self, written: &[u8], answer: &mut Vec<u8>);
+}
+
+/// Who answers, and what of the answer was not read.
+#[derive(Debug)]
+pub struct Answers {
+    pub who: Box<dyn Answer>,
+    answer: Vec<u8>,
+    read: usize,
+    /// Who waits for an answer.
+    waker: Option<Waker>,
+}
+
+impl Answers {
+    pub fn new(who: Box<dyn Answer>) -> Self {
+        Self { who, answer: Vec::new(), read: 0, waker: None }
+    }
 }
 
 impl Stream {
     /// Gives these bytes again and again, and forgets what is written.
     pub fn new(wire: Arc<[u8]>, most: usize) -> Self {
-        Self { wire, at: 0, most, sink: Sink::Over(vec![0; SINK].into(), 0) }
+        Self { wire, at: 0, most, left: usize::MAX, sink: Sink::Over(vec![0; SINK].into(), 0) }
+    }
+
+    /// Gives these bytes once, and keeps what is written.
+    pub fn once(wire: Arc<[u8]>, kept: Arc<Mutex<Vec<u8>>>) -> Self {
+        Self { left: wire.len(), most: wire.len(), wire, at: 0, sink: Sink::Kept(kept) }
+    }
+
+    /// Gives what is answered to what is written.
+    pub fn answered(answers: Arc<Mutex<Answers>>) -> Self {
+        Self { wire: Arc::new([]), at: 0, most: 0, left: 0, sink: Sink::Answered(answers) }
     }
 
     /// Keeps what is written.
     pub fn keeping(wire: Arc<[u8]>, most: usize, kept: Arc<Mutex<Vec<u8>>>) -> Self {
-        Self { wire, at: 0, most, sink: Sink::Kept(kept) }
+        Self { wire, at: 0, most, left: usize::MAX, sink: Sink::Kept(kept) }
     }
 
     /// Reads as much as there is room for, and one read gives; 0 bytes mean that there never are any.
@@ -55,9 +91,25 @@ impl Stream {
         self.pieces(room, |piece| into.extend_from_slice(piece));
     }
 
+    /// Remembers who waits for an answer; nothing else ever comes later.
+    fn wait<T>(&self, cx: &Context<'_>) -> Poll<T> {
+        if let Sink::Answered(answers) = &self.sink {
+            answers.lock().unwrap_or_else(PoisonError::into_inner).waker = Some(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
     /// Gives up to `room` bytes in pieces.
     fn pieces(&mut self, room: usize, mut put: impl FnMut(&[u8])) {
-        let mut left = if self.wire.is_empty() { 0 } else { room.min(self.most) };
+        if let Sink::Answered(answers) = &self.sink {
+            let answers = &mut *answers.lock().unwrap_or_else(PoisonError::into_inner);
+            let piece = &answers.answer[answers.read..];
+            let piece = &piece[..piece.len().min(room)];
+            answers.read += piece.len();
+            return put(piece);
+        }
+        let mut left = if self.wire.is_empty() { 0 } else { room.min(self.most).min(self.left) };
+        self.left -= left;
         while left > 0 {
             let len = left.min(self.wire.len() - self.at);
             put(&self.wire[self.at..self.at + len]);
@@ -79,6 +131,15 @@ impl Stream {
                 }
             }
             Sink::Kept(kept) => kept.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes),
+            Sink::Answered(answers) => {
+                let answers = &mut *answers.lock().unwrap_or_else(PoisonError::into_inner);
+                if answers.read == answers.answer.len() {
+                    answers.answer.clear();
+                    answers.read = 0;
+                }
+                answers.who.answer(bytes, &mut answers.answer);
+                answers.waker.take().into_iter().for_each(Waker::wake);
+            }
         }
         whole
     }
@@ -110,11 +171,11 @@ impl Write for Stream {
 impl sockeye::blocking::Transport for Stream {}
 
 impl AsyncRead for Stream {
-    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = into.remaining();
         // Memory that is not initialised is not set to zero first, for a socket does not want it either.
         self.pieces(before, |piece| into.put_slice(piece));
-        if into.remaining() == before && before > 0 { Poll::Pending } else { Poll::Ready(Ok(())) }
+        if into.remaining() == before && before > 0 { self.wait(cx) } else { Poll::Ready(Ok(())) }
     }
 }
 
@@ -145,9 +206,9 @@ impl AsyncWrite for Stream {
 }
 
 impl futures_util::io::AsyncRead for Stream {
-    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
         match self.fill(into) {
-            0 if !into.is_empty() => Poll::Pending,
+            0 if !into.is_empty() => self.wait(cx),
             len => Poll::Ready(Ok(len)),
         }
     }

@@ -1,17 +1,30 @@
 //! sockeye on streams: its adapters for threads and for tokio.
 
+use std::sync::Arc;
+
+use sockeye::handshake::ClientRequest;
 use sockeye::{Config, Message, blocking};
 use tokio::runtime::Runtime;
 
+use super::engine::CONFIG;
 use super::{Library, Standing};
-use crate::library::{Role, runtime};
+use crate::handshake::{HOST, Handshake, PATH};
+use crate::library::{Role, at_once, inside, runtime};
+use crate::memory::Idle;
 use crate::receive::{Gives, Incoming, Receive};
 use crate::send::{self, Outgoing, Turns};
 use crate::stream::Stream;
 
-pub const BLOCKING: Library =
-    Library::new("sockeye, blocking", Standing::Ours).receives::<Blocking>().sends::<Blocking>();
-pub const TOKIO: Library = Library::new("sockeye, tokio", Standing::Ours).receives::<Tokio>().sends::<Tokio>();
+pub const BLOCKING: Library = Library::new("sockeye, blocking", Standing::Ours)
+    .receives::<Blocking>()
+    .sends::<Blocking>()
+    .opens::<ShakingBlocking>()
+    .idles::<RestingBlocking>();
+pub const TOKIO: Library = Library::new("sockeye, tokio", Standing::Ours)
+    .receives::<Tokio>()
+    .sends::<Tokio>()
+    .opens::<ShakingTokio>()
+    .idles::<RestingTokio>();
 pub const TOKIO_OWNED: Library = Library::new("sockeye, tokio, owned", Standing::Ours).receives::<TokioOwned>();
 
 /// An end of a connection for threads.
@@ -126,5 +139,76 @@ impl send::Send for Tokio {
                 }
             }
         });
+    }
+}
+
+pub struct ShakingBlocking(blocking::Acceptor, blocking::Connector);
+
+impl Handshake for ShakingBlocking {
+    fn new() -> Self {
+        Self(blocking::Acceptor::default(), blocking::Connector::default())
+    }
+
+    fn accept(&mut self, stream: Stream) -> Result<(), String> {
+        self.0.accept(stream).map(drop).map_err(|error| error.to_string())
+    }
+
+    fn connect(&mut self, stream: Stream) -> Result<(), String> {
+        let request = ClientRequest::new(HOST, PATH).map_err(|error| error.to_string())?;
+        self.1.handshake(stream, request).map(drop).map_err(|error| error.to_string())
+    }
+}
+
+pub struct ShakingTokio(sockeye::tokio::Acceptor, sockeye::tokio::Connector, Runtime);
+
+impl Handshake for ShakingTokio {
+    fn new() -> Self {
+        Self(sockeye::tokio::Acceptor::default(), sockeye::tokio::Connector::default(), runtime())
+    }
+
+    fn accept(&mut self, stream: Stream) -> Result<(), String> {
+        self.2.block_on(self.0.accept(stream)).map(drop).map_err(|error| error.to_string())
+    }
+
+    fn connect(&mut self, stream: Stream) -> Result<(), String> {
+        let request = ClientRequest::new(HOST, PATH).map_err(|error| error.to_string())?;
+        self.2.block_on(self.1.handshake(stream, request)).map(drop).map_err(|error| error.to_string())
+    }
+}
+
+pub struct RestingBlocking(blocking::WebSocket<Stream>);
+
+impl Idle for RestingBlocking {
+    fn open(stream: Stream) -> Self {
+        Self(blocking::WebSocket::server(stream, CONFIG.with(Arc::clone)))
+    }
+
+    fn wait(&mut self) {
+        assert!(self.0.receive_ref().is_err_and(|error| error.is_would_block()));
+    }
+
+    fn echo(&mut self) {
+        let message = self.0.receive().expect("it is right").expect("it is open");
+        self.0.send(&message).expect("it is open");
+    }
+}
+
+pub struct RestingTokio(sockeye::tokio::WebSocket<Stream>);
+
+impl Idle for RestingTokio {
+    fn open(stream: Stream) -> Self {
+        Self(inside(|| sockeye::tokio::WebSocket::server(stream, CONFIG.with(Arc::clone))))
+    }
+
+    fn wait(&mut self) {
+        assert!(at_once(self.0.receive()).is_none());
+    }
+
+    fn echo(&mut self) {
+        at_once(async {
+            let message = self.0.receive().await.expect("it is right").expect("it is open");
+            self.0.send(message).await.expect("it is open");
+        })
+        .expect("the message is there");
     }
 }

@@ -2,12 +2,14 @@
 //! in place by plain code.
 
 use super::{Library, Standing};
+use crate::handshake::{Handshake, SHORT_REQUEST};
 use crate::library::Role;
 use crate::receive::{Gives, Incoming, Receive};
 use crate::send::{self, Outgoing, Turns};
 use crate::stream::Stream;
 
-pub const MEMCPY: Library = Library::new("memcpy", Standing::Part).receives::<Memcpy>().sends::<Put>();
+pub const MEMCPY: Library =
+    Library::new("memcpy", Standing::Part).receives::<Memcpy>().sends::<Put>().opens::<Exchange>();
 pub const UNMASK: Library = Library::new("memcpy, bare unmask", Standing::Part).receives::<Unmask>();
 
 /// The read alone.
@@ -129,9 +131,6 @@ fn unmask(payload: &mut [u8], key: [u8; 4]) {
     }
 }
 
-/// The most that is left of a header.
-const HEADER: usize = 14;
-
 /// The write alone.
 pub struct Put(Stream);
 
@@ -148,3 +147,29 @@ impl send::Send for Put {
         }
     }
 }
+
+/// The request and the response, given and taken without a look at them; and for a client what makes the response.
+pub struct Exchange(Vec<u8>);
+
+impl Handshake for Exchange {
+    const IS_LIBRARY: bool = false;
+
+    fn new() -> Self {
+        Self(vec![0; 4096])
+    }
+
+    fn accept(&mut self, mut stream: Stream) -> Result<(), String> {
+        stream.fill(&mut self.0);
+        stream.put(&self.0[..129]);
+        Ok(())
+    }
+
+    fn connect(&mut self, mut stream: Stream) -> Result<(), String> {
+        stream.put(SHORT_REQUEST.as_bytes());
+        stream.fill(&mut self.0);
+        Ok(())
+    }
+}
+
+/// The most that is left of a header.
+const HEADER: usize = 14;

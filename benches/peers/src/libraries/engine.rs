@@ -1,14 +1,21 @@
 //! sockeye's engine alone: the caller reads into a buffer of its own and writes from one.
 
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use sockeye::handshake::{ClientConfig, ClientHandshake, ClientRequest, ServerConfig, ServerHandshake};
 use sockeye::{Assembler, Assembly, Config, Connection, Event, MessageKind, MessageRef, Received};
 
 use super::{Library, Standing};
+use crate::handshake::{HOST, Handshake, PATH};
 use crate::library::Role;
+use crate::memory::Idle;
 use crate::receive::{Gives, Incoming, Receive};
 use crate::send::{self, Outgoing, Turns};
 use crate::stream::Stream;
 
-pub const LENT: Library = Library::new("sockeye", Standing::Ours).receives::<Lent>().sends::<Sending>();
+pub const LENT: Library =
+    Library::new("sockeye", Standing::Ours).receives::<Lent>().sends::<Sending>().opens::<Shaking>().idles::<Resting>();
 pub const OWNED: Library = Library::new("sockeye, owned", Standing::Ours).receives::<Owned>();
 
 /// An end of a connection.
@@ -143,6 +150,89 @@ impl send::Send for Sending {
                 self.stream.put(payload);
             }
         }
+    }
+}
+
+/// The engine's handshake, in buffers of the caller's.
+pub struct Shaking {
+    server: ServerConfig,
+    client: ClientConfig,
+    config: Arc<Config>,
+    input: Vec<u8>,
+    output: Vec<u8>,
+}
+
+impl Handshake for Shaking {
+    fn new() -> Self {
+        Self {
+            server: ServerConfig::default(),
+            client: ClientConfig::default(),
+            config: Arc::default(),
+            input: vec![0; 4096],
+            output: Vec::new(),
+        }
+    }
+
+    fn accept(&mut self, mut stream: Stream) -> Result<(), String> {
+        let len = stream.fill(&mut self.input);
+        let request = ServerHandshake::new(&self.server).receive(&mut &self.input[..len]);
+        let request = request.map_err(|rejection| rejection.to_string())?.ok_or("it wants more")?;
+        let response = request.upgrade(&self.server).map_err(|rejection| rejection.to_string())?.respond();
+        self.output.clear();
+        response.write(&mut self.output);
+        stream.put(&self.output);
+        let connection = Connection::server(self.config.clone());
+        std::hint::black_box((connection.assembler(), connection));
+        Ok(())
+    }
+
+    fn connect(&mut self, mut stream: Stream) -> Result<(), String> {
+        let request = ClientRequest::new(HOST, PATH).map_err(|error| error.to_string())?;
+        self.output.clear();
+        request.write(&mut self.output);
+        stream.put(&self.output);
+        let len = stream.fill(&mut self.input);
+        let response = ClientHandshake::new(request, &self.client).receive(&mut &self.input[..len]);
+        std::hint::black_box(response.map_err(|error| error.to_string())?.ok_or("it wants more")?);
+        let connection = Connection::client(self.config.clone());
+        std::hint::black_box((connection.assembler(), connection));
+        Ok(())
+    }
+}
+
+/// A connection and its assembler. Buffers and the configuration are there once for all.
+pub struct Resting {
+    connection: Connection,
+    assembler: Assembler,
+    stream: Stream,
+}
+
+thread_local! {
+    static BUFFERS: RefCell<(Vec<u8>, Vec<u8>)> = RefCell::new((vec![0; 64 * 1024], Vec::new()));
+    pub static CONFIG: Arc<Config> = Arc::default();
+}
+
+impl Idle for Resting {
+    fn open(stream: Stream) -> Self {
+        let connection = Connection::server(CONFIG.with(Arc::clone));
+        Self { assembler: connection.assembler(), connection, stream }
+    }
+
+    fn wait(&mut self) {
+        BUFFERS.with_borrow_mut(|(input, _)| assert_eq!(self.stream.fill(input), 0));
+    }
+
+    fn echo(&mut self) {
+        BUFFERS.with_borrow_mut(|(input, output)| {
+            let len = self.stream.fill(input);
+            let mut input = &mut input[..len];
+            match self.connection.receive_message(&mut input, &mut self.assembler, output) {
+                Ok(Some(Received::Message(message))) => self.connection.send(message, output).expect("it is open"),
+                other => panic!("it receives {other:?}"),
+            }
+            self.stream.put(output);
+            output.clear();
+        });
     }
 }
 

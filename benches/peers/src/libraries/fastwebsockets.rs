@@ -3,14 +3,18 @@
 use fastwebsockets::{FragmentCollector, Frame, Payload, WebSocket};
 use tokio::runtime::Runtime;
 
-use super::{Library, Standing};
-use crate::library::{Role, runtime};
+use super::{Library, Standing, over_hyper};
+use crate::library::{Role, at_once, runtime};
+use crate::memory::Idle;
 use crate::receive::{Gives, Incoming, Receive};
 use crate::send::{self, Outgoing, Turns};
 use crate::stream::Stream;
 
-pub const LIBRARY: Library =
-    Library::new("fastwebsockets", Standing::Theirs).receives::<Fastwebsockets>().sends::<Sending>();
+pub const LIBRARY: Library = Library::new("fastwebsockets", Standing::Theirs)
+    .receives::<Fastwebsockets>()
+    .sends::<Sending>()
+    .opens::<over_hyper::Fastwebsockets>()
+    .idles::<Resting>();
 
 /// An end of a connection.
 pub fn socket(role: Role, stream: Stream) -> WebSocket<Stream> {
@@ -60,5 +64,25 @@ impl send::Send for Sending {
                 }
             }
         });
+    }
+}
+
+pub struct Resting(FragmentCollector<Stream>);
+
+impl Idle for Resting {
+    fn open(stream: Stream) -> Self {
+        Self(FragmentCollector::new(socket(Role::Server, stream)))
+    }
+
+    fn wait(&mut self) {
+        assert!(at_once(self.0.read_frame()).is_none());
+    }
+
+    fn echo(&mut self) {
+        at_once(async {
+            let received = self.0.read_frame().await.expect("it is right");
+            self.0.write_frame(Frame::binary(received.payload)).await.expect("it is open");
+        })
+        .expect("the message is there");
     }
 }

@@ -2,17 +2,24 @@
 
 use bytes::BytesMut;
 use futures_util::{SinkExt, StreamExt};
+use sockudo_ws::handshake::{client_handshake, server_handshake};
 use sockudo_ws::protocol::Protocol;
 use sockudo_ws::{Config, Message, WebSocketStream};
 use tokio::runtime::Runtime;
 
 use super::{Library, Standing};
-use crate::library::{Role, runtime};
+use crate::handshake::{HOST, Handshake, PATH};
+use crate::library::{Role, at_once, inside, runtime};
+use crate::memory::Idle;
 use crate::receive::{Gives, Incoming, Receive};
 use crate::send::{self, Outgoing, Turns};
 use crate::stream::Stream;
 
-pub const STREAM: Library = Library::new("sockudo-ws", Standing::Theirs).receives::<Socket>().sends::<Socket>();
+pub const STREAM: Library = Library::new("sockudo-ws", Standing::Theirs)
+    .receives::<Socket>()
+    .sends::<Socket>()
+    .opens::<Shaking>()
+    .idles::<Resting>();
 pub const PROTOCOL: Library =
     Library::new("sockudo-ws, protocol", Standing::Theirs).receives::<Bare>().sends::<Encoding>();
 
@@ -121,5 +128,50 @@ impl send::Send for Encoding {
                 self.1.clear();
             }
         }
+    }
+}
+
+pub struct Shaking(Runtime);
+
+impl Handshake for Shaking {
+    fn new() -> Self {
+        sockudo_ws::init_clock();
+        Self(runtime())
+    }
+
+    fn accept(&mut self, mut stream: Stream) -> Result<(), String> {
+        let result = self.0.block_on(server_handshake(&mut stream)).map_err(|error| error.to_string())?;
+        let (role, config) = (role(Role::Server), Config::default());
+        drop(WebSocketStream::from_raw_with_leftover(stream, role, config, result.leftover));
+        Ok(())
+    }
+
+    fn connect(&mut self, mut stream: Stream) -> Result<(), String> {
+        let result = self.0.block_on(client_handshake(&mut stream, HOST, PATH, None));
+        let (role, config) = (role(Role::Client), Config::default());
+        let leftover = result.map_err(|error| error.to_string())?.leftover;
+        drop(WebSocketStream::from_raw_with_leftover(stream, role, config, leftover));
+        Ok(())
+    }
+}
+
+pub struct Resting(WebSocketStream<Stream>);
+
+impl Idle for Resting {
+    fn open(stream: Stream) -> Self {
+        sockudo_ws::init_clock();
+        Self(inside(|| WebSocketStream::from_raw(stream, role(Role::Server), Config::default())))
+    }
+
+    fn wait(&mut self) {
+        assert!(at_once(self.0.next()).is_none());
+    }
+
+    fn echo(&mut self) {
+        at_once(async {
+            let message = self.0.next().await.expect("it is open").expect("it is right");
+            self.0.send(message).await.expect("it is open");
+        })
+        .expect("the message is there");
     }
 }

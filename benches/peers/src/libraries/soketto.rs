@@ -2,15 +2,22 @@
 
 use soketto::Data;
 use soketto::connection::{Builder, Mode, Receiver, Sender};
+use soketto::handshake::{Client, Server, ServerResponse, server::Response};
 use tokio::runtime::Runtime;
 
 use super::{Library, Standing};
-use crate::library::{Role, runtime};
+use crate::handshake::{HOST, Handshake, PATH};
+use crate::library::{Role, at_once, runtime};
+use crate::memory::Idle;
 use crate::receive::{Gives, Incoming, Receive};
 use crate::send::{self, Outgoing, Turns};
 use crate::stream::Stream;
 
-pub const LIBRARY: Library = Library::new("soketto", Standing::Theirs).receives::<Soketto>().sends::<Sending>();
+pub const LIBRARY: Library = Library::new("soketto", Standing::Theirs)
+    .receives::<Soketto>()
+    .sends::<Sending>()
+    .opens::<Shaking>()
+    .idles::<Resting>();
 
 /// Both halves of an end of a connection.
 pub fn halves(role: Role, stream: Stream) -> (Sender<Stream>, Receiver<Stream>) {
@@ -73,5 +80,60 @@ impl send::Send for Sending {
                 }
             }
         });
+    }
+}
+
+pub struct Shaking(Runtime);
+
+impl Handshake for Shaking {
+    fn new() -> Self {
+        Self(runtime())
+    }
+
+    fn accept(&mut self, stream: Stream) -> Result<(), String> {
+        self.0.block_on(async {
+            let mut server = Server::new(stream);
+            let key = server.receive_request().await.map_err(|error| error.to_string())?.key();
+            let response = Response::Accept { key, protocol: None };
+            server.send_response(&response).await.map_err(|error| error.to_string())?;
+            drop(server.into_builder().finish());
+            Ok(())
+        })
+    }
+
+    fn connect(&mut self, stream: Stream) -> Result<(), String> {
+        self.0.block_on(async {
+            let mut client = Client::new(stream, HOST, PATH);
+            match client.handshake().await.map_err(|error| error.to_string())? {
+                ServerResponse::Accepted { .. } => drop(client.into_builder().finish()),
+                other => return Err(format!("{other:?}")),
+            }
+            Ok(())
+        })
+    }
+}
+
+/// With the vector that it wants for messages.
+pub struct Resting(Sender<Stream>, Receiver<Stream>, Vec<u8>);
+
+impl Idle for Resting {
+    fn open(stream: Stream) -> Self {
+        let (sender, receiver) = halves(Role::Server, stream);
+        Self(sender, receiver, Vec::new())
+    }
+
+    fn wait(&mut self) {
+        assert!(at_once(self.1.receive_data(&mut self.2)).is_none());
+    }
+
+    fn echo(&mut self) {
+        at_once(async {
+            let Self(sender, receiver, message) = self;
+            receiver.receive_data(message).await.expect("it is right");
+            sender.send_binary_mut(&mut *message).await.expect("it is open");
+            sender.flush().await.expect("it is open");
+            message.clear();
+        })
+        .expect("the message is there");
     }
 }

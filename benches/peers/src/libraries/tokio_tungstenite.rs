@@ -7,13 +7,18 @@ use tungstenite::Message;
 
 use super::tungstenite::{payload, role};
 use super::{Library, Standing};
-use crate::library::{Role, runtime};
+use crate::handshake::{HOST, Handshake, PATH};
+use crate::library::{Role, at_once, runtime};
+use crate::memory::Idle;
 use crate::receive::{Gives, Incoming, Receive};
 use crate::send::{self, Outgoing, Turns};
 use crate::stream::Stream;
 
-pub const LIBRARY: Library =
-    Library::new("tokio-tungstenite", Standing::Theirs).receives::<TokioTungstenite>().sends::<TokioTungstenite>();
+pub const LIBRARY: Library = Library::new("tokio-tungstenite", Standing::Theirs)
+    .receives::<TokioTungstenite>()
+    .sends::<TokioTungstenite>()
+    .opens::<Shaking>()
+    .idles::<Resting>();
 
 pub struct TokioTungstenite(WebSocketStream<Stream>, Runtime);
 
@@ -56,5 +61,45 @@ impl send::Send for TokioTungstenite {
                 }
             }
         });
+    }
+}
+
+pub struct Shaking(Runtime);
+
+impl Handshake for Shaking {
+    fn new() -> Self {
+        Self(runtime())
+    }
+
+    fn accept(&mut self, stream: Stream) -> Result<(), String> {
+        let accepted = self.0.block_on(tokio_tungstenite::accept_async(stream));
+        accepted.map(drop).map_err(|error| error.to_string())
+    }
+
+    fn connect(&mut self, stream: Stream) -> Result<(), String> {
+        let uri = format!("ws://{HOST}{PATH}");
+        let connected = self.0.block_on(tokio_tungstenite::client_async(uri, stream));
+        connected.map(drop).map_err(|error| error.to_string())
+    }
+}
+
+pub struct Resting(WebSocketStream<Stream>);
+
+impl Idle for Resting {
+    fn open(stream: Stream) -> Self {
+        let role = role(Role::Server);
+        Self(at_once(WebSocketStream::from_raw_socket(stream, role, None)).expect("it waits for nothing"))
+    }
+
+    fn wait(&mut self) {
+        assert!(at_once(self.0.next()).is_none());
+    }
+
+    fn echo(&mut self) {
+        at_once(async {
+            let message = self.0.next().await.expect("it is open").expect("it is right");
+            self.0.send(message).await.expect("it is open");
+        })
+        .expect("the message is there");
     }
 }

@@ -5,13 +5,18 @@ use tokio::runtime::Runtime;
 use tokio_websockets::{ClientBuilder, Message, ServerBuilder, WebSocketStream};
 
 use super::{Library, Standing};
-use crate::library::{Role, runtime};
+use crate::handshake::{HOST, Handshake, PATH};
+use crate::library::{Role, at_once, runtime};
+use crate::memory::Idle;
 use crate::receive::{Gives, Incoming, Receive};
 use crate::send::{self, Outgoing, Turns};
 use crate::stream::Stream;
 
-pub const LIBRARY: Library =
-    Library::new("tokio-websockets", Standing::Theirs).receives::<TokioWebsockets>().sends::<TokioWebsockets>();
+pub const LIBRARY: Library = Library::new("tokio-websockets", Standing::Theirs)
+    .receives::<TokioWebsockets>()
+    .sends::<TokioWebsockets>()
+    .opens::<Shaking>()
+    .idles::<Resting>();
 
 /// An end of a connection.
 pub fn socket(role: Role, stream: Stream) -> WebSocketStream<Stream> {
@@ -55,5 +60,44 @@ impl send::Send for TokioWebsockets {
                 }
             }
         });
+    }
+}
+
+pub struct Shaking(Runtime);
+
+impl Handshake for Shaking {
+    fn new() -> Self {
+        Self(runtime())
+    }
+
+    fn accept(&mut self, stream: Stream) -> Result<(), String> {
+        let accepted = self.0.block_on(ServerBuilder::new().accept(stream));
+        accepted.map(drop).map_err(|error| error.to_string())
+    }
+
+    fn connect(&mut self, stream: Stream) -> Result<(), String> {
+        let uri = format!("ws://{HOST}{PATH}");
+        let client = ClientBuilder::new().uri(&uri).map_err(|error| error.to_string())?;
+        self.0.block_on(client.connect_on(stream)).map(drop).map_err(|error| error.to_string())
+    }
+}
+
+pub struct Resting(WebSocketStream<Stream>);
+
+impl Idle for Resting {
+    fn open(stream: Stream) -> Self {
+        Self(socket(Role::Server, stream))
+    }
+
+    fn wait(&mut self) {
+        assert!(at_once(self.0.next()).is_none());
+    }
+
+    fn echo(&mut self) {
+        at_once(async {
+            let message = self.0.next().await.expect("it is open").expect("it is right");
+            self.0.send(message).await.expect("it is open");
+        })
+        .expect("the message is there");
     }
 }

@@ -3,13 +3,18 @@
 use tungstenite::{Message, WebSocket, protocol};
 
 use super::{Library, Standing};
+use crate::handshake::{HOST, Handshake, PATH};
 use crate::library::Role;
+use crate::memory::Idle;
 use crate::receive::{Gives, Incoming, Receive};
 use crate::send::{self, Outgoing, Turns};
 use crate::stream::Stream;
 
-pub const LIBRARY: Library =
-    Library::new("tungstenite", Standing::Theirs).receives::<Tungstenite>().sends::<Tungstenite>();
+pub const LIBRARY: Library = Library::new("tungstenite", Standing::Theirs)
+    .receives::<Tungstenite>()
+    .sends::<Tungstenite>()
+    .opens::<Shaking>()
+    .idles::<Tungstenite>();
 
 /// Its name for a role.
 pub fn role(role: Role) -> protocol::Role {
@@ -56,5 +61,37 @@ impl send::Send for Tungstenite {
                 self.0.flush().expect("it is open");
             }
         }
+    }
+}
+
+pub struct Shaking;
+
+impl Handshake for Shaking {
+    fn new() -> Self {
+        Self
+    }
+
+    fn accept(&mut self, stream: Stream) -> Result<(), String> {
+        tungstenite::accept(stream).map(drop).map_err(|error| error.to_string())
+    }
+
+    fn connect(&mut self, stream: Stream) -> Result<(), String> {
+        let uri = format!("ws://{HOST}{PATH}");
+        tungstenite::client(uri, stream).map(drop).map_err(|error| error.to_string())
+    }
+}
+
+impl Idle for Tungstenite {
+    fn open(stream: Stream) -> Self {
+        Self(WebSocket::from_raw_socket(stream, protocol::Role::Server, None))
+    }
+
+    fn wait(&mut self) {
+        assert!(matches!(self.0.read(), Err(tungstenite::Error::Io(_))));
+    }
+
+    fn echo(&mut self) {
+        let message = self.0.read().expect("it is right");
+        self.0.send(message).expect("it is open");
     }
 }

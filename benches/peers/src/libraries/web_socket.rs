@@ -6,12 +6,14 @@ use tokio::runtime::Runtime;
 use web_socket::{DataType, Event, MessageType, Stream as Fragment, WebSocket};
 
 use super::{Library, Standing};
-use crate::library::{Role, runtime};
+use crate::library::{Role, at_once, runtime};
+use crate::memory::Idle;
 use crate::receive::{Gives, Incoming, Receive};
 use crate::send::{self, Outgoing, Turns};
 use crate::stream::Stream;
 
-pub const LIBRARY: Library = Library::new("web-socket", Standing::Theirs).receives::<Web>().sends::<Web>();
+pub const LIBRARY: Library =
+    Library::new("web-socket", Standing::Theirs).receives::<Web>().sends::<Web>().idles::<Resting>();
 
 /// An end of a connection.
 pub fn socket(role: Role, stream: Stream) -> WebSocket<BufReader<Stream>> {
@@ -76,5 +78,26 @@ impl send::Send for Web {
                 }
             }
         });
+    }
+}
+
+/// With the buffer of its `BufReader`.
+pub struct Resting(WebSocket<BufReader<Stream>>);
+
+impl Idle for Resting {
+    fn open(stream: Stream) -> Self {
+        Self(socket(Role::Server, stream))
+    }
+
+    fn wait(&mut self) {
+        assert!(at_once(self.0.recv()).is_none());
+    }
+
+    fn echo(&mut self) {
+        at_once(async {
+            let (_, message) = receive(&mut self.0).await;
+            self.0.send(&message[..]).await.expect("it is open");
+        })
+        .expect("the message is there");
     }
 }

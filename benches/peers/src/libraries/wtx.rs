@@ -2,16 +2,22 @@
 
 use tokio::runtime::Runtime;
 use wtx::collection::Vector;
+use wtx::misc::UriRef;
 use wtx::rng::Xorshift64;
-use wtx::web_socket::{Frame, OpCode, WebSocketBuffer, WebSocketOwned, WebSocketPayloadOrigin};
+use wtx::web_socket::{
+    Frame, OpCode, WebSocketAcceptor, WebSocketBuffer, WebSocketConnector, WebSocketOwned, WebSocketPayloadOrigin,
+};
 
 use super::{Library, Standing};
-use crate::library::{Role, runtime};
+use crate::handshake::{HOST, Handshake, PATH};
+use crate::library::{Role, at_once, runtime};
+use crate::memory::Idle;
 use crate::receive::{Gives, Incoming, Receive};
 use crate::send::{self, Outgoing, Turns};
 use crate::stream::Stream;
 
-pub const LIBRARY: Library = Library::new("wtx", Standing::Theirs).receives::<Wtx>().sends::<Wtx>();
+pub const LIBRARY: Library =
+    Library::new("wtx", Standing::Theirs).receives::<Wtx>().sends::<Wtx>().opens::<Shaking>().idles::<Resting>();
 
 type End<const IS_CLIENT: bool> = WebSocketOwned<(), Xorshift64, Stream, IS_CLIENT>;
 
@@ -88,5 +94,50 @@ async fn send<const IS_CLIENT: bool>(end: &mut End<IS_CLIENT>, mut turns: Turns<
     while let Some((message, _)) = turns.next() {
         let mut frame = Frame::new_fin(OpCode::Binary, &mut message.bytes[..]);
         end.write_frame(&mut frame).await.expect("it is open");
+    }
+}
+
+pub struct Shaking(Runtime);
+
+impl Handshake for Shaking {
+    const CHECKS_ACCEPT_KEY: bool = false;
+
+    fn new() -> Self {
+        Self(runtime())
+    }
+
+    fn accept(&mut self, stream: Stream) -> Result<(), String> {
+        let accepted = self.0.block_on(WebSocketAcceptor::default().no_masking(false).accept(stream));
+        accepted.map(drop).map_err(|error: wtx::Error| error.to_string())
+    }
+
+    fn connect(&mut self, stream: Stream) -> Result<(), String> {
+        let uri = format!("ws://{HOST}{PATH}");
+        let connector = WebSocketConnector::default().no_masking(false);
+        let connected = self.0.block_on(connector.connect(stream, &UriRef::new(&uri)));
+        connected.map(drop).map_err(|error: wtx::Error| error.to_string())
+    }
+}
+
+/// With the vector that it wants for messages.
+pub struct Resting(End<false>, Vector<u8>);
+
+impl Idle for Resting {
+    fn open(stream: Stream) -> Self {
+        Self(end(stream), Vector::new())
+    }
+
+    fn wait(&mut self) {
+        // Nothing to read is for it the end, so it waits by not being asked.
+    }
+
+    fn echo(&mut self) {
+        at_once(async {
+            let Self(end, buffer) = self;
+            let received = end.read_frame(buffer, WebSocketPayloadOrigin::Adaptive).await.expect("it is right");
+            let mut payload = received.payload().to_vec();
+            end.write_frame(&mut Frame::new_fin(OpCode::Binary, &mut payload[..])).await.expect("it is open");
+        })
+        .expect("the message is there");
     }
 }

@@ -8,14 +8,19 @@ use tokio_util::codec::{Decoder as _, Encoder as _};
 use yawc::codec::{Decoder, Encoder};
 use yawc::{Frame, Options, WebSocket};
 
-use super::{Library, Standing};
-use crate::library::{Role, runtime};
+use super::{Library, Standing, over_hyper};
+use crate::library::{Role, at_once, inside, runtime};
+use crate::memory::Idle;
 use crate::payloads::Content;
 use crate::receive::{Gives, Incoming, Receive};
 use crate::send::{self, Outgoing, Turns};
 use crate::stream::Stream;
 
-pub const SOCKET: Library = Library::new("yawc", Standing::Theirs).receives::<Socket>().sends::<Socket>();
+pub const SOCKET: Library = Library::new("yawc", Standing::Theirs)
+    .receives::<Socket>()
+    .sends::<Socket>()
+    .opens::<over_hyper::Yawc>()
+    .idles::<Resting>();
 pub const CODEC: Library = Library::new("yawc, codec", Standing::Theirs).receives::<Codec>().sends::<Encoding>();
 
 /// Its name for a role.
@@ -125,6 +130,28 @@ impl send::Send for Encoding {
                 self.1.clear();
             }
         }
+    }
+}
+
+/// With the buffers of its defaults.
+pub struct Resting(WebSocket<Stream>);
+
+impl Idle for Resting {
+    fn open(stream: Stream) -> Self {
+        let options = Options::default().with_utf8();
+        Self(inside(|| WebSocket::from_stream(stream, role(Role::Server), options)).expect("it is well set up"))
+    }
+
+    fn wait(&mut self) {
+        assert!(at_once(self.0.next_frame()).is_none());
+    }
+
+    fn echo(&mut self) {
+        at_once(async {
+            let frame = self.0.next_frame().await.expect("it is right");
+            self.0.send(frame).await.expect("it is open");
+        })
+        .expect("the message is there");
     }
 }
 
