@@ -42,7 +42,7 @@
 //! | bytes kept each way | 512 | 1,024 | 2,048 | 4,096 | 8,192 | 16,384 | 32,768 |
 //!
 //! What compresses and inflates belongs to the process, which makes one when a message needs it and keeps 32 of each at most
-//! ([`keep_compressors`]). A decompressor takes some 96 KiB. A compressor takes, in bytes, by window bits and memory level:
+//! ([`keep_compressors`]). A decompressor takes some 144 KiB. A compressor takes, in bytes, by window bits and memory level:
 //!
 //! | 9, 1 | 11, 3 | 12, 5 (default) | 12, 8 | 15, 5 | 15, 8 | 15, 9 |
 //! |---|---|---|---|---|---|---|
@@ -68,7 +68,7 @@
 //!
 //! Offers are answered by RFC 7692 §7.1, in the client's order; one with an unknown, repeated or wrong parameter is passed
 //! over. A client fails the handshake on a wrong answer. While messages come in, the limit on messages holds at each step of
-//! 16 KiB that is inflated, and text is checked at each: a bomb is cut off with 1009, data that is corrupt, breaks off, or
+//! 64 KiB that is inflated, and text is checked at each: a bomb is cut off with 1009, data that is corrupt, breaks off, or
 //! refers to what was never sent with 1007. Final blocks, which some senders end their messages with, are read as RFC 7692
 //! §7.2.3.4 has it, but not any number of them (1008). An optional [ratio](Deflate::max_ratio) bounds what a short message may
 //! expand to; it is looked at after each step.

@@ -14,8 +14,6 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 
-#[cfg(feature = "std")]
-use crate::extension::Fin;
 use crate::extension::{Encoder, ExtensionError, Variant};
 use crate::frame::{FrameHead, FrameHeader, OpCode, Rsv};
 use crate::message::{Message, MessageKind};
@@ -64,6 +62,8 @@ pub(crate) struct Encoded {
     pub(crate) rsv: Rsv,
     pub(crate) head: FrameHead,
     pub(crate) payload: Bytes,
+    /// Whether it differs from the message.
+    pub(crate) is_encoded: bool,
 }
 
 impl PreparedMessage {
@@ -123,9 +123,12 @@ impl PreparedMessage {
         loop {
             let encoding = place.get_or_init(|| {
                 let mut payload = Vec::new();
-                let encoded = encoder.encode(&self.payload, Fin::Last, &mut payload).map(|()| {
-                    let payload = Bytes::from(payload.into_boxed_slice());
-                    Encoded { rsv, head: head(self.kind, rsv, payload.len()), payload }
+                let encoded = encoder.encode_whole(&self.payload, &mut payload).map(|is_encoded| match is_encoded {
+                    true => {
+                        let payload = Bytes::from(payload.into_boxed_slice());
+                        Encoded { rsv, head: head(self.kind, rsv, payload.len()), payload, is_encoded }
+                    }
+                    false => Encoded { rsv: Rsv::NONE, head: self.head, payload: self.payload.clone(), is_encoded },
                 });
                 Box::new(Encoding { rsv, variant, encoded, next: OnceLock::new() })
             });

@@ -10,6 +10,18 @@ use sockeye::{
 
 const PLAIN: &str = "permessage-deflate";
 
+const NO_CONTEXT: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+
+/// Bytes that cannot be compressed.
+fn noise(len: usize) -> Vec<u8> {
+    let mut state = 1u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 56) as u8
+    };
+    (0..len).map(|_| next()).collect()
+}
+
 /// The settings of the RFC's examples: everything is compressed.
 fn settings() -> Deflate {
     let mut deflate = Deflate::default();
@@ -141,11 +153,47 @@ fn a_message_below_the_threshold_is_sent_as_it_is() {
     deflate.threshold = 10;
     let (mut server, _) = end(&deflate, Role::Server, PLAIN);
     let mut output = Vec::new();
-    server.send_text("123456789", &mut output).unwrap();
-    server.send_text("1234567890", &mut output).unwrap();
+    server.send_text("aaaaaaaaa", &mut output).unwrap();
+    server.send_text("aaaaaaaaaa", &mut output).unwrap();
     let firsts: Vec<_> = frames(&output).into_iter().map(|(first, _)| first).collect();
     assert_eq!(firsts, [0x81, 0xc1]);
     assert_eq!((server.sent().decoded_bytes, server.sent().payload_bytes - server.sent().encoded_bytes), (10, 9));
+}
+
+#[test]
+fn a_message_that_would_not_get_shorter_is_sent_as_it_is_and_is_not_in_the_context() {
+    let (text, noise) = ("what the two ends know. ".repeat(8), noise(1024));
+    for (answer, level) in [PLAIN, NO_CONTEXT].into_iter().flat_map(|answer| (0..=9).map(move |level| (answer, level)))
+    {
+        let mut deflate = settings();
+        (deflate.threshold, deflate.level) = (1, Level::new(level).unwrap());
+        let (mut server, _) = end(&deflate, Role::Server, answer);
+        let mut client = end(&deflate, Role::Client, answer);
+        let mut output = Vec::new();
+        server.send_text(&text, &mut output).unwrap();
+        let counted = (server.sent().decoded_bytes, server.sent().encoded_bytes);
+        server.send_binary(&noise, &mut output).unwrap();
+        assert_eq!(counted, (server.sent().decoded_bytes, server.sent().encoded_bytes), "it is not counted as encoded");
+        server.send_text(&text, &mut output).unwrap();
+        let sent = frames(&output);
+        assert_eq!(sent[1], (0x82, noise.clone()), "{answer}, level {level}");
+        let is_compressed = level > 0;
+        assert_eq!(sent[2].0, if is_compressed { 0xc1 } else { 0x81 }, "{answer}, level {level}");
+        if is_compressed && answer == PLAIN {
+            assert!(sent[2].1.len() < sent[0].1.len() / 2, "it refers to the first, level {level}");
+        }
+        let received = receive(&mut client, &output).unwrap();
+        assert_eq!(received, [text.as_bytes(), &noise, text.as_bytes()], "{answer}, level {level}");
+    }
+}
+
+#[test]
+fn without_a_threshold_everything_is_compressed_whatever_comes_of_it() {
+    let (mut server, _) = end(&settings(), Role::Server, PLAIN);
+    let mut output = Vec::new();
+    server.send_binary(&noise(1024), &mut output).unwrap();
+    assert_eq!(frames(&output)[0].0, 0xc2);
+    assert!(frames(&output)[0].1.len() > 1024);
 }
 
 #[test]
@@ -284,12 +332,15 @@ fn final_blocks_end_nothing_but_themselves() {
     assert_eq!(inflated(&[&last[..], &[0]].concat()).unwrap(), [b"Hello"]);
     assert_eq!(inflated(last).unwrap(), [b"Hello"]);
     assert_eq!(inflated(&[last, last, &[0][..]].concat()).unwrap(), [b"HelloHello"]);
+    // The empty block whose tail is not sent may be a final one, too.
+    assert_eq!(inflated(b"\x01").unwrap(), [b""]);
+    assert_eq!(inflated(&[&last[..], &[1]].concat()).unwrap(), [b"Hello"]);
     // What follows refers to what came before, in the same message and in the next.
     assert_eq!(inflated(b"\xf3\x48\xcd\xc9\xc9\x07\x00\xf2\x00\x11\x00\x00").unwrap(), [b"HelloHello"]);
     let mut client = end(&settings(), Role::Client, PLAIN);
-    let both =
-        [frame(true, Rsv::RSV1, OpCode::Text, last), frame(true, Rsv::RSV1, OpCode::Text, b"\xf2\x00\x11\x00\x00")];
-    assert_eq!(receive(&mut client, &both.concat()).unwrap(), [b"Hello", b"Hello"]);
+    let all =
+        [&last[..], b"\x01", b"\xf2\x00\x11\x00\x00"].map(|payload| frame(true, Rsv::RSV1, OpCode::Text, payload));
+    assert_eq!(receive(&mut client, &all.concat()).unwrap(), [&b"Hello"[..], b"", b"Hello"]);
     // In fragments, cut behind the final block.
     let mut client = end(&settings(), Role::Client, PLAIN);
     let cut = [frame(false, Rsv::RSV1, OpCode::Text, last), frame(true, Rsv::NONE, OpCode::Continuation, b"")];

@@ -19,7 +19,7 @@ const RSV1: u8 = 0x40;
 const LIMIT: usize = 1024 * 1024;
 
 /// What is inflated in one step.
-const STEP: usize = 16 * 1024;
+const STEP: usize = 64 * 1024;
 
 /// What a decompressor takes, its output and its window among it: `deflate_memory` measures it.
 const DECOMPRESSOR: usize = 128 * 1024;

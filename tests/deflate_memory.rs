@@ -63,6 +63,8 @@ fn a_connection_holds_its_context_and_nothing_else() {
     keep_compressors(0);
     let mut deflate = Deflate::default();
     (deflate.window_bits, deflate.peer_window_bits) = (WindowBits::MAX, WindowBits::MAX);
+    // What hardly repeats would be sent as it is.
+    deflate.threshold = 0;
     // The pool's own lists are there for good.
     (0..40).for_each(|_| exchange(&mut pair(&deflate, "permessage-deflate"), &message(1, 100)));
     println!("{:>6} {:>12} {:>12}", "window", "with context", "without");
@@ -106,6 +108,12 @@ fn a_connection_holds_its_context_and_nothing_else() {
         keep_compressors(0);
         keep_compressors(32);
     }
+    let (mut server, mut client) = pair(&deflate, "permessage-deflate; server_no_context_takeover");
+    let mut wire = Vec::new();
+    server.0.send_text(&message(1, 1000), &mut wire).unwrap();
+    let ((), taken) = measure(|| pass(&mut wire, &mut client, &message(1, 1000)));
+    println!("decompressor {}", taken.kept);
+    assert!((100_000..200_000).contains(&taken.kept), "{taken:?}");
     let mut pairs: Vec<_> =
         (0..200).map(|_| pair(&deflate, "permessage-deflate; server_no_context_takeover")).collect();
     let hundred = |pairs: &mut [(End, End)]| {

@@ -292,7 +292,7 @@ impl Sender {
             return Ok(None);
         }
         let encoded = message.encoded(extension.rsv, variant, &mut *extension.encoder)?;
-        if let Some(encoded) = encoded {
+        if let Some(encoded) = encoded.filter(|encoded| encoded.is_encoded) {
             extension.decoded_bytes += message.payload.len() as u64;
             extension.encoded_bytes += encoded.payload.len() as u64;
         }
@@ -399,6 +399,13 @@ impl Sender {
         unfinished.output.extend_from_slice(&header((given / 3) as u64).encode());
         let start = unfinished.output.len();
         match payload {
+            Some(payload) if open.is_first && fin == Fin::Last => {
+                if !extension.encoder.encode_whole(payload, unfinished.output)? {
+                    drop(unfinished);
+                    self.frames(open, Rsv::NONE, payload, fin, output);
+                    return Ok(());
+                }
+            }
             Some(payload) => extension.encoder.encode(payload, fin, unfinished.output)?,
             None => extension.encoder.flush(unfinished.output)?,
         }

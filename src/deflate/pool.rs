@@ -48,6 +48,9 @@ pub(super) enum Taken<T> {
 pub(super) struct Inflater {
     pub(super) inflate: Inflate,
     pub(super) output: Box<[u8]>,
+    /// How much of the output is filled, and how much of that is in the window.
+    pub(super) filled: usize,
+    pub(super) remembered: usize,
     /// What a message refers to, where nothing is kept from one to the next.
     pub(super) window: Window,
 }
@@ -164,7 +167,8 @@ pub(super) fn take_compressor(settings: Settings, owner: Owner, place: Option<Pl
     }
 }
 
-/// Puts a compressor back.
+/// Puts a compressor back, at the end of a message: to begin one anew does not close a block that it left open (zlib-rs 0.6.8, at
+/// level 1).
 pub(super) fn give_compressor(settings: Settings, owner: Owner, place: Option<Place>, deflate: Box<Deflate>) {
     let surplus = owner.part().compressors.give(settings, place, deflate);
     drop(surplus);
@@ -178,11 +182,14 @@ pub(super) fn take_decompressor(owner: Owner, place: Option<Place>) -> Taken<Inf
         Some(Taken::Cold(mut inflater)) => {
             inflater.inflate.reset(false);
             inflater.window.clear();
+            inflater.forget_output();
             Taken::Cold(inflater)
         }
         None => Taken::Cold(Box::new(Inflater {
             inflate: Inflate::new(false, WindowBits::MAX.get()),
             output: alloc::vec![0; OUTPUT].into(),
+            filled: 0,
+            remembered: 0,
             window: Window::new(WindowBits::MAX.size()),
         })),
     }
@@ -206,8 +213,9 @@ static KEPT: AtomicUsize = AtomicUsize::new(2);
 /// How many parts there are.
 const COUNT: usize = 16;
 
-/// What a decompressor gives in one step, at most.
-const OUTPUT: usize = 16 * 1024;
+/// What a decompressor gives in one step, at most, in bytes. Most messages are inflated in one such step, and every step costs
+/// what it takes to keep the last 32 KiB of it.
+const OUTPUT: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -40,12 +40,14 @@ pub struct Deflate {
     /// Whether we insist on [`Self::peer_window_bits`] and [`Self::peer_context`]. Default [`PeerLimits::Wished`].
     pub peer_limits: PeerLimits,
     /// The shortest message that is compressed, in bytes. Default 64: what is shorter fits into a packet anyway. Without context
-    /// takeover 256 is a better choice: less is hardly made shorter. A message that is sent in pieces is compressed whatever
-    /// it comes to.
+    /// takeover 256 is a better choice: less is hardly made shorter. A message that would not get shorter is sent as it is; but
+    /// one that goes out in pieces, as what is longer than [`fragment_size`](crate::Config::fragment_size) may, is compressed
+    /// whatever it comes to, and with a threshold of 0 all are.
     pub threshold: usize,
     /// How many times as long as its compressed form a received message may be; a longer one fails the connection with
     /// 1009. Default `None`: the limit on messages is what bounds memory and time. Only counts from 64 KiB on, for a few
-    /// bytes of repetition may well stand for a thousand.
+    /// bytes of repetition may well stand for a thousand. It is looked at with every 64 KiB at most, while the message is
+    /// inflated, so one can be too long for its beginning that would not be so as a whole.
     pub max_ratio: Option<NonZeroU32>,
 }
 
