@@ -268,6 +268,37 @@ fn a_window_of_8_bits_is_kept_to() {
 }
 
 #[test]
+fn without_context_a_compressor_forgets_every_message_however_that_ended() {
+    let agreement = agreed(&settings(), Role::Server, NO_CONTEXT);
+    let secret = b"a secret that is long enough to be referred to";
+    let alone = {
+        let (mut encoder, mut payload) = (agreement.encoder(), Vec::new());
+        encoder.encode(secret, Fin::Last, &mut payload).unwrap();
+        payload
+    };
+    for way in 0..4 {
+        let (mut encoder, mut payload) = (agreement.encoder(), Vec::new());
+        match way {
+            0 => encoder.encode(secret, Fin::Last, &mut payload).unwrap(),
+            1 => assert!(encoder.encode_whole(secret, &mut payload).unwrap()),
+            _ => {
+                encoder.encode(secret, Fin::More, &mut payload).unwrap();
+                if way == 2 {
+                    encoder.flush(&mut payload).unwrap();
+                }
+                encoder.encode(b"", Fin::Last, &mut payload).unwrap();
+            }
+        }
+        // All connections here share what compresses.
+        for encoder in [&mut encoder, &mut agreement.encoder()] {
+            payload.clear();
+            encoder.encode(secret, Fin::Last, &mut payload).unwrap();
+            assert_eq!(payload, alone, "way {way}");
+        }
+    }
+}
+
+#[test]
 fn what_an_encoder_holds_back_can_be_flushed_in_the_middle_of_a_message() {
     let agreement = agreed(&settings(), Role::Server, PLAIN);
     let mut encoder = agreement.encoder();

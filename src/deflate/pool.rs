@@ -55,24 +55,24 @@ pub(super) struct Inflater {
     pub(super) window: Window,
 }
 
-/// Things that are not in use, each with what it is made for and the place where it stands if that matters. Those that were
-/// put back last stand at the end.
+/// Things that are not in use, each with what it is made for and the place where it stands, if it stands anywhere. Those that
+/// were put back last stand at the end.
 struct Shelf<K, T>(Vec<(K, Option<Place>, Box<T>)>);
 
 impl<K: PartialEq, T> Shelf<K, T> {
-    /// Takes the one that stands in that place; or one to be begun anew, as [`Taken::Cold`], if there is one to spare.
-    fn take(&mut self, key: &K, owner: Owner, place: Option<Place>) -> Option<Taken<T>> {
+    /// Takes the one that stands in that place, or another if there is one to spare; and says where that stands.
+    fn take(&mut self, key: &K, owner: Owner, place: Option<Place>) -> Option<(Box<T>, Option<Place>)> {
         let position = |is_wanted: &dyn Fn(Option<Place>) -> bool| {
             self.0.iter().position(|(has, place, _)| has == key && is_wanted(*place))
         };
         if let Some(at) = place.and_then(|place| position(&|at| at == Some(place))) {
-            return Some(Taken::Warm(self.0.remove(at).2));
+            return Some((self.0.remove(at).2, place));
         }
         // Rather one that is nobody's, and one of somebody else only if there can be no more.
         let free = position(&|place| place.is_none_or(|place| place.owner == owner));
         let oldest = || position(&|_| true).filter(|_| place.is_none() || self.0.len() >= kept());
-        let at = free.or_else(oldest)?;
-        Some(Taken::Cold(self.0.remove(at).2))
+        let (_, place, it) = self.0.remove(free.or_else(oldest)?);
+        Some((it, place))
     }
 
     /// Puts one back; gives one that there is no place for, to be dropped where nobody waits.
@@ -152,9 +152,11 @@ impl Owner {
 pub(super) fn take_compressor(settings: Settings, owner: Owner, place: Option<Place>) -> Taken<Deflate> {
     let taken = owner.part().compressors.take(&settings, owner, place);
     match taken {
-        Some(Taken::Warm(deflate)) => Taken::Warm(deflate),
-        Some(Taken::Cold(mut deflate)) => {
-            deflate.reset();
+        Some((deflate, stands)) if stands.is_some() && stands == place => Taken::Warm(deflate),
+        Some((mut deflate, stands)) => {
+            if stands.is_some() {
+                deflate.reset();
+            }
             Taken::Cold(deflate)
         }
         None => Taken::Cold(Box::new(Deflate::new_with_config(DeflateConfig {
@@ -167,8 +169,7 @@ pub(super) fn take_compressor(settings: Settings, owner: Owner, place: Option<Pl
     }
 }
 
-/// Puts a compressor back, at the end of a message: to begin one anew does not close a block that it left open (zlib-rs 0.6.8, at
-/// level 1).
+/// Puts a compressor back, at the end of a message; without a place, it must know nothing.
 pub(super) fn give_compressor(settings: Settings, owner: Owner, place: Option<Place>, deflate: Box<Deflate>) {
     let surplus = owner.part().compressors.give(settings, place, deflate);
     drop(surplus);
@@ -178,8 +179,8 @@ pub(super) fn give_compressor(settings: Settings, owner: Owner, place: Option<Pl
 pub(super) fn take_decompressor(owner: Owner, place: Option<Place>) -> Taken<Inflater> {
     let taken = owner.part().decompressors.take(&(), owner, place);
     match taken {
-        Some(Taken::Warm(inflater)) => Taken::Warm(inflater),
-        Some(Taken::Cold(mut inflater)) => {
+        Some((inflater, stands)) if stands.is_some() && stands == place => Taken::Warm(inflater),
+        Some((mut inflater, _)) => {
             inflater.inflate.reset(false);
             inflater.window.clear();
             inflater.forget_output();
