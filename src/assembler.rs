@@ -400,10 +400,21 @@ impl Assembler {
         Ok(())
     }
 
-    /// Lets the extension see what nobody wants.
+    /// Lets the extension see what nobody wants; text is checked all the same.
     fn drop_encoded(&mut self, chunk: Chunk<'_>) -> Result<(), ProtocolError> {
-        let Payload::Encoded { mut bytes, .. } = chunk.payload else { return Ok(()) };
-        while !Decoding::step(&mut self.decoding, &mut bytes, chunk.fin(), STEP, Count::Here)?.1 {}
+        let Payload::Encoded { kind, mut bytes } = chunk.payload else { return Ok(()) };
+        loop {
+            let (piece, is_all) = Decoding::step(&mut self.decoding, &mut bytes, chunk.fin(), STEP, Count::Here)?;
+            if kind == MessageKind::Text {
+                self.tail.check(piece)?;
+            }
+            if is_all {
+                break;
+            }
+        }
+        if kind == MessageKind::Text && chunk.is_last && !self.tail.is_boundary() {
+            return Err(ProtocolError::InvalidUtf8);
+        }
         match &mut self.decoding {
             Some(decoding) if chunk.is_last => decoding.decoder.release(),
             Some(_) | None => {}

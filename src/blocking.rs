@@ -229,6 +229,7 @@ impl<S: Transport> WebSocket<S> {
             return Err(SendError::MessageOpen.into());
         }
         self.make_room(fragment_size)?;
+        rest = self.direct.engine.connection.settle(rest);
         while rest.len() > 0 {
             let (fragment, after) = rest.split_at(fragment_size);
             let fin = if after.len() == 0 { Fin::Last } else { Fin::More };
@@ -253,17 +254,20 @@ impl<S: Transport> WebSocket<S> {
         Ok(connection.send(message, output)?)
     }
 
-    /// Writes what is queued.
+    /// Writes what is queued; also what an extension, as compression is, holds back of a message that is being sent in
+    /// fragments.
     ///
     /// # Errors
     ///
     /// [`Error::Io`]; [`std::io::ErrorKind::WouldBlock`] where the stream does not block, and more is to be written.
     pub fn flush(&mut self) -> Result<(), Error> {
-        self.direct.flush(&mut self.reader.line.stream).map(|_| ())
+        let Engine { connection, output, .. } = &mut self.direct.engine;
+        connection.flush_message(output)?;
+        self.write_queued()
     }
 
     /// Sends the next fragment of a message, of which the first one opens it and [`Fin::Last`] ends it, and writes it: for
-    /// a message whose length is not known.
+    /// a message whose length is not known. What compresses it may hold it back until [`Self::flush`] or the end.
     ///
     /// # Errors
     ///
@@ -425,11 +429,15 @@ impl<S: Transport> WebSocket<S> {
     /// Writes what is queued if there is no room for more; where the stream does not block, that can be refused.
     fn make_room(&mut self, more: usize) -> Result<(), Error> {
         self.direct.engine.outbox.check()?;
-        if is_full(&self.direct.engine, more) { self.flush() } else { Ok(()) }
+        if is_full(&self.direct.engine, more) { self.write_queued() } else { Ok(()) }
+    }
+
+    fn write_queued(&mut self) -> Result<(), Error> {
+        self.direct.flush(&mut self.reader.line.stream).map(|_| ())
     }
 
     /// Writes what is queued; what a stream that does not block leaves over goes with the next call.
     fn write(&mut self) -> Result<(), Error> {
-        self.flush().or_else(|error| if error.is_would_block() { Ok(()) } else { Err(error) })
+        self.write_queued().or_else(|error| if error.is_would_block() { Ok(()) } else { Err(error) })
     }
 }

@@ -57,6 +57,12 @@ impl<'m> OutgoingRef<'m> {
         (Self { message: first, ..self }, Self { message: rest, ..self })
     }
 
+    /// The same, to be sent as it is.
+    #[cfg(feature = "std")]
+    pub(crate) fn as_it_is(self) -> Self {
+        Self { may_be_encoded: false, ..self }
+    }
+
     /// How many bytes it has.
     #[cfg(feature = "std")]
     pub(crate) fn len(&self) -> usize {

@@ -52,7 +52,8 @@ pub struct PreparedMessage {
 struct Encoding {
     rsv: Rsv,
     variant: Variant,
-    encoded: Result<Encoded, ExtensionError>,
+    /// `None` where the encoder that was to do it failed.
+    encoded: Option<Encoded>,
     next: OnceLock<Box<Encoding>>,
 }
 
@@ -111,7 +112,8 @@ impl PreparedMessage {
         &self.payload
     }
 
-    /// The message as it is encoded in this way, by this encoder if nobody has done it before.
+    /// The message as it is encoded in this way, by this encoder if nobody has done it before; `None` if that failed then,
+    /// and everybody has to try for himself.
     #[cfg(feature = "std")]
     pub(crate) fn encoded(
         &self,
@@ -120,6 +122,7 @@ impl PreparedMessage {
         encoder: &mut dyn Encoder,
     ) -> Result<Option<&Encoded>, ExtensionError> {
         let mut place = &**self.encodings();
+        let mut failure = None;
         loop {
             let encoding = place.get_or_init(|| {
                 let mut payload = Vec::new();
@@ -130,10 +133,11 @@ impl PreparedMessage {
                     }
                     false => Encoded { rsv: Rsv::NONE, head: self.head, payload: self.payload.clone(), is_encoded },
                 });
+                let encoded = encoded.map_err(|error| failure = Some(error)).ok();
                 Box::new(Encoding { rsv, variant, encoded, next: OnceLock::new() })
             });
             if encoding.rsv == rsv && encoding.variant == variant {
-                return encoding.encoded.as_ref().map(Some).map_err(|error| *error);
+                return failure.map_or(Ok(encoding.encoded.as_ref()), Err);
             }
             place = &encoding.next;
         }

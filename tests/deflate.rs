@@ -1,10 +1,12 @@
 //! permessage-deflate (RFC 7692) in the engine: the RFC's worked examples, the shape of what is sent, and what is made of
 //! whatever comes.
 
+use std::num::NonZeroU32;
+
 use sockeye::deflate::{Agreement, Deflate, Level, MemoryLevel, WindowBits};
 use sockeye::handshake::Extensions;
 use sockeye::{
-    Assembler, CloseCode, Config, Connection, Fin, FrameHeader, OpCode, ProtocolError, Received, Role, Rsv,
+    Assembler, CloseCode, Config, Connection, Event, Fin, FrameHeader, OpCode, ProtocolError, Received, Role, Rsv,
     Uncompressed,
 };
 
@@ -313,6 +315,41 @@ fn what_an_encoder_holds_back_can_be_flushed_in_the_middle_of_a_message() {
     assert_eq!(inflated(&payload).unwrap(), [b"Hello"]);
 }
 
+#[test]
+fn what_an_engine_holds_back_is_flushed_as_one_more_fragment() {
+    let (mut server, _) = end(&settings(), Role::Server, PLAIN);
+    let mut client = end(&settings(), Role::Client, PLAIN);
+    let mut output = Vec::new();
+    server.flush_message(&mut output).unwrap();
+    server.send_fragment("Hel", Fin::More, &mut output).unwrap();
+    assert_eq!(output, [], "it is held back");
+    server.flush_message(&mut output).unwrap();
+    server.flush_message(&mut output).unwrap();
+    assert_eq!(frames(&output).len(), 1);
+    server.send_fragment("lo", Fin::Last, &mut output).unwrap();
+    server.flush_message(&mut output).unwrap();
+    assert_eq!(frames(&output).into_iter().map(|(first, _)| first).collect::<Vec<_>>(), [0x41, 0x80]);
+    assert_eq!(receive(&mut client, &output).unwrap(), [b"Hello"]);
+}
+
+#[test]
+fn when_the_source_of_keys_panics_amid_a_compressed_message_nothing_can_be_sent_after_it() {
+    let agreement = agreed(&settings(), Role::Client, PLAIN);
+    let mut config = Config::default();
+    config.fragment_size = 100;
+    let mut left = 3;
+    let mut client = Connection::client_with_keys(config, move || {
+        left -= 1;
+        assert!(left > 0, "no key");
+        [1; 4]
+    });
+    client.extend(Rsv::RSV1, agreement.encoder());
+    let mut output = Vec::new();
+    let sending = std::panic::AssertUnwindSafe(|| client.send_binary(&noise(1000), &mut output));
+    assert!(std::panic::catch_unwind(sending).is_err());
+    assert_eq!(client.send_text("more", &mut output), Err(sockeye::SendError::Closed));
+}
+
 // What is received
 
 #[test]
@@ -347,7 +384,7 @@ fn what_is_corrupt_or_breaks_off_is_refused() {
         ("a tail that was not taken off", b"\xf2\x48\xcd\xc9\xc9\x07\x00\x00\x00\xff\xff"),
         ("a length that is not twice the same", b"\x00\x05\x00\xfa\xfe\x48\x65\x6c\x6c\x6f\x00"),
         ("a block without compression that breaks off", b"\x00\x05\x00\xfa\xff\x48"),
-        ("one that breaks off by as much as the tail", b"\x00\x05\x00\xfa\xff\x48"),
+        ("one that breaks off by more than the tail", b"\x00\x05\x00\xfa\xff"),
         ("a reference to what was before the first byte", b"\xf2\x00\x11\x00\x00"),
         ("UTF-8 that is none", b"\x00\x01\x00\xfe\xff\xff\x00"),
         ("a character that breaks off", b"\x00\x01\x00\xfe\xff\xc3\x00"),
@@ -376,6 +413,83 @@ fn final_blocks_end_nothing_but_themselves() {
     let mut client = end(&settings(), Role::Client, PLAIN);
     let cut = [frame(false, Rsv::RSV1, OpCode::Text, last), frame(true, Rsv::NONE, OpCode::Continuation, b"")];
     assert_eq!(receive(&mut client, &cut.concat()).unwrap(), [b"Hello"]);
+}
+
+#[test]
+fn a_final_block_that_ends_a_message_is_not_taken_for_one_of_the_next() {
+    // Hello, and an empty final block whose tail is not sent; as often as there could not be final blocks besides.
+    let message = [frame(true, Rsv::RSV1, OpCode::Text, b"\xf3\x48\xcd\xc9\xc9\x07\x00\x01")];
+    let nothing = [frame(false, Rsv::RSV1, OpCode::Text, b""), frame(true, Rsv::NONE, OpCode::Continuation, b"")];
+    let mut client = end(&settings(), Role::Client, PLAIN);
+    for _ in 0..64 {
+        assert_eq!(receive(&mut client, &message.concat()).unwrap(), [b"Hello"]);
+    }
+    assert_eq!(
+        receive(&mut client, &nothing.concat()).map_err(|error| error.close_code()),
+        Err(CloseCode::INVALID_PAYLOAD)
+    );
+}
+
+#[test]
+fn the_ratio_is_looked_at_in_the_same_places_wherever_the_message_is_cut() {
+    let mut deflate = settings();
+    deflate.max_ratio = NonZeroU32::new(100);
+    let frame_of = |message: &[u8]| {
+        let mut payload = Vec::new();
+        agreed(&settings(), Role::Server, PLAIN).encoder().encode(message, Fin::Last, &mut payload).unwrap();
+        frame(true, Rsv::RSV1, OpCode::Binary, &payload)
+    };
+    // Too dense in the beginning; dense enough to be so at the end alone; and not before the first 64 KiB.
+    let dense_first = [vec![0; 70_000], noise(20_000)].concat();
+    let dense_last = [noise(600), vec![0; 90_000]].concat();
+    let short = [vec![0; 60_000], noise(20_000)].concat();
+    for (message, is_fine) in [(dense_first, false), (dense_last, false), (short, true)] {
+        let wire = frame_of(&message);
+        for cut in [1, 7, 100, usize::MAX] {
+            let (mut client, mut assembler) = end(&deflate, Role::Client, PLAIN);
+            let result = wire.chunks(cut.min(wire.len())).try_fold(0, |count, piece| {
+                let mut piece = piece.to_vec();
+                let received = client.receive_message(&mut &mut piece[..], &mut assembler, &mut Vec::new())?;
+                Ok::<_, ProtocolError>(count + usize::from(received.is_some()))
+            });
+            let expected = if is_fine { Ok(1) } else { Err(CloseCode::MESSAGE_TOO_BIG) };
+            assert_eq!(result.map_err(|error| error.close_code()), expected, "{} bytes by {cut}", message.len());
+        }
+    }
+}
+
+#[test]
+fn all_input_is_taken_also_where_what_it_decodes_to_is_wrong() {
+    let (mut client, mut assembler) = end(&settings(), Role::Client, PLAIN);
+    let mut wire =
+        [frame(true, Rsv::RSV1, OpCode::Text, b"\x06\x00"), frame(true, Rsv::NONE, OpCode::Text, b"more")].concat();
+    let mut input = &mut wire[..];
+    assert!(client.receive_message(&mut input, &mut assembler, &mut Vec::new()).is_err());
+    assert!(input.is_empty());
+}
+
+#[test]
+fn text_that_nobody_takes_is_checked_all_the_same() {
+    for (rest, is_text) in [(&b"caf\xc3\xa9"[..], true), (b"caf\xc3", false), (b"caf\xff", false), (b"\xa9", false)] {
+        let mut payload = vec![0, 1, 0, 0xfe, 0xff, b'a', 0, rest.len() as u8, 0, !(rest.len() as u8), 0xff];
+        let cut = 6;
+        payload.extend(rest);
+        payload.push(0);
+        let (mut client, mut assembler) = end(&settings(), Role::Client, PLAIN);
+        let mut first = frame(false, Rsv::RSV1, OpCode::Text, &payload[..cut]);
+        let mut input = &mut first[..];
+        let Ok(Some(Event::Data(chunk))) = client.receive(&mut input, &mut Vec::new()) else { panic!() };
+        let mut left = Some(chunk);
+        while assembler.decode(&mut left).unwrap().is_some() {}
+        // From here on it takes messages.
+        let last = frame(true, Rsv::NONE, OpCode::Continuation, &payload[cut..]);
+        let next = frame(true, Rsv::NONE, OpCode::Text, b"next");
+        let received = receive(&mut (client, assembler), &[last, next].concat());
+        match is_text {
+            true => assert_eq!(received.unwrap(), [b"next"]),
+            false => assert_eq!(received, Err(ProtocolError::InvalidUtf8)),
+        }
+    }
 }
 
 #[test]

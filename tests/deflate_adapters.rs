@@ -953,6 +953,52 @@ fn corrupt_data_and_bombs_end_the_connection_with_the_code_that_fits_and_nothing
 }
 
 #[test]
+fn threshold_holds_for_messages_that_go_out_in_fragments_too() {
+    let message = "a".repeat(300_000);
+    for (threshold, first) in [(300_000, 0x41), (300_001, 0x01)] {
+        let deflate = set(|deflate| deflate.threshold = threshold);
+        let agreement = agreement(&deflate, Role::Server, "permessage-deflate");
+        for is_split in [false, true] {
+            let stream = Scripted::open(&b""[..]);
+            let mut socket = blocking::WebSocket::resume(stream.clone(), Connection::server(timeless()), &[]);
+            socket.extend(Rsv::RSV1, agreement.encoder(), agreement.decoder());
+            match is_split {
+                true => socket.split().unwrap().1.send(&message).unwrap(),
+                false => socket.send(&message).unwrap(),
+            }
+            assert_eq!(stream.output()[0], first);
+        }
+        runtime().block_on(async {
+            let stream = Mock::new("");
+            let mut socket = resumed(&stream, &deflate, timeless());
+            socket.send(&message).await.unwrap();
+            assert_eq!(stream.output()[0], first);
+        });
+    }
+}
+
+#[test]
+fn blocking_flush_sends_what_is_held_back_of_a_message_in_fragments() {
+    let agreement = agreement(&Deflate::default(), Role::Server, "permessage-deflate");
+    for is_split in [false, true] {
+        let stream = Scripted::open(&b""[..]);
+        let mut socket = blocking::WebSocket::resume(stream.clone(), Connection::server(timeless()), &[]);
+        socket.extend(Rsv::RSV1, agreement.encoder(), agreement.decoder());
+        if is_split {
+            let (_receiver, sender) = socket.split().unwrap();
+            sender.send_fragment("held", Fin::More).unwrap();
+            assert_eq!(stream.output(), b"");
+            sender.flush().unwrap();
+        } else {
+            socket.send_fragment("held", Fin::More).unwrap();
+            assert_eq!(stream.output(), b"");
+            socket.flush().unwrap();
+        }
+        assert_eq!(stream.output()[0], 0x41);
+    }
+}
+
+#[test]
 fn message_as_long_as_one_may_be_is_taken_though_it_is_longer_on_the_wire_and_one_byte_more_is_not() {
     let deflate = set(|deflate| deflate.threshold = 0);
     for (excess, is_taken) in [(0, true), (1, false)] {

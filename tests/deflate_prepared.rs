@@ -89,6 +89,27 @@ fn text() -> String {
 }
 
 #[test]
+fn message_that_one_connection_cannot_encode_others_still_can() {
+    struct Failing(bool);
+    impl Encoder for Failing {
+        fn encode(&mut self, piece: &[u8], _: Fin, output: &mut Vec<u8>) -> Result<(), ExtensionError> {
+            output.extend(piece.iter().map(|byte| !byte));
+            if self.0 { Err(ExtensionError::new("broken", sockeye::CloseCode::INTERNAL_ERROR)) } else { Ok(()) }
+        }
+        fn variant(&self) -> Option<Variant> {
+            Some(Variant { extension: "invert", number: 1 })
+        }
+    }
+    let message = PreparedMessage::new("hello");
+    for is_broken in [true, false, true, false] {
+        let (mut server, mut output) = (Connection::server(Config::default()), Vec::new());
+        server.extend(Rsv::RSV1, Box::new(Failing(is_broken)));
+        let sent = server.send_prepared(&message, &mut output);
+        assert_eq!((sent.is_err(), output), (is_broken, if is_broken { vec![] } else { inverted(0xc1, "hello") }));
+    }
+}
+
+#[test]
 fn message_that_would_not_get_shorter_is_shared_as_it_is() {
     let mut state = 1u64;
     let mut next = || {

@@ -523,6 +523,29 @@ fn a_piece_that_the_encoder_holds_back_makes_no_frame() {
     assert_eq!(output, [&[FIN | RSV1 | TEXT, 5], &b"Hello"[..]].concat());
 }
 
+/// An encoder that holds back, and declines whole messages.
+#[derive(Default)]
+struct HoardAndDecline(Hoard);
+
+impl Encoder for HoardAndDecline {
+    fn encode(&mut self, piece: &[u8], fin: Fin, output: &mut Vec<u8>) -> Result<(), ExtensionError> {
+        self.0.encode(piece, fin, output)
+    }
+
+    fn encode_whole(&mut self, _: &[u8], _: &mut Vec<u8>) -> Result<bool, ExtensionError> {
+        Ok(false)
+    }
+}
+
+#[test]
+fn a_message_whose_beginning_the_encoder_holds_back_is_not_asked_for_as_a_whole() {
+    let (mut server, mut output) = (sockeye::Connection::server(Config::default()), Vec::new());
+    server.extend(Rsv::RSV1, Box::new(HoardAndDecline::default()));
+    server.send_fragment("first ", Fin::More, &mut output).unwrap();
+    server.send_fragment("last", Fin::Last, &mut output).unwrap();
+    assert_eq!(output, [&[FIN | RSV1 | TEXT, 10], &b"first last"[..]].concat());
+}
+
 /// An encoder that declines whole messages after having written something, and marks what it is given in pieces.
 struct Decline;
 

@@ -100,7 +100,10 @@ impl Decoder for Decompressor {
         }
         inflater.remember();
         inflater.forget_output();
-        let room = room.min(inflater.output.len());
+        let mut room = room.min(inflater.output.len());
+        if self.max_ratio.is_some() {
+            room = room.min(message.milestone());
+        }
         let mut idle = 0;
         loop {
             // A final block ends nothing but itself: what follows may refer to what came before it.
@@ -125,6 +128,8 @@ impl Decoder for Decompressor {
             // It is the end of an empty block if all of it is taken, gives nothing, and the byte behind it is left alone. That block
             // may be a final one.
             let is_complete = is_tail && step.taken == TAIL.len() - 1 && step.given == 0;
+            // It is told to stop behind the block, and says only when asked to go on that this was a final one.
+            let is_end = step.is_end || is_complete && inflater.step(&[], InflateFlush::SyncFlush, room)?.is_end;
             let is_wrong = is_tail && !is_complete && (step.is_end || step.given > 0 || step.taken > 0);
             if is_tail {
                 inflater.filled = before;
@@ -132,15 +137,16 @@ impl Decoder for Decompressor {
             message.given += (inflater.filled - before) as u64;
             let len = inflater.filled;
             message.is_full = len == room;
-            message.finals += u64::from(step.is_end && !message.is_final);
-            message.is_final |= step.is_end;
+            message.finals += u64::from(is_end && !message.is_final);
+            message.is_final |= is_end;
             // Each makes it begin anew, but for one at the end, after which it does so anyway.
             let excess = self.finals + message.finals.saturating_sub(1);
             let is_flood = excess > FINALS + (self.taken + message.taken) / BYTES_PER_FINAL;
             let failure = match () {
                 () if step.is_corrupt || is_wrong => Some(CORRUPT),
                 () if is_flood => Some(TOO_MANY_FINALS),
-                () => message.check(self.max_ratio).err(),
+                () if is_complete || inflater.filled == room => message.check(self.max_ratio).err(),
+                () => None,
             };
             if let Some(failure) = failure {
                 // What came before comes first, so that it does not matter how much is here at once.
@@ -186,10 +192,15 @@ impl Decoder for Decompressor {
 }
 
 impl Message {
+    /// How many bytes it may give until its ratio is looked at: each time at the same place, wherever what came was cut.
+    fn milestone(&self) -> usize {
+        usize::try_from(RATIO_FROM - self.given % RATIO_FROM).unwrap_or(usize::MAX)
+    }
+
     /// Holds the length of a message against that of its compressed form.
     fn check(&self, max_ratio: Option<NonZeroU32>) -> Result<(), ExtensionError> {
         match max_ratio {
-            Some(max) if self.given > RATIO_FROM && self.given / u64::from(max.get()) > self.taken => Err(TOO_DENSE),
+            Some(max) if self.given >= RATIO_FROM && self.given / u64::from(max.get()) > self.taken => Err(TOO_DENSE),
             Some(_) | None => Ok(()),
         }
     }
@@ -256,7 +267,7 @@ const IDLE: u32 = 4;
 const FINALS: u64 = 64;
 const BYTES_PER_FINAL: u64 = 64;
 
-/// From how many bytes on the ratio counts.
+/// From how many bytes on, and each time after how many, the ratio counts.
 const RATIO_FROM: u64 = 64 * 1024;
 
 const CORRUPT: ExtensionError = ExtensionError::new("the compressed data is corrupt", CloseCode::INVALID_PAYLOAD);
