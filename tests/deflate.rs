@@ -199,6 +199,19 @@ fn without_a_threshold_everything_is_compressed_whatever_comes_of_it() {
 }
 
 #[test]
+fn only_a_message_whose_length_is_known_has_to_come_up_to_the_threshold() {
+    let mut deflate = settings();
+    deflate.threshold = usize::MAX;
+    let (mut server, _) = end(&deflate, Role::Server, PLAIN);
+    let mut output = Vec::new();
+    server.send_fragment("whole, whole, whole, whole", Fin::Last, &mut output).unwrap();
+    server.send_fragment("in pieces, ", Fin::More, &mut output).unwrap();
+    server.send_fragment("in pieces, in pieces", Fin::Last, &mut output).unwrap();
+    let firsts: Vec<_> = frames(&output).into_iter().map(|(first, _)| first).collect();
+    assert_eq!(firsts, [0x81, 0xc1]);
+}
+
+#[test]
 fn what_is_sent_uncompressed_is_not_in_the_context() {
     let (mut server, _) = end(&settings(), Role::Server, PLAIN);
     let mut client = end(&settings(), Role::Client, PLAIN);
@@ -357,11 +370,14 @@ fn the_mark_is_refused_where_it_may_not_be() {
     let hello = b"\xf2\x48\xcd\xc9\xc9\x07\x00";
     let first = frame(false, Rsv::RSV1, OpCode::Text, &hello[..3]);
     for wrong in [
-        [first.clone(), frame(true, Rsv::RSV1, OpCode::Continuation, &hello[3..])].concat(),
+        [first, frame(true, Rsv::RSV1, OpCode::Continuation, &hello[3..])].concat(),
+        [frame(false, Rsv::NONE, OpCode::Text, b"a"), frame(true, Rsv::RSV1, OpCode::Continuation, hello)].concat(),
         frame(true, Rsv::RSV1, OpCode::Ping, b""),
+        frame(true, Rsv::RSV1, OpCode::Pong, b""),
         frame(true, Rsv::RSV1, OpCode::Close, b""),
         frame(true, Rsv::RSV2, OpCode::Text, hello),
         frame(true, Rsv::RSV3, OpCode::Text, hello),
+        [&[0b1110_0001, 7], &hello[..]].concat(),
     ] {
         let refused = receive(&mut end(&settings(), Role::Client, PLAIN), &wrong);
         assert_eq!(refused, Err(ProtocolError::ReservedBits));
@@ -385,12 +401,29 @@ fn what_is_corrupt_or_breaks_off_is_refused() {
         ("a length that is not twice the same", b"\x00\x05\x00\xfa\xfe\x48\x65\x6c\x6c\x6f\x00"),
         ("a block without compression that breaks off", b"\x00\x05\x00\xfa\xff\x48"),
         ("one that breaks off by more than the tail", b"\x00\x05\x00\xfa\xff"),
+        ("one without an empty one behind it", b"\x00\x05\x00\xfa\xff\x48\x65\x6c\x6c\x6f"),
         ("a reference to what was before the first byte", b"\xf2\x00\x11\x00\x00"),
         ("UTF-8 that is none", b"\x00\x01\x00\xfe\xff\xff\x00"),
         ("a character that breaks off", b"\x00\x01\x00\xfe\xff\xc3\x00"),
     ] {
         assert_eq!(inflated(payload), Err(CloseCode::INVALID_PAYLOAD), "{what}");
     }
+}
+
+#[test]
+fn a_message_that_breaks_off_anywhere_is_refused_when_it_ends_and_not_before() {
+    let hello = b"\xf2\x48\xcd\xc9\xc9\x07\x00";
+    for at in 0..hello.len() {
+        let mut client = end(&settings(), Role::Client, PLAIN);
+        assert_eq!(receive(&mut client, &frame(false, Rsv::RSV1, OpCode::Text, &hello[..at])), Ok(vec![]));
+        let refused = receive(&mut client, &frame(true, Rsv::NONE, OpCode::Continuation, b""));
+        assert_eq!(refused.map_err(|error| error.close_code()), Err(CloseCode::INVALID_PAYLOAD), "{at} bytes");
+    }
+}
+
+#[test]
+fn a_tail_that_was_not_taken_off_does_no_harm_before_another_empty_block() {
+    assert_eq!(inflated(b"\xf2\x48\xcd\xc9\xc9\x07\x00\x00\x00\xff\xff\x00").unwrap(), [b"Hello"]);
 }
 
 #[test]
@@ -471,7 +504,8 @@ fn all_input_is_taken_also_where_what_it_decodes_to_is_wrong() {
 #[test]
 fn text_that_nobody_takes_is_checked_all_the_same() {
     for (rest, is_text) in [(&b"caf\xc3\xa9"[..], true), (b"caf\xc3", false), (b"caf\xff", false), (b"\xa9", false)] {
-        let mut payload = vec![0, 1, 0, 0xfe, 0xff, b'a', 0, rest.len() as u8, 0, !(rest.len() as u8), 0xff];
+        let len = u8::try_from(rest.len()).unwrap();
+        let mut payload = vec![0, 1, 0, 0xfe, 0xff, b'a', 0, len, 0, !len, 0xff];
         let cut = 6;
         payload.extend(rest);
         payload.push(0);
@@ -499,6 +533,65 @@ fn without_context_nothing_may_refer_to_the_message_before() {
     let again = frame(true, Rsv::RSV1, OpCode::Text, b"\xf2\x00\x11\x00\x00");
     assert_eq!(receive(&mut client, &hello).unwrap(), [b"Hello"]);
     assert_eq!(receive(&mut client, &again).map_err(|error| error.close_code()), Err(CloseCode::INVALID_PAYLOAD));
+}
+
+#[test]
+fn without_context_a_message_may_refer_across_its_own_final_blocks_and_no_further() {
+    let alone = "permessage-deflate; server_no_context_takeover; server_max_window_bits=8";
+    let mut client = end(&settings(), Role::Client, alone);
+    let [last, again] = [b"\xf3\x48\xcd\xc9\xc9\x07\x00".as_slice(), b"\xf2\x00\x11\x00\x00"];
+    let across = [frame(false, Rsv::RSV1, OpCode::Text, last), frame(true, Rsv::NONE, OpCode::Continuation, again)];
+    assert_eq!(receive(&mut client, &across.concat()).unwrap(), [b"HelloHello"]);
+    let refused = receive(&mut client, &frame(true, Rsv::RSV1, OpCode::Text, again));
+    assert_eq!(refused.map_err(|error| error.close_code()), Err(CloseCode::INVALID_PAYLOAD));
+}
+
+#[test]
+fn the_characters_of_a_text_may_be_cut_wherever_a_step_ends_and_it_may_have_just_the_limit() {
+    for start in ["", "a", "ab", "abc"] {
+        let message = start.to_owned() + &"€😀é".repeat(6_000);
+        let mut wire = Vec::new();
+        end(&settings(), Role::Server, PLAIN).0.send_text(&message, &mut wire).unwrap();
+        for (max, is_within) in [(message.len(), true), (message.len() - 1, false), (message.len() - 2, false)] {
+            for piece in [7, wire.len()] {
+                let mut config = Config::default();
+                config.max_message_size = max;
+                let mut client = end(&settings(), Role::Client, PLAIN);
+                client.1 = Assembler::new(config);
+                client.1.extend(agreed(&settings(), Role::Client, PLAIN).decoder());
+                let received: Result<Vec<_>, _> = wire.chunks(piece).map(|piece| receive(&mut client, piece)).collect();
+                let len = max as u64 + 1;
+                match is_within {
+                    true => assert!(received.unwrap().concat() == [message.as_bytes()]),
+                    false => assert_eq!(received, Err(ProtocolError::MessageTooBig { len, max: max as u64 })),
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_limit_on_messages_from_0_to_the_largest_is_kept_to() {
+    for (max, len) in [0, 1, 2, usize::MAX].into_iter().flat_map(|max| [0, 1, 2, 3, 20_000].map(|len| (max, len))) {
+        for fragment_size in [0, 1, usize::MAX] {
+            let mut config = Config::default();
+            (config.max_message_size, config.fragment_size, config.max_fragments) = (max, fragment_size, u32::MAX);
+            let agreement = agreed(&settings(), Role::Server, PLAIN);
+            let (mut server, mut wire) = (Connection::server(config.clone()), Vec::new());
+            server.extend(Rsv::RSV1, agreement.encoder());
+            server.send_binary(&vec![7; len], &mut wire).unwrap();
+            let mut client = end(&settings(), Role::Client, PLAIN);
+            client.1 = Assembler::new(config);
+            client.1.extend(agreement.decoder());
+            match len <= max {
+                true => assert_eq!(receive(&mut client, &wire), Ok(vec![vec![7; len]])),
+                false => assert_eq!(
+                    receive(&mut client, &wire),
+                    Err(ProtocolError::MessageTooBig { len: max as u64 + 1, max: max as u64 })
+                ),
+            }
+        }
+    }
 }
 
 #[test]

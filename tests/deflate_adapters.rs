@@ -18,7 +18,7 @@ use sockeye::handshake::{ClientRequest, Extensions};
 use sockeye::test_kit::{self, Clock, Expect, Faults, Pair, RawPeer};
 use sockeye::{
     Chunk, Close, CloseCode, Config, Connection, Counters, Error, Fin, Message, MessageKind, MessageRef, OpCode,
-    OutgoingRef, Payload, PreparedMessage, ProtocolError, Role, Rsv, Uncompressed, blocking, futures,
+    OutgoingRef, Payload, PreparedMessage, ProtocolError, Role, Rsv, SendError, Uncompressed, blocking, futures,
     tokio as on_tokio,
 };
 
@@ -603,6 +603,50 @@ fn what_was_written_before_a_flush_is_there_before_the_message_ends() {
         let sent = asking.sent();
         assert_eq!(sent.decoded_bytes, pieces.concat().len() as u64);
     });
+}
+
+/// Begins a message of so many bytes and drops it, and then uses another connection that may be given its compressor.
+async fn give_up<T: Transport>([mut client, mut server]: [WebSocket<T>; 2], others: [WebSocket<T>; 2], len: usize) {
+    let sending = async {
+        let mut writer = server.writer(MessageKind::Binary).await.unwrap();
+        writer.write_all(&noise(len)).await.unwrap();
+        writer.flush().await.unwrap();
+        drop(writer);
+        assert!(matches!(server.send("late").await, Err(Error::Send(SendError::Closed))));
+        // To the end of the closing handshake.
+        assert_eq!(server.receive().await.unwrap(), None);
+    };
+    // None of it is taken for a message.
+    let (received, ()) = join(client.receive(), sending).await;
+    assert_eq!(received.unwrap(), None);
+    assert_eq!(client.close_code(), Some(CloseCode::INTERNAL_ERROR));
+    let [mut client, mut server] = others;
+    for message in messages_of(1000) {
+        server.send(&message).await.unwrap();
+        assert_eq!(client.receive().await.unwrap(), Some(message));
+    }
+}
+
+#[test]
+fn message_that_was_dropped_half_way_ends_its_connection_and_leaves_nothing_to_others() {
+    for deflate in all_settings() {
+        for len in [1, 10_000, 70_000] {
+            runtime().block_on(async {
+                give_up(pair_on_tokio(&deflate).await, pair_on_tokio(&deflate).await, len).await;
+            });
+            smol::block_on(async { give_up(pair_on_smol(&deflate).await, pair_on_smol(&deflate).await, len).await });
+            // On a thread there is nothing to be dropped but the connection.
+            let ([mut client, mut server], [mut other, mut sender]) =
+                (pair_of_threads(&deflate), pair_of_threads(&deflate));
+            server.send_fragment(&noise(len), Fin::More).unwrap();
+            drop(server);
+            assert!(client.receive().is_err(), "it is lost in the middle");
+            for message in messages_of(1000) {
+                sender.send(&message).unwrap();
+                assert_eq!(other.receive().unwrap(), Some(message));
+            }
+        }
+    }
 }
 
 #[test]
