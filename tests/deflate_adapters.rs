@@ -3,7 +3,9 @@
 mod async_support;
 mod blocking_support;
 
-use core::future::poll_fn;
+use core::future::{Future, poll_fn};
+use core::pin::pin;
+use core::task::Poll;
 use std::sync::Arc;
 use std::thread;
 
@@ -647,6 +649,29 @@ fn message_that_was_dropped_half_way_ends_its_connection_and_leaves_nothing_to_o
             }
         }
     }
+}
+
+#[test]
+fn skipping_the_rest_of_a_message_gives_others_their_turn() {
+    const LEN: usize = 64 << 20;
+    let messages = [Message::from(vec![0; LEN]), Message::from("the next")];
+    let wire = wire_of(&Deflate::default(), usize::MAX, &messages);
+    assert!(wire.len() > 8 * 32 * 1024, "many reads");
+    runtime().block_on(async {
+        let mut socket = resumed(&Mock::new(wire), &Deflate::default(), timeless());
+        assert!(!socket.receive_chunk().await.unwrap().unwrap().is_last());
+        let (mut decoded, mut most) = (socket.received().decoded_bytes, 0);
+        let next = loop {
+            let polled = poll_fn(|cx| Poll::Ready(pin!(socket.receive()).poll(cx))).await;
+            let now = socket.received().decoded_bytes;
+            (most, decoded) = (most.max(now - decoded), now);
+            if let Poll::Ready(received) = polled {
+                break received.unwrap();
+            }
+        };
+        assert_eq!(next, Some(messages[1].clone()));
+        assert!(most <= 8 << 20, "{most} bytes in one poll");
+    });
 }
 
 #[test]
