@@ -4,13 +4,15 @@
 mod common;
 mod deflate_support;
 
+use core::num::NonZeroU32;
+
 use common::wire::{BINARY, CONTINUATION, FIN, RSV1, TEXT, frames, to};
 use deflate_support::{Bits, TAIL, inflate};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sockeye::deflate::{Agreement, Deflate, Level, MemoryLevel, WindowBits, keep_compressors};
 use sockeye::handshake::Extensions;
-use sockeye::{Assembler, CloseCode, Config, Connection, Encoder, Fin, Received, Role, Rsv};
+use sockeye::{Assembler, CloseCode, Config, Connection, Decoded, Encoder, Fin, Received, Role, Rsv};
 
 const PLAIN: &str = "permessage-deflate";
 const ALONE: &str = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
@@ -397,4 +399,40 @@ fn the_second_inflater_reads_the_examples_of_rfc_7692_and_keeps_to_a_window() {
     let referring = |distance| Bits::default().fixed(false).three_from(distance).end().message();
     assert_eq!(inflate(&referring(256), &noise(1, 300), 256), Some(noise(1, 300)[44..47].to_vec()));
     assert_eq!(inflate(&referring(257), &noise(1, 300), 256), None);
+}
+
+/// Something whose ratio is below 66 behind the first 64 KiB, and above it behind the last of its 73,615 bytes.
+fn dense(is_final: bool) -> Bits {
+    let start = Bits::default().stored(false, &noise(7, 600)).fixed(is_final).literal(0);
+    (0..283).fold(start, |bits, _| bits.longest(1)).end()
+}
+
+/// What a payload comes to where a ratio of 66 is allowed, decoded in steps of so many bytes: its length, or the close code.
+fn decode(payload: &[u8], room: usize) -> Result<usize, CloseCode> {
+    let mut deflate = Deflate::default();
+    deflate.peer_window_bits = WindowBits::MAX;
+    deflate.max_ratio = NonZeroU32::new(66);
+    let answer = Extensions::parse("permessage-deflate").next().unwrap().unwrap();
+    let mut decoder = deflate.agreed(Role::Server, &answer).unwrap().decoder();
+    let (mut input, mut len) = (payload, 0);
+    loop {
+        match decoder.decode(&mut input, Fin::Last, room).map_err(|error| error.close_code())? {
+            Decoded::All(piece) => return Ok(len + piece.len()),
+            Decoded::More(piece) => len += piece.len(),
+        }
+    }
+}
+
+#[test]
+fn the_ratio_that_is_accepted_does_not_depend_on_how_much_is_read_at_once() {
+    let payload = dense(false).stored(false, &noise(7, 20_000)).message();
+    let [large, small] = [64 * 1024, 1000].map(|room| decode(&payload, room));
+    assert_eq!(large, small);
+}
+
+#[test]
+fn the_ratio_of_a_message_that_ends_with_a_final_block_is_looked_at_as_well() {
+    let [flushed, finished] = [dense(false).message(), dense(true).aligned().bytes()];
+    assert_eq!(decode(&flushed, 64 * 1024), Err(CloseCode::MESSAGE_TOO_BIG));
+    assert_eq!(decode(&finished, 64 * 1024), Err(CloseCode::MESSAGE_TOO_BIG));
 }

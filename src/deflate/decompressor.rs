@@ -137,16 +137,17 @@ impl Decoder for Decompressor {
             message.given += (inflater.filled - before) as u64;
             let len = inflater.filled;
             message.is_full = len == room;
-            message.finals += u64::from(is_end && !message.is_final);
+            // The one that has its end in the tail is followed by nothing.
+            message.finals += u64::from(step.is_end && !message.is_final);
             message.is_final |= is_end;
+            let is_last = fin == Fin::Last && message.is_final && input.is_empty();
             // Each makes it begin anew, but for one at the end, after which it does so anyway.
             let excess = self.finals + message.finals.saturating_sub(1);
             let is_flood = excess > FINALS + (self.taken + message.taken) / BYTES_PER_FINAL;
             let failure = match () {
                 () if step.is_corrupt || is_wrong => Some(CORRUPT),
                 () if is_flood => Some(TOO_MANY_FINALS),
-                () if is_complete || inflater.filled == room => message.check(self.max_ratio).err(),
-                () => None,
+                () => message.check(self.max_ratio, is_complete || is_last).err(),
             };
             if let Some(failure) = failure {
                 // What came before comes first, so that it does not matter how much is here at once.
@@ -154,7 +155,7 @@ impl Decoder for Decompressor {
                 return if len > 0 { Ok(Decoded::More(inflater.lend())) } else { Err(failure) };
             }
 
-            if is_complete || (fin == Fin::Last && message.is_final && input.is_empty()) {
+            if is_complete || is_last {
                 message.is_over = true;
                 return Ok(Decoded::All(inflater.lend()));
             }
@@ -197,10 +198,13 @@ impl Message {
         usize::try_from(RATIO_FROM - self.given % RATIO_FROM).unwrap_or(usize::MAX)
     }
 
-    /// Holds the length of a message against that of its compressed form.
-    fn check(&self, max_ratio: Option<NonZeroU32>) -> Result<(), ExtensionError> {
+    /// Holds the length of a message against that of its compressed form, at its end and at each milestone.
+    fn check(&self, max_ratio: Option<NonZeroU32>, is_over: bool) -> Result<(), ExtensionError> {
+        let is_due = is_over || self.given % RATIO_FROM == 0;
         match max_ratio {
-            Some(max) if self.given >= RATIO_FROM && self.given / u64::from(max.get()) > self.taken => Err(TOO_DENSE),
+            Some(max) if is_due && self.given >= RATIO_FROM && self.given / u64::from(max.get()) > self.taken => {
+                Err(TOO_DENSE)
+            }
             Some(_) | None => Ok(()),
         }
     }

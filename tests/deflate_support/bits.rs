@@ -80,4 +80,9 @@ impl Bits {
     pub(crate) fn message(self) -> Vec<u8> {
         self.number(0, 3).bytes
     }
+
+    /// The bytes, the last one filled up with zeros.
+    pub(crate) fn bytes(self) -> Vec<u8> {
+        self.bytes
+    }
 }

@@ -1,6 +1,6 @@
 //! Blocks of RFC 1951 written bit by bit, and what a second inflater, as plain as it can be, makes of them.
 
-#![allow(dead_code, reason = "every test binary uses a part of it")]
+#![allow(dead_code, unused_imports, reason = "every test binary uses a part of it")]
 
 mod bits;
 mod inflate;
