@@ -88,6 +88,8 @@ use crate::close::{Close, CloseCode};
 use crate::config::Config;
 use crate::connection::{Connection, Counters, EndCause, State};
 use crate::control::ControlPayload;
+#[cfg(feature = "deflate")]
+use crate::deflate::Agreement;
 use crate::error::SendError;
 use crate::extension::{Decoder, Encoder, Fin};
 use crate::frame::Rsv;
@@ -143,6 +145,7 @@ impl<S: Transport> WebSocket<S> {
     }
 
     /// Makes a connection of a stream that somebody else has upgraded; `leftover` is what was read behind the handshake.
+    /// Extensions come afterwards, with [`Self::extend`]: those that `connection` has are not enough.
     ///
     /// ```
     /// use sockeye::blocking::{Plain, WebSocket};
@@ -367,6 +370,14 @@ impl<S: Transport> WebSocket<S> {
     #[must_use]
     pub fn response(&self) -> Option<&Response> {
         self.response.as_deref()
+    }
+
+    /// Returns what the opening handshake agreed on about compression (RFC 7692 §7.1); `None` where messages are not
+    /// compressed, and where somebody else did the handshake.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn deflate(&self) -> Option<&Agreement> {
+        self.response.as_ref()?.deflate()
     }
 
     /// Returns the subprotocol that the opening handshake agreed on, if this connection made it: `None` after

@@ -329,6 +329,21 @@ fn what_an_encoder_holds_back_can_be_flushed_in_the_middle_of_a_message() {
 }
 
 #[test]
+fn a_secret_cannot_be_added_to_a_message_that_is_compressed() {
+    let (mut server, _) = end(&settings(), Role::Server, PLAIN);
+    let mut output = Vec::new();
+    server.send_fragment("public", Fin::More, &mut output).unwrap();
+    let refused = server.send_fragment(Uncompressed("secret"), Fin::Last, &mut output);
+    assert_eq!((refused, &output[..]), (Err(sockeye::SendError::FragmentCompressed), &b""[..]));
+    server.send_fragment("!", Fin::Last, &mut output).unwrap();
+    // The other way round the first one decides, too.
+    output.clear();
+    server.send_fragment(Uncompressed("secret"), Fin::More, &mut output).unwrap();
+    server.send_fragment("public", Fin::Last, &mut output).unwrap();
+    assert_eq!(output, b"\x01\x06secret\x80\x06public");
+}
+
+#[test]
 fn what_an_engine_holds_back_is_flushed_as_one_more_fragment() {
     let (mut server, _) = end(&settings(), Role::Server, PLAIN);
     let mut client = end(&settings(), Role::Client, PLAIN);

@@ -377,7 +377,14 @@ async fn connections(count: usize) -> Vec<(WebSocket<DuplexStream>, WebSocket<Du
         async move {
             let request = ClientRequest::new("a.example", "/").unwrap();
             let (server, client) = tokio::join!(acceptor.accept(server), connector.handshake(client, request));
-            (server.unwrap(), client.unwrap())
+            let (server, client) = (server.unwrap(), client.unwrap());
+            assert_eq!(server.deflate().is_some(), number % 3 > 0);
+            let parameters = |agreement: &Agreement| {
+                let contexts = (agreement.server_context(), agreement.client_context());
+                (contexts, agreement.server_max_window_bits(), agreement.client_max_window_bits())
+            };
+            assert_eq!(server.deflate().map(parameters), client.deflate().map(parameters));
+            (server, client)
         }
     }))
     .await

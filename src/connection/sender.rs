@@ -128,7 +128,7 @@ impl Sender {
     ///
     /// # Errors
     ///
-    /// [`SendError::Closed`], [`SendError::FragmentKind`], or what an extension says.
+    /// [`SendError::Closed`], [`SendError::FragmentKind`], [`SendError::FragmentCompressed`], or what an extension says.
     pub fn send_fragment<'m>(
         &mut self,
         fragment: impl Into<OutgoingRef<'m>>,
@@ -138,6 +138,9 @@ impl Sender {
         let fragment = fragment.into();
         let (kind, payload) = (fragment.message().kind(), fragment.message().payload());
         let open = match self.check_fragment(kind)? {
+            Some(open) if open.coding == Coding::Encoded && !fragment.may_be_encoded() => {
+                return Err(SendError::FragmentCompressed);
+            }
             Some(open) => open,
             None => {
                 let len = (fin == Fin::Last).then_some(payload.len());

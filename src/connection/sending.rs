@@ -59,8 +59,8 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`SendError::Closed`]; [`SendError::FragmentKind`] for a fragment of the other kind than the open message; what
-    /// an extension says.
+    /// [`SendError::Closed`]; [`SendError::FragmentKind`] for a fragment of the other kind than the open message;
+    /// [`SendError::FragmentCompressed`] for one that must not be compressed, of a message that is; what an extension says.
     pub fn send_fragment<'m>(
         &mut self,
         fragment: impl Into<OutgoingRef<'m>>,

@@ -97,15 +97,17 @@ struct Part {
 static PARTS: [Mutex<Part>; COUNT] =
     [const { Mutex::new(Part { compressors: Shelf(Vec::new()), decompressors: Shelf(Vec::new()) }) }; COUNT];
 
-/// Says how many compressors, and decompressors, the process keeps that are not in use: 32 of each where nothing was said,
-/// and always a multiple of 16.
+/// Says how many compressors, and decompressors, the process keeps that are not in use: 32 of each where nothing was said;
+/// rounded up to a multiple of 16, and 0 is none.
 ///
 /// As many busy connections with [context takeover](super::Context::Takeover) compress as fast as if each had a compressor of
-/// its own; where there are more, most messages take some microseconds longer. See [the module](crate::deflate) for what a
-/// compressor takes.
+/// its own; where there are more, most messages take some microseconds longer, and more than there are busy connections only
+/// take memory: each what [the module](crate::deflate) says, so 512 at the defaults up to 85 MB, and as many decompressors 74 MB.
+/// A decompressor only serves the same connection again with a window of 15 bits; others begin anew each time. What was made is
+/// kept until fewer are asked for.
 ///
 /// ```
-/// sockeye::deflate::keep_compressors(512);   // for a server with some hundred busy connections
+/// sockeye::deflate::keep_compressors(128);   // for a server on which about a hundred connections are busy at a time
 /// ```
 pub fn keep_compressors(count: usize) {
     KEPT.store(count.div_ceil(COUNT), Ordering::Relaxed);

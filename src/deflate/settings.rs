@@ -45,8 +45,8 @@ pub struct Deflate {
     /// whatever it comes to, and with a threshold of 0 all are.
     pub threshold: usize,
     /// How many times as long as its compressed form a received message may be; a longer one fails the connection with
-    /// 1009. Default `None`: the limit on messages is what bounds memory and time. Only counts from 64 KiB on, for a few
-    /// bytes of repetition may well stand for a thousand. It is looked at with every 64 KiB at most, while the message is
+    /// 1009. Default `None`: the limit on messages is what bounds memory and time. Only counts from 64 KiB of inflated
+    /// data on, for a few bytes of repetition may well stand for a thousand. It is looked at with every 64 KiB at most, while the message is
     /// inflated, so one can be too long for its beginning that would not be so as a whole.
     pub max_ratio: Option<NonZeroU32>,
 }

@@ -60,7 +60,7 @@ impl Deflate {
     /// is none that can be accepted.
     ///
     /// Offers are looked at in order. One with an unknown parameter, a parameter that is there twice or a wrong value is passed
-    /// over (§7.1.3), as is one that does not let us set a limit that we demand.
+    /// over (RFC 7692 §7), as is one that does not let us set a limit that we demand.
     ///
     /// [`Request::upgrade`](crate::handshake::Request::upgrade) does this. For HTTP/2 and frameworks that answer by
     /// themselves:
