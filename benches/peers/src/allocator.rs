@@ -1,4 +1,7 @@
 //! How many bytes are held: the system's allocator, watched.
+//!
+//! Workers have one thread, so counting is a plain addition, which costs nobody who allocates much. With several, the count would
+//! be a little wrong.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicIsize, Ordering::Relaxed};
@@ -15,28 +18,33 @@ pub(crate) fn held() -> isize {
     HELD.load(Relaxed)
 }
 
+#[inline]
+fn count(more: isize) {
+    HELD.store(HELD.load(Relaxed) + more, Relaxed);
+}
+
 // SAFETY: every call goes to the system's allocator as it came; counting allocates nothing.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        HELD.fetch_add(layout.size().cast_signed(), Relaxed);
+        count(layout.size().cast_signed());
         // SAFETY: the caller keeps the contract.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        HELD.fetch_add(layout.size().cast_signed(), Relaxed);
+        count(layout.size().cast_signed());
         // SAFETY: the caller keeps the contract.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        HELD.fetch_add(new_size.cast_signed() - layout.size().cast_signed(), Relaxed);
+        count(new_size.cast_signed() - layout.size().cast_signed());
         // SAFETY: the caller keeps the contract.
         unsafe { System.realloc(block, layout, new_size) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size().cast_signed(), Relaxed);
+        count(-layout.size().cast_signed());
         // SAFETY: the caller keeps the contract.
         unsafe { System.dealloc(block, layout) }
     }

@@ -9,7 +9,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
-use crate::libraries::{ours, sockudo, wtx, yawc};
+use crate::libraries::compressing::{ours, sockudo, wtx, yawc};
 use crate::library::{Context, Setting};
 use crate::messages::{Content, Traffic};
 use crate::samples::Samples;

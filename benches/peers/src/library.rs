@@ -28,7 +28,7 @@ pub trait Library: Sized {
 pub const MAX_MESSAGE: usize = 1024 * 1024;
 
 /// Which end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Role {
     Server,
     Client,
@@ -95,4 +95,10 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> T {
         }
     }
     panic!("it waits for more than the message")
+}
+
+/// A runtime of tokio on this thread, with its clock, for those libraries that want one.
+#[cfg(feature = "all")]
+pub fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_time().build().expect("it takes no more than memory")
 }

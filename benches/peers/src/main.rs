@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use lexopt::prelude::*;
-use sockeye_peers::{backends, compression, libraries};
+use sockeye_peers::{backends, compression, instructions, libraries, receive, send};
 
 const USAGE: &str = "\
 usage: sockeye-peers COMMAND [--json FILE] [--only TEXT] [--rounds N]
@@ -15,11 +15,15 @@ usage: sockeye-peers COMMAND [--json FILE] [--only TEXT] [--rounds N]
 commands:
   compression   permessage-deflate of the libraries: time, size on the wire, memory
   backends      what compresses in them, without a WebSocket around it
+  receive       messages out of memory
+  send          messages into memory
+  instructions  instructions for each message, by valgrind's callgrind
 
 options:
   --json FILE   writes the figures there, too
   --only TEXT   only the cells with this in their heading, such as 'JSON 1 KiB'
-  --rounds N    how often each library has its turn in a cell; default 9";
+  --rounds N    how often each library has its turn in a cell; default 9
+  --read N      the most bytes that a read gives; default 65536";
 
 fn main() -> ExitCode {
     match run() {
@@ -33,13 +37,14 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), Box<dyn Error>> {
     let mut words: Vec<String> = Vec::new();
-    let (mut json, mut only, mut rounds) = (None::<OsString>, String::new(), 9);
+    let (mut json, mut only, mut rounds, mut read) = (None::<OsString>, String::new(), 9, 64 * 1024);
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
             Long("json") => json = Some(parser.value()?),
             Long("only") => only = parser.value()?.string()?,
             Long("rounds") => rounds = parser.value()?.parse()?,
+            Long("read") => read = parser.value()?.parse()?,
             Long("help") | Short('h') => {
                 println!("{USAGE}");
                 return Ok(());
@@ -51,8 +56,13 @@ fn run() -> Result<(), Box<dyn Error>> {
     let figures = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["compression"] => compression::run(&only, rounds)?,
         ["backends"] => backends::run(&only, rounds)?,
+        ["receive"] => receive::run(&only, rounds, read)?,
+        ["instructions"] => instructions::run(&only, read)?,
+        ["send"] => send::run(&only, rounds)?,
         // What this program starts itself as.
-        ["worker", name, job] => return libraries::work(name, job),
+        ["worker", name, job] => return libraries::compressing::work(name, job),
+        ["once", name, job, count] => return instructions::work(name, job, count),
+        ["work", name, job] => return libraries::serve(name, job),
         _ => return Err(USAGE.into()),
     };
     if let Some(file) = json {

@@ -75,7 +75,8 @@ impl std::fmt::Display for Traffic {
     }
 }
 
-fn random(seed: u64) -> impl FnMut() -> u64 {
+/// Numbers that look random and are the same each time.
+pub fn random(seed: u64) -> impl FnMut() -> u64 {
     let mut state = (seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     move || {
         state ^= state << 13;

@@ -1,58 +1,125 @@
-//! sockudo-ws by its `CompressedProtocol`, which does no input and output and is what its streams use. The caller owns the
-//! buffers, so they are no part of what a connection holds.
+//! sockudo-ws: its stream, and its `Protocol`, which does no input and output. SIMD is on, and chosen when it runs.
 
-use sockudo_ws::Message as Theirs;
-use sockudo_ws::deflate::DeflateConfig;
-use sockudo_ws::protocol::CompressedProtocol;
+use bytes::BytesMut;
+use futures_util::{SinkExt, StreamExt};
+use sockudo_ws::protocol::Protocol;
+use sockudo_ws::{Config, Message, WebSocketStream};
+use tokio::runtime::Runtime;
 
-use crate::library::{Agreement, Context, Library, MAX_MESSAGE, Role, Setting};
-use crate::messages::{Kind, Message};
-use crate::wire::Wire;
-use crate::worker::Job;
+use super::{Library, Standing};
+use crate::library::{Role, runtime};
+use crate::receive::{Gives, Incoming, Receive};
+use crate::send::{self, Outgoing, Turns};
+use crate::stream::Stream;
 
-pub const NAME: &str = "sockudo-ws";
+pub const STREAM: Library = Library::new("sockudo-ws", Standing::Theirs).receives::<Socket>().sends::<Socket>();
+pub const PROTOCOL: Library =
+    Library::new("sockudo-ws, protocol", Standing::Theirs).receives::<Bare>().sends::<Encoding>();
 
-pub struct Sockudo {
-    protocol: CompressedProtocol,
-    received: Vec<Theirs>,
-    wire: Wire,
+/// Its name for a role.
+pub fn role(role: Role) -> sockudo_ws::Role {
+    match role {
+        Role::Server => sockudo_ws::Role::Server,
+        Role::Client => sockudo_ws::Role::Client,
+    }
 }
 
-impl Library for Sockudo {
-    const DEFAULTS: Agreement = Agreement { context: Context::Takeover, window_bits: 15 };
+pub struct Socket(WebSocketStream<Stream>, Runtime);
 
-    fn refusal(_: Job) -> Option<&'static str> {
-        None
+impl Socket {
+    fn new(end: Role, stream: Stream) -> Self {
+        sockudo_ws::init_clock();
+        Self(WebSocketStream::from_raw(stream, role(end), Config::default()), runtime())
+    }
+}
+
+impl Receive for Socket {
+    const GIVES: Gives = Gives::Owned;
+
+    fn open(job: &Incoming, stream: Stream) -> Self {
+        Self::new(job.role, stream)
     }
 
-    fn open(role: Role, setting: Setting, wire: &Wire) -> Self {
-        let mut config = DeflateConfig::default();
-        if let Setting::Same { level, context } = setting {
-            config.compression_level = level.into();
-            config.compression_threshold = 0;
-            config.server_no_context_takeover = context == Context::NoTakeover;
-            config.client_no_context_takeover = context == Context::NoTakeover;
+    fn receive(&mut self, count: usize, mut visit: impl FnMut(&[u8])) {
+        self.1.block_on(async {
+            for _ in 0..count {
+                visit(self.0.next().await.expect("it is open").expect("it is right").as_bytes());
+            }
+        });
+    }
+}
+
+fn protocol(end: Role) -> Protocol {
+    let config = Config::default();
+    Protocol::new(role(end), config.max_frame_size, config.max_message_size)
+}
+
+/// The protocol with the buffers that its stream has.
+pub struct Bare {
+    protocol: Protocol,
+    buffer: BytesMut,
+    messages: Vec<Message>,
+    /// How many of the messages were looked at.
+    seen: usize,
+    stream: Stream,
+}
+
+impl Receive for Bare {
+    const GIVES: Gives = Gives::Owned;
+
+    fn open(job: &Incoming, stream: Stream) -> Self {
+        Self { protocol: protocol(job.role), buffer: BytesMut::new(), messages: Vec::new(), seen: 0, stream }
+    }
+
+    fn receive(&mut self, count: usize, mut visit: impl FnMut(&[u8])) {
+        for _ in 0..count {
+            while self.seen == self.messages.len() {
+                self.messages.clear();
+                self.seen = 0;
+                self.stream.append(sockudo_ws::RECV_BUFFER_SIZE, &mut self.buffer);
+                self.protocol.process_into(&mut self.buffer, &mut self.messages).expect("it is right");
+            }
+            visit(self.messages[self.seen].as_bytes());
+            self.seen += 1;
         }
-        let protocol = match role {
-            Role::Server => CompressedProtocol::server(MAX_MESSAGE, MAX_MESSAGE, config),
-            Role::Client => CompressedProtocol::client(MAX_MESSAGE, MAX_MESSAGE, config),
-        };
-        Self { protocol, received: Vec::new(), wire: wire.clone() }
+    }
+}
+
+impl send::Send for Socket {
+    fn open(job: &Outgoing, stream: Stream) -> Self {
+        Self::new(job.role, stream)
     }
 
-    fn send(&mut self, message: &mut Message) {
-        let message = match message.kind {
-            Kind::Text => Theirs::Text(message.shared.clone()),
-            Kind::Binary => Theirs::Binary(message.shared.clone()),
-        };
-        self.protocol.encode_message(&message, &mut self.wire.buffers().shared_output).expect("it is open");
+    fn send(&mut self, mut turns: Turns<'_>) {
+        let Self(socket, runtime) = self;
+        runtime.block_on(async {
+            while let Some((message, is_flushed)) = turns.next() {
+                let message = Message::Binary(message.shared.clone());
+                match is_flushed {
+                    true => socket.send(message).await.expect("it is open"),
+                    false => socket.feed(message).await.expect("it is open"),
+                }
+            }
+        });
+    }
+}
+
+/// The protocol, writing at a flush.
+pub struct Encoding(Protocol, BytesMut, Stream);
+
+impl send::Send for Encoding {
+    fn open(job: &Outgoing, stream: Stream) -> Self {
+        Self(protocol(job.role), BytesMut::new(), stream)
     }
 
-    fn receive(&mut self, visit: impl FnOnce(&[u8])) {
-        let buffers = &mut *self.wire.buffers();
-        buffers.shared_input.extend_from_slice(&buffers.input[buffers.read..]);
-        self.protocol.process_into(&mut buffers.shared_input, &mut self.received).expect("it is right");
-        visit(self.received.first().expect("a message is there").as_bytes());
-        self.received.clear();
+    fn send(&mut self, mut turns: Turns<'_>) {
+        while let Some((message, is_flushed)) = turns.next() {
+            let message = Message::Binary(message.shared.clone());
+            self.0.encode_message(&message, &mut self.1).expect("it is open");
+            if is_flushed {
+                self.2.put(&self.1);
+                self.1.clear();
+            }
+        }
     }
 }

@@ -1,108 +1,92 @@
-//! wtx, its `WebSocket` over a stream that is memory; it wants no runtime. This is the last one that Rust 1.95 can build: 0.47
-//! to 0.52 want 1.96. It never keeps context, and answers every offer so.
+//! wtx: the last that Rust 1.95 can build. Messages are lent from its own buffer where they are whole.
 
+use tokio::runtime::Runtime;
 use wtx::collection::Vector;
 use wtx::rng::Xorshift64;
-use wtx::stream::{StreamReader, StreamWriter};
-use wtx::web_socket::compression::{Flate2, NegotiatedFlate2, WindowBits};
-use wtx::web_socket::{
-    Compression, CompressionLevel, DeflateConfig, Frame, OpCode, WebSocketBuffer, WebSocketOwned,
-    WebSocketPayloadOrigin,
-};
+use wtx::web_socket::{Frame, OpCode, WebSocketBuffer, WebSocketOwned, WebSocketPayloadOrigin};
 
-use crate::library::{Agreement, Context, Library, MAX_MESSAGE, Role, Setting, block_on};
-use crate::messages::{Kind, Message};
-use crate::wire::Wire;
-use crate::worker::Job;
+use super::{Library, Standing};
+use crate::library::{Role, runtime};
+use crate::receive::{Gives, Incoming, Receive};
+use crate::send::{self, Outgoing, Turns};
+use crate::stream::Stream;
 
-pub const NAME: &str = "wtx";
+pub const LIBRARY: Library = Library::new("wtx", Standing::Theirs).receives::<Wtx>().sends::<Wtx>();
 
-type End<const IS_CLIENT: bool> = WebSocketOwned<Option<NegotiatedFlate2>, Xorshift64, Stream, IS_CLIENT>;
+type End<const IS_CLIENT: bool> = WebSocketOwned<(), Xorshift64, Stream, IS_CLIENT>;
 
-pub enum Wtx {
-    Server(End<false>, Vector<u8>),
-    Client(End<true>, Vector<u8>),
-}
-
-fn open<const IS_CLIENT: bool>(setting: Setting, wire: &Wire) -> End<IS_CLIENT> {
-    let mut config = DeflateConfig::default();
-    if let Setting::Same { level, .. } = setting {
-        config.compression_level = CompressionLevel::try_from(level).expect("it is a level");
-        (config.client_max_window_bits, config.server_max_window_bits) = (WindowBits::MAX, WindowBits::MAX);
-    }
-    let header = setting.agreement::<Wtx>().header();
-    let headers = [[&b"sec-websocket-extensions"[..], header.as_bytes()]];
-    let compression = Compression::<IS_CLIENT>::negotiate(Flate2::from(config), headers.into_iter());
-    let compression = compression.expect("it is what was offered");
-    let buffer = WebSocketBuffer::new();
-    let mut end = End::new(compression, false, Xorshift64::from(7), Stream(wire.clone()), buffer);
-    end.set_max_payload_len(MAX_MESSAGE);
+/// An end of a connection.
+pub fn end<const IS_CLIENT: bool>(stream: Stream) -> End<IS_CLIENT> {
+    let mut end = End::new((), false, Xorshift64::from(7), stream, WebSocketBuffer::new());
+    end.set_max_payload_len(16 * 1024 * 1024);
     end
 }
 
-impl Library for Wtx {
-    const DEFAULTS: Agreement = Agreement { context: Context::NoTakeover, window_bits: 12 };
+pub struct Wtx {
+    end: Either,
+    buffer: Vector<u8>,
+    runtime: Runtime,
+}
 
-    fn refusal(job: Job) -> Option<&'static str> {
-        match job.setting {
-            Setting::Same { context: Context::Takeover, .. } => Some("it never keeps context"),
-            _ => None,
-        }
-    }
+/// Its two roles are types.
+enum Either {
+    Server(End<false>),
+    Client(End<true>),
+}
 
-    fn open(role: Role, setting: Setting, wire: &Wire) -> Self {
-        match role {
-            Role::Server => Self::Server(open(setting, wire), Vector::new()),
-            Role::Client => Self::Client(open(setting, wire), Vector::new()),
-        }
-    }
-
-    fn send(&mut self, message: &mut Message) {
-        let opcode = match message.kind {
-            Kind::Text => OpCode::Text,
-            Kind::Binary => OpCode::Binary,
+impl Wtx {
+    fn new(role: Role, stream: Stream) -> Self {
+        let end = match role {
+            Role::Server => Either::Server(end(stream)),
+            Role::Client => Either::Client(end(stream)),
         };
-        let payload = &mut message.bytes[..];
-        match self {
-            Self::Server(end, _) => block_on(end.write_frame(&mut Frame::new_fin(opcode, payload))),
-            Self::Client(end, _) => block_on(end.write_frame(&mut Frame::new_fin(opcode, payload))),
-        }
-        .expect("it is open");
+        Self { end, buffer: Vector::new(), runtime: runtime() }
+    }
+}
+
+impl Receive for Wtx {
+    const GIVES: Gives = Gives::Lent;
+
+    fn open(job: &Incoming, stream: Stream) -> Self {
+        Self::new(job.role, stream)
     }
 
-    fn receive(&mut self, visit: impl FnOnce(&[u8])) {
-        match self {
-            Self::Server(end, buffer) => {
-                visit(
-                    block_on(end.read_frame(buffer, WebSocketPayloadOrigin::Adaptive)).expect("it is right").payload(),
-                );
-            }
-            Self::Client(end, buffer) => {
-                visit(
-                    block_on(end.read_frame(buffer, WebSocketPayloadOrigin::Adaptive)).expect("it is right").payload(),
-                );
-            }
+    fn receive(&mut self, count: usize, visit: impl FnMut(&[u8])) {
+        match &mut self.end {
+            Either::Server(end) => self.runtime.block_on(receive(end, &mut self.buffer, count, visit)),
+            Either::Client(end) => self.runtime.block_on(receive(end, &mut self.buffer, count, visit)),
         }
     }
 }
 
-/// The wire as a stream.
-pub struct Stream(Wire);
-
-impl StreamReader for Stream {
-    async fn read(&mut self, into: &mut [u8]) -> wtx::Result<usize> {
-        Ok(self.0.buffers().read(into))
+async fn receive<const IS_CLIENT: bool>(
+    end: &mut End<IS_CLIENT>,
+    buffer: &mut Vector<u8>,
+    count: usize,
+    mut visit: impl FnMut(&[u8]),
+) {
+    for _ in 0..count {
+        visit(end.read_frame(buffer, WebSocketPayloadOrigin::Adaptive).await.expect("it is right").payload());
     }
 }
 
-impl StreamWriter for Stream {
-    async fn write_all(&mut self, bytes: &[u8]) -> wtx::Result<()> {
-        self.0.buffers().output.extend_from_slice(bytes);
-        Ok(())
+/// It writes each message by itself, and has no flush. A client masks it where it lies.
+impl send::Send for Wtx {
+    fn open(job: &Outgoing, stream: Stream) -> Self {
+        Self::new(job.role, stream)
     }
 
-    async fn write_all_vectored(&mut self, slices: &[&[u8]]) -> wtx::Result<()> {
-        slices.iter().for_each(|bytes| self.0.buffers().output.extend_from_slice(bytes));
-        Ok(())
+    fn send(&mut self, turns: Turns<'_>) {
+        match &mut self.end {
+            Either::Server(end) => self.runtime.block_on(send(end, turns)),
+            Either::Client(end) => self.runtime.block_on(send(end, turns)),
+        }
+    }
+}
+
+async fn send<const IS_CLIENT: bool>(end: &mut End<IS_CLIENT>, mut turns: Turns<'_>) {
+    while let Some((message, _)) = turns.next() {
+        let mut frame = Frame::new_fin(OpCode::Binary, &mut message.bytes[..]);
+        end.write_frame(&mut frame).await.expect("it is open");
     }
 }

@@ -1,109 +1,132 @@
-//! yawc. What compresses is no part of its public interface, so its `WebSocket` is driven whole, over a stream that is memory;
-//! it wants no runtime.
+//! yawc: its `WebSocket` with the 128 KiB read buffer of its own benchmarks, checking text, which is off by default; and its
+//! `Decoder`, which knows frames and no messages, and checks no text.
 
-use std::io;
-use std::pin::Pin;
-use std::task::{Context as Task, Poll};
-
+use bytes::BytesMut;
 use futures_util::SinkExt;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use yawc::{CompressionLevel, DeflatePool, Frame, Options, WebSocket};
+use tokio::runtime::Runtime;
+use tokio_util::codec::{Decoder as _, Encoder as _};
+use yawc::codec::{Decoder, Encoder};
+use yawc::{Frame, Options, WebSocket};
 
-use crate::library::{Agreement, Context, Library, MAX_MESSAGE, Role, Setting, block_on};
-use crate::messages::{Kind, Message};
-use crate::wire::Wire;
-use crate::worker::Job;
+use super::{Library, Standing};
+use crate::library::{Role, runtime};
+use crate::payloads::Content;
+use crate::receive::{Gives, Incoming, Receive};
+use crate::send::{self, Outgoing, Turns};
+use crate::stream::Stream;
 
-pub const NAME: &str = "yawc";
-pub const POOLED_NAME: &str = "yawc, pool";
+pub const SOCKET: Library = Library::new("yawc", Standing::Theirs).receives::<Socket>().sends::<Socket>();
+pub const CODEC: Library = Library::new("yawc, codec", Standing::Theirs).receives::<Codec>().sends::<Encoding>();
 
-/// Whether deflate state is the connection's own, or one pool's for all, as its documentation recommends for many connections.
-pub const OWN: bool = false;
-pub const POOLED: bool = true;
+/// Its name for a role.
+pub fn role(role: Role) -> yawc::Role {
+    match role {
+        Role::Server => yawc::Role::Server,
+        Role::Client => yawc::Role::Client,
+    }
+}
 
-pub struct Yawc<const IS_POOLED: bool>(WebSocket<Stream>);
+/// As it is tuned in its own benchmarks.
+pub fn options() -> Options {
+    Options::default()
+        .with_utf8()
+        .with_limits(LIMIT, LIMIT)
+        .with_read_buffer_capacity(128 * 1024)
+        .with_backpressure_boundary(64 * 1024)
+}
 
-impl<const IS_POOLED: bool> Library for Yawc<IS_POOLED> {
-    const DEFAULTS: Agreement = Agreement { context: Context::Takeover, window_bits: 15 };
+pub struct Socket(WebSocket<Stream>, Runtime);
 
-    fn refusal(job: Job) -> Option<&'static str> {
-        match job.setting {
-            Setting::Same { context: Context::NoTakeover, .. } => None,
-            _ if IS_POOLED => Some("its pool is only for connections without context takeover"),
-            _ => None,
-        }
+impl Socket {
+    fn new(end: Role, stream: Stream) -> Self {
+        Self(WebSocket::from_stream(stream, role(end), options()).expect("it is well set up"), runtime())
+    }
+}
+
+impl Receive for Socket {
+    const GIVES: Gives = Gives::Owned;
+
+    fn open(job: &Incoming, stream: Stream) -> Self {
+        Self::new(job.role, stream)
     }
 
-    fn open(role: Role, setting: Setting, wire: &Wire) -> Self {
-        // Checking text is off by default, against RFC 6455 §8.1; everybody but soketto does it.
-        let mut options = Options::default().with_utf8().with_limits(MAX_MESSAGE, 2 * MAX_MESSAGE);
-        match setting {
-            Setting::Same { level, context } => {
-                options = options.with_compression_level(CompressionLevel::new(level.into()));
-                if context == Context::NoTakeover {
-                    options = options.server_no_context_takeover().client_no_context_takeover();
+    fn receive(&mut self, count: usize, mut visit: impl FnMut(&[u8])) {
+        self.1.block_on(async {
+            for _ in 0..count {
+                visit(self.0.next_frame().await.expect("it is right").payload());
+            }
+        });
+    }
+}
+
+pub struct Codec {
+    decoder: Decoder,
+    buffer: BytesMut,
+    stream: Stream,
+}
+
+impl Receive for Codec {
+    const GIVES: Gives = Gives::Owned;
+
+    fn refusal(job: &Incoming) -> Option<&'static str> {
+        let is_whole = job.fragments == 1 && job.content == Content::Binary;
+        (!is_whole).then_some("it does not put messages together, and checks no text")
+    }
+
+    fn open(job: &Incoming, stream: Stream) -> Self {
+        Self { decoder: Decoder::new(role(job.role), LIMIT), buffer: BytesMut::new(), stream }
+    }
+
+    fn receive(&mut self, count: usize, mut visit: impl FnMut(&[u8])) {
+        for _ in 0..count {
+            let frame = loop {
+                match self.decoder.decode(&mut self.buffer).expect("it is right") {
+                    Some(frame) => break frame,
+                    None => self.stream.append(64 * 1024, &mut self.buffer),
+                }
+            };
+            visit(frame.payload());
+        }
+    }
+}
+
+impl send::Send for Socket {
+    fn open(job: &Outgoing, stream: Stream) -> Self {
+        Self::new(job.role, stream)
+    }
+
+    fn send(&mut self, mut turns: Turns<'_>) {
+        let Self(socket, runtime) = self;
+        runtime.block_on(async {
+            while let Some((message, is_flushed)) = turns.next() {
+                let message = Frame::binary(message.shared.clone());
+                match is_flushed {
+                    true => socket.send(message).await.expect("it is open"),
+                    false => socket.feed(message).await.expect("it is open"),
                 }
             }
-            Setting::Defaults => {
-                options = Options::default().with_compression_level(CompressionLevel::default());
-            }
-        }
-        if IS_POOLED {
-            thread_local!(static POOL: DeflatePool = DeflatePool::new(64));
-            options = POOL.with(|pool| options.with_deflate_pool(pool.clone()));
-        }
-        let role = match role {
-            Role::Server => yawc::Role::Server,
-            Role::Client => yawc::Role::Client,
-        };
-        let header = setting.agreement::<Self>().header();
-        let stream = Stream(wire.clone());
-        Self(
-            WebSocket::from_stream_with_extensions(stream, role, Some(&header), options)
-                .expect("it is what was offered"),
-        )
-    }
-
-    fn send(&mut self, message: &mut Message) {
-        let frame = match message.kind {
-            Kind::Text => Frame::text(message.shared.clone()),
-            Kind::Binary => Frame::binary(message.shared.clone()),
-        };
-        block_on(self.0.send(frame)).expect("it is open");
-    }
-
-    fn receive(&mut self, visit: impl FnOnce(&[u8])) {
-        visit(block_on(self.0.next_frame()).expect("it is right").payload());
+        });
     }
 }
 
-/// The wire as a stream.
-struct Stream(Wire);
+/// The encoder, writing at a flush.
+pub struct Encoding(Encoder, BytesMut, Stream);
 
-impl AsyncRead for Stream {
-    fn poll_read(self: Pin<&mut Self>, _: &mut Task<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let mut buffers = self.0.buffers();
-        match buffers.read(into.initialize_unfilled()) {
-            0 => Poll::Pending,
-            len => {
-                into.advance(len);
-                Poll::Ready(Ok(()))
+impl send::Send for Encoding {
+    fn open(job: &Outgoing, stream: Stream) -> Self {
+        Self(Encoder::new(role(job.role)), BytesMut::new(), stream)
+    }
+
+    fn send(&mut self, mut turns: Turns<'_>) {
+        while let Some((message, is_flushed)) = turns.next() {
+            self.0.encode(Frame::binary(message.shared.clone()), &mut self.1).expect("it is open");
+            if is_flushed {
+                self.2.put(&self.1);
+                self.1.clear();
             }
         }
     }
 }
 
-impl AsyncWrite for Stream {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Task<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.0.buffers().output.extend_from_slice(bytes);
-        Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Task<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Task<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-}
+/// The longest message and the most that is gathered, in bytes.
+const LIMIT: usize = 16 * 1024 * 1024;

@@ -1,0 +1,85 @@
+//! Instructions for each message, as callgrind counts them: the figure that noise cannot touch.
+
+use std::error::Error;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::libraries::{Job, LIBRARIES, Library, prepare};
+use crate::library::Role;
+use crate::payloads::Content;
+use crate::process::once;
+use crate::receive::Incoming;
+use crate::send::Outgoing;
+use crate::table::{self, Progress};
+
+/// Does a job under callgrind's eyes.
+///
+/// # Errors
+///
+/// Where there is no such job, or the library does something else.
+pub fn work(name: &str, job: &str, count: &str) -> Result<(), Box<dyn Error>> {
+    let mut work = prepare(name, job)?.map_err(|absent| format!("{absent:?}"))?;
+    once(&mut work, count.parse()?);
+    Ok(())
+}
+
+/// Counts in every cell whose heading has `only` in it, and prints and returns the figures.
+///
+/// # Errors
+///
+/// Where valgrind is not there.
+pub fn run(only: &str, read: usize) -> Result<Value, Box<dyn Error>> {
+    let jobs: Vec<(String, Job)> = jobs(read).into_iter().filter(|(heading, _)| heading.contains(only)).collect();
+    let (progress, mut figures) = (Progress::new(jobs.len() * LIBRARIES.len())?, Vec::new());
+    for (heading, job) in jobs {
+        let mut rows = Vec::new();
+        for library in LIBRARIES {
+            progress.at(&format!("{heading}: {}", library.name));
+            if has(library, &job) {
+                rows.push((library.name, count(library.name, &job)?));
+            }
+            progress.done();
+        }
+        progress.print(&table::of_counts(&heading, &rows));
+        let rows: Vec<Value> =
+            rows.iter().map(|(library, count)| json!({ "library": library, "instructions": count })).collect();
+        figures.push(json!({ "cell": heading, "job": job, "libraries": rows }));
+    }
+    Ok(Value::Array(figures))
+}
+
+fn jobs(read: usize) -> Vec<(String, Job)> {
+    let incoming = |len| Incoming { role: Role::Server, content: Content::Binary, len, fragments: 1, read };
+    let outgoing = |len| Outgoing { role: Role::Server, len, batch: 64 };
+    let received = SIZES.map(|len| (incoming(len).to_string(), Job::Receive(incoming(len))));
+    let sent = SIZES.map(|len| (outgoing(len).to_string(), Job::Send(outgoing(len))));
+    received.into_iter().chain(sent).collect()
+}
+
+fn has(library: &Library, job: &Job) -> bool {
+    match job {
+        Job::Receive(_) => library.receive.is_some(),
+        Job::Send(_) => library.send.is_some(),
+    }
+}
+
+/// Instructions for each message; none where the library fails.
+fn count(library: &str, job: &Job) -> Result<Option<f64>, Box<dyn Error>> {
+    let output = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null", "--toggle-collect=*process*counted*"])
+        .arg(std::env::current_exe()?)
+        .args(["once", library, &serde_json::to_string(job)?, &MESSAGES.to_string()])
+        .output()
+        .map_err(|error| format!("valgrind: {error}"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let collected =
+        said.lines().find_map(|line| line.split_once("Collected : ")).and_then(|(_, count)| count.trim().parse().ok());
+    Ok(collected.filter(|_| output.status.success()).map(|count: f64| count / MESSAGES as f64))
+}
+
+/// How many messages are counted.
+const MESSAGES: usize = 64 * 64;
+
+/// The lengths of the messages, in bytes.
+const SIZES: [usize; 3] = [16, 125, 1024];
