@@ -137,7 +137,7 @@ impl Assembler {
     /// Decodes the next piece of a chunk and lends it, for who takes messages chunk by chunk; `None`, and no chunk left, when
     /// there is no more of it. One that no extension encoded comes back as it is.
     ///
-    /// A piece has 16 KiB at most, and text in it is checked, as it is in chunks that need not be decoded. Let no chunk of an
+    /// A piece has 64 KiB at most, and text in it is checked, as it is in chunks that need not be decoded. Let no chunk of an
     /// encoded message out, even if the message is of no interest: the next one may refer to it.
     ///
     /// ```
@@ -174,7 +174,7 @@ impl Assembler {
         Ok(self.decode_step(rest, STEP, Count::Here)?.map(|(chunk, _)| chunk))
     }
 
-    /// As [`Self::decode`], for pieces of no more than so many bytes, and 16 KiB. The caller counts what was decoded:
+    /// As [`Self::decode`], for pieces of no more than so many bytes, and 64 KiB. The caller counts what was decoded:
     /// so many bytes, which need not be those in the piece where that ends within a character.
     #[cfg(feature = "std")]
     pub(crate) fn decode_some<'a, 'b: 'a>(
@@ -400,10 +400,21 @@ impl Assembler {
         Ok(())
     }
 
-    /// Lets the extension see what nobody wants.
+    /// Lets the extension see what nobody wants; text is checked all the same.
     fn drop_encoded(&mut self, chunk: Chunk<'_>) -> Result<(), ProtocolError> {
-        let Payload::Encoded { mut bytes, .. } = chunk.payload else { return Ok(()) };
-        while !Decoding::step(&mut self.decoding, &mut bytes, chunk.fin(), STEP, Count::Here)?.1 {}
+        let Payload::Encoded { kind, mut bytes } = chunk.payload else { return Ok(()) };
+        loop {
+            let (piece, is_all) = Decoding::step(&mut self.decoding, &mut bytes, chunk.fin(), STEP, Count::Here)?;
+            if kind == MessageKind::Text {
+                self.tail.check(piece)?;
+            }
+            if is_all {
+                break;
+            }
+        }
+        if kind == MessageKind::Text && chunk.is_last && !self.tail.is_boundary() {
+            return Err(ProtocolError::InvalidUtf8);
+        }
         match &mut self.decoding {
             Some(decoding) if chunk.is_last => decoding.decoder.release(),
             Some(_) | None => {}
@@ -475,4 +486,4 @@ impl Gathered {
 const KEPT: usize = 4 * 1024;
 
 /// The largest piece that an extension decodes at once, in bytes.
-const STEP: usize = 16 * 1024;
+const STEP: usize = 64 * 1024;

@@ -88,6 +88,8 @@ use crate::close::{Close, CloseCode};
 use crate::config::Config;
 use crate::connection::{Connection, Counters, EndCause, State};
 use crate::control::ControlPayload;
+#[cfg(feature = "deflate")]
+use crate::deflate::Agreement;
 use crate::error::SendError;
 use crate::extension::{Decoder, Encoder, Fin};
 use crate::frame::Rsv;
@@ -143,6 +145,7 @@ impl<S: Transport> WebSocket<S> {
     }
 
     /// Makes a connection of a stream that somebody else has upgraded; `leftover` is what was read behind the handshake.
+    /// Extensions come afterwards, with [`Self::extend`]: those that `connection` has are not enough.
     ///
     /// ```
     /// use sockeye::blocking::{Plain, WebSocket};
@@ -229,6 +232,7 @@ impl<S: Transport> WebSocket<S> {
             return Err(SendError::MessageOpen.into());
         }
         self.make_room(fragment_size)?;
+        rest = self.direct.engine.connection.settle(rest);
         while rest.len() > 0 {
             let (fragment, after) = rest.split_at(fragment_size);
             let fin = if after.len() == 0 { Fin::Last } else { Fin::More };
@@ -253,17 +257,20 @@ impl<S: Transport> WebSocket<S> {
         Ok(connection.send(message, output)?)
     }
 
-    /// Writes what is queued.
+    /// Writes what is queued; also what an extension, as compression is, holds back of a message that is being sent in
+    /// fragments.
     ///
     /// # Errors
     ///
     /// [`Error::Io`]; [`std::io::ErrorKind::WouldBlock`] where the stream does not block, and more is to be written.
     pub fn flush(&mut self) -> Result<(), Error> {
-        self.direct.flush(&mut self.reader.line.stream).map(|_| ())
+        let Engine { connection, output, .. } = &mut self.direct.engine;
+        connection.flush_message(output)?;
+        self.write_queued()
     }
 
     /// Sends the next fragment of a message, of which the first one opens it and [`Fin::Last`] ends it, and writes it: for
-    /// a message whose length is not known.
+    /// a message whose length is not known. What compresses it may hold it back until [`Self::flush`] or the end.
     ///
     /// # Errors
     ///
@@ -365,6 +372,14 @@ impl<S: Transport> WebSocket<S> {
         self.response.as_deref()
     }
 
+    /// Returns what the opening handshake agreed on about compression (RFC 7692 §7.1); `None` where messages are not
+    /// compressed, and where somebody else did the handshake.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn deflate(&self) -> Option<&Agreement> {
+        self.response.as_ref()?.deflate()
+    }
+
     /// Returns the subprotocol that the opening handshake agreed on, if this connection made it: `None` after
     /// [`Self::resume`], [`Self::server`] and [`Self::client`], whose caller has the response.
     #[must_use]
@@ -425,11 +440,15 @@ impl<S: Transport> WebSocket<S> {
     /// Writes what is queued if there is no room for more; where the stream does not block, that can be refused.
     fn make_room(&mut self, more: usize) -> Result<(), Error> {
         self.direct.engine.outbox.check()?;
-        if is_full(&self.direct.engine, more) { self.flush() } else { Ok(()) }
+        if is_full(&self.direct.engine, more) { self.write_queued() } else { Ok(()) }
+    }
+
+    fn write_queued(&mut self) -> Result<(), Error> {
+        self.direct.flush(&mut self.reader.line.stream).map(|_| ())
     }
 
     /// Writes what is queued; what a stream that does not block leaves over goes with the next call.
     fn write(&mut self) -> Result<(), Error> {
-        self.flush().or_else(|error| if error.is_would_block() { Ok(()) } else { Err(error) })
+        self.write_queued().or_else(|error| if error.is_would_block() { Ok(()) } else { Err(error) })
     }
 }

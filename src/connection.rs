@@ -474,7 +474,10 @@ impl Connection {
                 Ok(Assembly::Whole(message)) => return Ok(Some(Received::Message(message))),
                 Ok(Assembly::Complete) => break,
                 Ok(Assembly::Partial) => {}
-                Err(error) => return Err(self.fail(error, output)),
+                Err(error) => {
+                    *input = &mut [];
+                    return Err(self.fail(error, output));
+                }
             }
         }
         self.note_decoded(assembler);

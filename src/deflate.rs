@@ -7,8 +7,7 @@
 //! use sockeye::blocking::Acceptor;   // or that of `sockeye::tokio` or `sockeye::futures`
 //! use sockeye::deflate::Deflate;
 //!
-//! let mut acceptor = Acceptor::default();
-//! acceptor.handshake.deflate = Some(Deflate::default());
+//! let acceptor = Acceptor::default().with_deflate(Deflate::default());
 //! let (stream, _) = TcpListener::bind("127.0.0.1:0")?.accept()?;
 //! let mut socket = acceptor.accept(stream)?;
 //! while let Some(message) = socket.receive()? {
@@ -17,17 +16,25 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! A client has the same field in its `Connector`, or [`ClientRequest::deflate`](crate::handshake::ClientRequest::deflate) for
-//! one request. What was agreed on is in the [`Response`](crate::handshake::Response::deflate). Everything that sends and
-//! receives does the rest: whole messages, lent ones, chunks, streams in flat memory, prepared messages. Who drives the engine
-//! gives it what [`Agreement`] makes.
+//! A client's `Connector` has the same, and [`ClientRequest::deflate`](crate::handshake::ClientRequest::deflate) is for one
+//! request. What was agreed on the connection's `deflate()` tells, and the [`Response`](crate::handshake::Response::deflate).
+//! Everything that sends and receives does the rest: whole messages, lent ones, chunks, streams in flat memory, prepared
+//! messages. Where the opening handshake is somebody else's:
+//!
+//! | what there is | what negotiates | what compresses |
+//! |---|---|---|
+//! | an HTTP/1.1 request or response | [`Request::upgrade`](crate::handshake::Request::upgrade), [`ClientRequest::verify`](crate::handshake::ClientRequest::verify) | the [`Agreement`] of their `Response` |
+//! | only `Sec-WebSocket-Extensions` (HTTP/2, HTTP/3) | [`Deflate::answer`]; [`Deflate::offers`] and [`Deflate::confirm`] | the [`Agreement`] that these give |
+//! | what a server has answered already | [`Deflate::agreed`] | that [`Agreement`] |
+//!
+//! Give a connection that was resumed what [`Agreement::encoder`] and [`decoder`](Agreement::decoder) make, with its `extend`.
 //!
 //! # What must not be compressed
 //!
 //! Compressed data tells by its length what repeats in it. Where an attacker can have text of his own compressed together
 //! with a secret, and sees how long the result is, he can guess the secret bit by bit, though all is encrypted (CRIME,
 //! BREACH; RFC 7692 §8). *Together* means in one message, or in any two of a connection that keeps its context. Send such a
-//! message as [`Uncompressed`](crate::Uncompressed), or leave compression off. The memory of compressors is used again and not
+//! message as [`Uncompressed`](crate::Uncompressed), or leave compression off; of one in fragments the first one decides. The memory of compressors is used again and not
 //! wiped: text that was compressed stays in the process until it is overwritten.
 //!
 //! # What it costs
@@ -35,14 +42,20 @@
 //! A connection keeps what its next message may refer to, and nothing else: with [`Context::Takeover`] the last 2 to the power of
 //! [`window_bits`](Deflate::window_bits) bytes that it sent, and as many of
 //! [`peer_window_bits`](Deflate::peer_window_bits) that it received, as far as there were any; with [`Context::NoTakeover`]
-//! nothing, not a byte (`tests/deflate_memory.rs` asserts both):
+//! nothing. `tests/deflate_memory.rs` asserts both. Besides, the two objects on each connection take some 300 bytes.
 //!
 //! | window bits | 9 | 10 | 11 | 12 | 13 | 14 | 15 |
 //! |---|---|---|---|---|---|---|---|
 //! | bytes kept each way | 512 | 1,024 | 2,048 | 4,096 | 8,192 | 16,384 | 32,768 |
 //!
+//! A peer that does not let itself be limited, as a client that does not offer `client_max_window_bits`, makes us keep up to
+//! 32 KiB of what it sends. For very many idle connections set both contexts to [`Context::NoTakeover`], which a server may
+//! answer to any offer, and a [`threshold`](Deflate::threshold) of 256; or windows of 9 bits and
+//! [`PeerLimits::Demanded`]. A message for many, a [`PreparedMessage`](crate::PreparedMessage), is compressed once for all of
+//! them only without context takeover.
+//!
 //! What compresses and inflates belongs to the process, which makes one when a message needs it and keeps 32 of each at most
-//! ([`keep_compressors`]). A decompressor takes some 96 KiB. A compressor takes, in bytes, by window bits and memory level:
+//! ([`keep_compressors`]). A decompressor takes some 144 KiB. A compressor takes, in bytes, by window bits and memory level:
 //!
 //! | 9, 1 | 11, 3 | 12, 5 (default) | 12, 8 | 15, 5 | 15, 8 | 15, 9 |
 //! |---|---|---|---|---|---|---|
@@ -68,10 +81,10 @@
 //!
 //! Offers are answered by RFC 7692 §7.1, in the client's order; one with an unknown, repeated or wrong parameter is passed
 //! over. A client fails the handshake on a wrong answer. While messages come in, the limit on messages holds at each step of
-//! 16 KiB that is inflated, and text is checked at each: a bomb is cut off with 1009, data that is corrupt, breaks off, or
-//! refers to what was never sent with 1007. Final blocks, which some senders end their messages with, are read as RFC 7692
-//! §7.2.3.4 has it, but not any number of them (1008). An optional [ratio](Deflate::max_ratio) bounds what a short message may
-//! expand to; it is looked at after each step.
+//! 64 KiB that is inflated: a bomb is cut off with 1009. Who receives chunks, or reads from a message piece by piece, has no such
+//! limit: he counts himself, or sets a [ratio](Deflate::max_ratio), which is looked at every 64 KiB. Text is checked at each
+//! step, too; data that is corrupt, breaks off, or refers to what was never sent fails with 1007. Final blocks, which some
+//! senders end their messages with, are read as RFC 7692 §7.2.3.4 has it, but not any number of them (1008).
 //!
 //! While it is gathered, a message holds at most the limit, one step and the decompressor; and, where the allocator has to move
 //! what grows, for that moment the old place and the new one, as any message does that arrives in pieces.

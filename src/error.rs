@@ -147,6 +147,9 @@ pub enum SendError {
     /// A fragment of the other kind than the message it would continue (§5.4).
     #[error("fragment of another kind than its message")]
     FragmentKind,
+    /// A fragment as [`Uncompressed`](crate::Uncompressed), of a message that is compressed: its first fragment decides.
+    #[error("fragment that must not be compressed, of a message that is")]
+    FragmentCompressed,
     /// A status code that must not be sent (§7.4).
     #[error("status code {0} must not be sent")]
     CloseCode(u16),

@@ -76,6 +76,19 @@ pub trait Encoder: Send + Sync {
     /// What the extension cannot encode; the message is not sent.
     fn encode(&mut self, piece: &[u8], fin: Fin, output: &mut Vec<u8>) -> Result<(), ExtensionError>;
 
+    /// Encodes a whole message and appends what it gives to `output`, as [`Self::encode`] does with [`Fin::Last`], which this is
+    /// by default; or returns `false`, if the message had better be sent as it is.
+    ///
+    /// Then what was appended counts for nothing, the reserved bits stay clear, and the peer's decoder never sees the message.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::encode`].
+    fn encode_whole(&mut self, message: &[u8], output: &mut Vec<u8>) -> Result<bool, ExtensionError> {
+        self.encode(message, Fin::Last, output)?;
+        Ok(true)
+    }
+
     /// Appends everything that is held back of the message so far to `output`, though it goes on. By default nothing is.
     ///
     /// # Errors

@@ -158,6 +158,6 @@ pub use crate::time::{Instant, Timeout};
 pub use crate::uri::{UriError, WsUri};
 
 /// The README's programs, so that they compile.
-#[cfg(all(doctest, feature = "tokio"))]
+#[cfg(all(doctest, feature = "tokio", feature = "deflate"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -2,7 +2,7 @@
 
 use crate::message::{MessageKind, MessageRef};
 
-/// A message, or a piece or the kind of one, that is sent as it is where an extension would encode it.
+/// A message, or the first piece or the kind of one, that is sent as it is where an extension would encode it.
 ///
 /// Compressed data tells by its length how much of it repeats. Where a message holds a secret and text that an attacker
 /// chose, or where the connection keeps its context and one message holds the one and one the other, the attacker finds out
@@ -55,6 +55,12 @@ impl<'m> OutgoingRef<'m> {
     pub(crate) fn split_at(self, at: usize) -> (Self, Self) {
         let (first, rest) = self.message.split_at(at);
         (Self { message: first, ..self }, Self { message: rest, ..self })
+    }
+
+    /// The same, to be sent as it is.
+    #[cfg(feature = "std")]
+    pub(crate) fn as_it_is(self) -> Self {
+        Self { may_be_encoded: false, ..self }
     }
 
     /// How many bytes it has.

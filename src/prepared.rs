@@ -14,8 +14,6 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 
-#[cfg(feature = "std")]
-use crate::extension::Fin;
 use crate::extension::{Encoder, ExtensionError, Variant};
 use crate::frame::{FrameHead, FrameHeader, OpCode, Rsv};
 use crate::message::{Message, MessageKind};
@@ -54,7 +52,8 @@ pub struct PreparedMessage {
 struct Encoding {
     rsv: Rsv,
     variant: Variant,
-    encoded: Result<Encoded, ExtensionError>,
+    /// `None` where the encoder that was to do it failed.
+    encoded: Option<Encoded>,
     next: OnceLock<Box<Encoding>>,
 }
 
@@ -64,6 +63,8 @@ pub(crate) struct Encoded {
     pub(crate) rsv: Rsv,
     pub(crate) head: FrameHead,
     pub(crate) payload: Bytes,
+    /// Whether it differs from the message.
+    pub(crate) is_encoded: bool,
 }
 
 impl PreparedMessage {
@@ -111,7 +112,8 @@ impl PreparedMessage {
         &self.payload
     }
 
-    /// The message as it is encoded in this way, by this encoder if nobody has done it before.
+    /// The message as it is encoded in this way, by this encoder if nobody has done it before; `None` if that failed then,
+    /// and everybody has to try for himself.
     #[cfg(feature = "std")]
     pub(crate) fn encoded(
         &self,
@@ -120,17 +122,22 @@ impl PreparedMessage {
         encoder: &mut dyn Encoder,
     ) -> Result<Option<&Encoded>, ExtensionError> {
         let mut place = &**self.encodings();
+        let mut failure = None;
         loop {
             let encoding = place.get_or_init(|| {
                 let mut payload = Vec::new();
-                let encoded = encoder.encode(&self.payload, Fin::Last, &mut payload).map(|()| {
-                    let payload = Bytes::from(payload.into_boxed_slice());
-                    Encoded { rsv, head: head(self.kind, rsv, payload.len()), payload }
+                let encoded = encoder.encode_whole(&self.payload, &mut payload).map(|is_encoded| match is_encoded {
+                    true => {
+                        let payload = Bytes::from(payload.into_boxed_slice());
+                        Encoded { rsv, head: head(self.kind, rsv, payload.len()), payload, is_encoded }
+                    }
+                    false => Encoded { rsv: Rsv::NONE, head: self.head, payload: self.payload.clone(), is_encoded },
                 });
+                let encoded = encoded.map_err(|error| failure = Some(error)).ok();
                 Box::new(Encoding { rsv, variant, encoded, next: OnceLock::new() })
             });
             if encoding.rsv == rsv && encoding.variant == variant {
-                return encoding.encoded.as_ref().map(Some).map_err(|error| *error);
+                return failure.map_or(Ok(encoding.encoded.as_ref()), Err);
             }
             place = &encoding.next;
         }

@@ -3,7 +3,9 @@
 mod async_support;
 mod blocking_support;
 
-use core::future::poll_fn;
+use core::future::{Future, poll_fn};
+use core::pin::pin;
+use core::task::Poll;
 use std::sync::Arc;
 use std::thread;
 
@@ -18,7 +20,7 @@ use sockeye::handshake::{ClientRequest, Extensions};
 use sockeye::test_kit::{self, Clock, Expect, Faults, Pair, RawPeer};
 use sockeye::{
     Chunk, Close, CloseCode, Config, Connection, Counters, Error, Fin, Message, MessageKind, MessageRef, OpCode,
-    OutgoingRef, Payload, PreparedMessage, ProtocolError, Role, Rsv, Uncompressed, blocking, futures,
+    OutgoingRef, Payload, PreparedMessage, ProtocolError, Role, Rsv, SendError, Uncompressed, blocking, futures,
     tokio as on_tokio,
 };
 
@@ -75,6 +77,11 @@ fn messages_of(len: usize) -> [Message; 4] {
         (0..len).map(|at| u8::try_from(at / 100 % 256).unwrap()).collect::<Vec<_>>().into(),
         noise(len).into(),
     ]
+}
+
+/// Whether the message of this number of those that [`messages_of`] makes is sent compressed with all settings.
+fn is_shortened(number: usize, message: &Message) -> bool {
+    number % 2 == 0 && len(message) > 64
 }
 
 /// Messages of all lengths at which something changes: the threshold, the header, the step of a decoder.
@@ -310,9 +317,9 @@ async fn ask<T: Transport>(mut client: WebSocket<T>, messages: &[Message], way: 
         let (decoded, payload) = (sent.decoded_bytes - before.decoded_bytes, sent.payload_bytes - before.payload_bytes);
         match is_plain {
             true => assert_eq!((decoded, payload), (0, len(message)), "as it is"),
-            // Below the threshold it may go either way; from there on it is encoded.
-            false if len(message) < 64 => assert!(decoded == 0 || decoded == len(message)),
-            false => assert_eq!(decoded, len(message)),
+            false if is_shortened(number, message) => assert_eq!(decoded, len(message)),
+            // Below the threshold, and where it would not get shorter, it may go either way.
+            false => assert!(decoded == 0 || decoded == len(message)),
         }
         let echoed = client.receive().await.unwrap().unwrap();
         assert!(echoed == *message, "{way:?}: message {number} of {} bytes came back wrong", len(message));
@@ -521,7 +528,9 @@ fn on_threads_every_way_of_sending_and_receiving_compresses_with_no_more_code() 
             // What is long is received while it is sent, so that nobody waits for the other for ever.
             send_blocking!(client, message, way, is_plain);
             let decoded = client.sent().decoded_bytes - before;
-            assert!(decoded == if is_plain { 0 } else { len(message) } || (len(message) < 64 && decoded == 0));
+            assert!(
+                decoded == if is_plain { 0 } else { len(message) } || (!is_shortened(number, message) && decoded == 0)
+            );
             let echoed = client.receive().unwrap().unwrap();
             assert!(echoed == *message, "way {way}: message {number} of {} bytes came back wrong", len(message));
         }
@@ -595,6 +604,73 @@ fn what_was_written_before_a_flush_is_there_before_the_message_ends() {
         join(writing, reading).await;
         let sent = asking.sent();
         assert_eq!(sent.decoded_bytes, pieces.concat().len() as u64);
+    });
+}
+
+/// Begins a message of so many bytes and drops it, and then uses another connection that may be given its compressor.
+async fn give_up<T: Transport>([mut client, mut server]: [WebSocket<T>; 2], others: [WebSocket<T>; 2], len: usize) {
+    let sending = async {
+        let mut writer = server.writer(MessageKind::Binary).await.unwrap();
+        writer.write_all(&noise(len)).await.unwrap();
+        writer.flush().await.unwrap();
+        drop(writer);
+        assert!(matches!(server.send("late").await, Err(Error::Send(SendError::Closed))));
+        // To the end of the closing handshake.
+        assert_eq!(server.receive().await.unwrap(), None);
+    };
+    // None of it is taken for a message.
+    let (received, ()) = join(client.receive(), sending).await;
+    assert_eq!(received.unwrap(), None);
+    assert_eq!(client.close_code(), Some(CloseCode::INTERNAL_ERROR));
+    let [mut client, mut server] = others;
+    for message in messages_of(1000) {
+        server.send(&message).await.unwrap();
+        assert_eq!(client.receive().await.unwrap(), Some(message));
+    }
+}
+
+#[test]
+fn message_that_was_dropped_half_way_ends_its_connection_and_leaves_nothing_to_others() {
+    for deflate in all_settings() {
+        for len in [1, 10_000, 70_000] {
+            runtime().block_on(async {
+                give_up(pair_on_tokio(&deflate).await, pair_on_tokio(&deflate).await, len).await;
+            });
+            smol::block_on(async { give_up(pair_on_smol(&deflate).await, pair_on_smol(&deflate).await, len).await });
+            // On a thread there is nothing to be dropped but the connection.
+            let ([mut client, mut server], [mut other, mut sender]) =
+                (pair_of_threads(&deflate), pair_of_threads(&deflate));
+            server.send_fragment(&noise(len), Fin::More).unwrap();
+            drop(server);
+            assert!(client.receive().is_err(), "it is lost in the middle");
+            for message in messages_of(1000) {
+                sender.send(&message).unwrap();
+                assert_eq!(other.receive().unwrap(), Some(message));
+            }
+        }
+    }
+}
+
+#[test]
+fn skipping_the_rest_of_a_message_gives_others_their_turn() {
+    const LEN: usize = 64 << 20;
+    let messages = [Message::from(vec![0; LEN]), Message::from("the next")];
+    let wire = wire_of(&Deflate::default(), usize::MAX, &messages);
+    assert!(wire.len() > 8 * 32 * 1024, "many reads");
+    runtime().block_on(async {
+        let mut socket = resumed(&Mock::new(wire), &Deflate::default(), timeless());
+        assert!(!socket.receive_chunk().await.unwrap().unwrap().is_last());
+        let (mut decoded, mut most) = (socket.received().decoded_bytes, 0);
+        let next = loop {
+            let polled = poll_fn(|cx| Poll::Ready(pin!(socket.receive()).poll(cx))).await;
+            let now = socket.received().decoded_bytes;
+            (most, decoded) = (most.max(now - decoded), now);
+            if let Poll::Ready(received) = polled {
+                break received.unwrap();
+            }
+        };
+        assert_eq!(next, Some(messages[1].clone()));
+        assert!(most <= 8 << 20, "{most} bytes in one poll");
     });
 }
 
@@ -946,12 +1022,59 @@ fn corrupt_data_and_bombs_end_the_connection_with_the_code_that_fits_and_nothing
 }
 
 #[test]
+fn threshold_holds_for_messages_that_go_out_in_fragments_too() {
+    let message = "a".repeat(300_000);
+    for (threshold, first) in [(300_000, 0x41), (300_001, 0x01)] {
+        let deflate = set(|deflate| deflate.threshold = threshold);
+        let agreement = agreement(&deflate, Role::Server, "permessage-deflate");
+        for is_split in [false, true] {
+            let stream = Scripted::open(&b""[..]);
+            let mut socket = blocking::WebSocket::resume(stream.clone(), Connection::server(timeless()), &[]);
+            socket.extend(Rsv::RSV1, agreement.encoder(), agreement.decoder());
+            match is_split {
+                true => socket.split().unwrap().1.send(&message).unwrap(),
+                false => socket.send(&message).unwrap(),
+            }
+            assert_eq!(stream.output()[0], first);
+        }
+        runtime().block_on(async {
+            let stream = Mock::new("");
+            let mut socket = resumed(&stream, &deflate, timeless());
+            socket.send(&message).await.unwrap();
+            assert_eq!(stream.output()[0], first);
+        });
+    }
+}
+
+#[test]
+fn blocking_flush_sends_what_is_held_back_of_a_message_in_fragments() {
+    let agreement = agreement(&Deflate::default(), Role::Server, "permessage-deflate");
+    for is_split in [false, true] {
+        let stream = Scripted::open(&b""[..]);
+        let mut socket = blocking::WebSocket::resume(stream.clone(), Connection::server(timeless()), &[]);
+        socket.extend(Rsv::RSV1, agreement.encoder(), agreement.decoder());
+        if is_split {
+            let (_receiver, sender) = socket.split().unwrap();
+            sender.send_fragment("held", Fin::More).unwrap();
+            assert_eq!(stream.output(), b"");
+            sender.flush().unwrap();
+        } else {
+            socket.send_fragment("held", Fin::More).unwrap();
+            assert_eq!(stream.output(), b"");
+            socket.flush().unwrap();
+        }
+        assert_eq!(stream.output()[0], 0x41);
+    }
+}
+
+#[test]
 fn message_as_long_as_one_may_be_is_taken_though_it_is_longer_on_the_wire_and_one_byte_more_is_not() {
+    let deflate = set(|deflate| deflate.threshold = 0);
     for (excess, is_taken) in [(0, true), (1, false)] {
         for most in [100, usize::MAX] {
             runtime().block_on(async {
                 let message = Message::from(noise(5000 + excess));
-                let wire = wire_of(&Deflate::default(), usize::MAX, core::slice::from_ref(&message));
+                let wire = wire_of(&deflate, usize::MAX, core::slice::from_ref(&message));
                 assert!(wire.len() > 5000 + 8, "not compressible");
                 let stream = Mock::new(wire);
                 stream.change(|script| script.most = most);
@@ -971,7 +1094,7 @@ fn message_as_long_as_one_may_be_is_taken_though_it_is_longer_on_the_wire_and_on
 #[test]
 fn stream_that_would_block_anywhere_gives_the_same_on_the_blocking_adapter() {
     let messages: Vec<_> = [0, 64, 300].into_iter().flat_map(messages_of).chain(referring(3)).collect();
-    let input = wire_of(&Deflate::default(), 250, &messages);
+    let input = wire_of(&set(|deflate| deflate.threshold = 0), 250, &messages);
     for way in 0..3 {
         let agreement = agreement(&Deflate::default(), Role::Server, "permessage-deflate");
         let stream = Scripted::open(&input[..]);

@@ -516,19 +516,19 @@ fn the_application_can_decide_for_each_request_against_the_configuration() {
     let request = offering(&offer);
     for config in [None, Some(Deflate::default()), Some(required.clone())].map(server_config) {
         let acceptance = || request.upgrade(&config).unwrap();
-        let without = acceptance().deflate(None).respond();
+        let without = acceptance().deflate(None).unwrap().respond();
         assert_eq!((without.deflate(), without.headers().contains(EXTENSIONS)), (None, false));
-        let with = acceptance().deflate(Some(&lax())).respond();
+        let with = acceptance().deflate(Some(&lax())).unwrap().respond();
         assert_eq!(with.headers().get(EXTENSIONS), Some("permessage-deflate"));
         assert_eq!(with.deflate().map(|agreement| agreement.client_max_window_bits().get()), Some(15));
         // The last word counts.
-        let last = acceptance().deflate(None).deflate(Some(&lax())).deflate(None).respond();
+        let last = acceptance().deflate(None).unwrap().deflate(Some(&lax())).unwrap().deflate(None).unwrap().respond();
         assert_eq!(last.deflate(), None);
     }
     // Where it decides, it also decides what is to become of who does not offer.
     let plain = offering(&[]);
-    let acceptance = plain.upgrade(&server_config(None)).unwrap().deflate(Some(&required));
-    assert_eq!(acceptance.respond().deflate(), None);
+    let refused = plain.upgrade(&server_config(None)).unwrap().deflate(Some(&required)).unwrap_err();
+    assert_eq!((refused.status(), refused.cause()), (400, Some(&RequestError::DeflateRequired)));
 }
 
 #[test]

@@ -19,7 +19,7 @@ const RSV1: u8 = 0x40;
 const LIMIT: usize = 1024 * 1024;
 
 /// What is inflated in one step.
-const STEP: usize = 16 * 1024;
+const STEP: usize = 64 * 1024;
 
 /// What a decompressor takes, its output and its window among it: `deflate_memory` measures it.
 const DECOMPRESSOR: usize = 128 * 1024;
@@ -238,4 +238,69 @@ fn the_bytes_of_a_character_that_breaks_off_count_against_the_limit() {
     let (messages, error) = receive(&mut end(Role::Client, &Deflate::default(), "permessage-deflate"), &mut frames);
     let too_big = ProtocolError::MessageTooBig { len: LIMIT as u64 + 1, max: LIMIT as u64 };
     assert_eq!((messages, error), (0, Some(too_big)));
+}
+
+/// How many pieces the chunks of these frames are decoded in.
+fn pieces(frames: &[Vec<u8>]) -> usize {
+    let (mut client, mut assembler) = end(Role::Client, &Deflate::default(), "permessage-deflate");
+    let mut wire = frames.concat();
+    let (mut input, mut output, mut pieces) = (&mut wire[..], Vec::new(), 0);
+    while let Some(event) = client.receive(&mut input, &mut output).unwrap() {
+        let Event::Data(chunk) = event else { panic!("{event:?}") };
+        let mut rest = Some(chunk);
+        while assembler.decode(&mut rest).unwrap().is_some() {
+            pieces += 1;
+        }
+    }
+    pieces
+}
+
+#[test]
+fn what_is_streamed_comes_in_no_more_pieces_than_its_bytes_and_steps_make() {
+    let role = Role::Client;
+    let bomb = payload(zeros(4 << 20));
+    assert!(pieces(&[to(role, FIN | RSV1 | BINARY, &bomb)]) <= (4 << 20) / STEP + 1);
+    let frames = fragments(role, &bomb, 1);
+    assert!(pieces(&frames) <= (4 << 20) / STEP + frames.len());
+    // What comes to nothing comes to it at once.
+    let empty_stored = payload(stored(&[]).repeat(100_000));
+    // Four blocks with fixed codes in five bytes.
+    let empty_fixed = [&[0b10, 0x08, 0x20, 0x80, 0x00].repeat(50_000)[..], &[0]].concat();
+    for nothing in [empty_stored, empty_fixed] {
+        assert_eq!(pieces(&[to(role, FIN | RSV1 | BINARY, &nothing)]), 1);
+    }
+}
+
+#[test]
+fn final_blocks_that_hold_something_may_be_many_and_others_may_not_be_in_however_many_fragments() {
+    // A sender that can only flush with final blocks (RFC 7692 §7.2.3.4) does so for 100 bytes or more.
+    let mut block = stored(&[7; 100]);
+    block[0] = 1;
+    let worth_it = [block.repeat(1000), vec![0]].concat();
+    let role = Role::Server;
+    for size in [1, worth_it.len()] {
+        let mut server = end(role, &Deflate::default(), "permessage-deflate");
+        assert_eq!(receive(&mut server, &mut fragments(role, &worth_it, size)), (1, None));
+    }
+    let nothing = [[3, 0].repeat(1000), vec![0]].concat();
+    for size in [1, 2, 3] {
+        let mut server = end(role, &Deflate::default(), "permessage-deflate");
+        let (messages, error) = receive(&mut server, &mut fragments(role, &nothing, size));
+        assert_eq!((messages, error.map(|error| error.close_code())), (0, Some(CloseCode::POLICY_VIOLATION)));
+    }
+}
+
+#[test]
+fn a_compressed_message_of_empty_fragments_ends_at_the_limit_on_fragments() {
+    let role = Role::Client;
+    let (mut client, mut assembler) = end(role, &Deflate::default(), "permessage-deflate");
+    let max = client.config().max_fragments;
+    let mut wire = to(role, RSV1 | BINARY, &[]);
+    wire.extend(to(role, CONTINUATION, &[]).repeat(max as usize));
+    let ((), taken) = measure(|| {
+        let mut input = &mut wire[..];
+        let received = client.receive_message(&mut input, &mut assembler, &mut Vec::new()).map(|_| ());
+        assert_eq!(received, Err(ProtocolError::TooManyFragments { max }));
+    });
+    assert!(taken.peak <= DECOMPRESSOR as i64, "{taken:?}");
 }

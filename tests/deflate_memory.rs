@@ -5,7 +5,7 @@ mod common;
 use common::allocator::{Counting, measure};
 use sockeye::deflate::{Deflate, MemoryLevel, WindowBits, keep_compressors};
 use sockeye::handshake::Extensions;
-use sockeye::{Assembler, Config, Connection, Received, Role, Rsv};
+use sockeye::{Assembler, Config, Connection, Fin, Received, Role, Rsv};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -63,6 +63,8 @@ fn a_connection_holds_its_context_and_nothing_else() {
     keep_compressors(0);
     let mut deflate = Deflate::default();
     (deflate.window_bits, deflate.peer_window_bits) = (WindowBits::MAX, WindowBits::MAX);
+    // What hardly repeats would be sent as it is.
+    deflate.threshold = 0;
     // The pool's own lists are there for good.
     (0..40).for_each(|_| exchange(&mut pair(&deflate, "permessage-deflate"), &message(1, 100)));
     println!("{:>6} {:>12} {:>12}", "window", "with context", "without");
@@ -92,6 +94,24 @@ fn a_connection_holds_its_context_and_nothing_else() {
     let ((), taken) = measure(|| exchange(&mut young, &message(1, 1000)));
     assert!(taken.kept <= 4 * 1000, "{taken:?}");
 
+    // Of what it sent, it keeps only what it will refer to, though it might refer to more.
+    let mut modest = deflate.clone();
+    modest.window_bits = WindowBits::new(10).unwrap();
+    let mut pairs = [pair(&modest, "permessage-deflate")];
+    let ((), taken) = measure(|| exchange(&mut pairs[0], &message(1, 40_000)));
+    assert_eq!(taken.kept, 2 * (1024 + 32 * 1024));
+
+    // Before the first message there are four objects and nothing in them.
+    let agreement = deflate.agreed(Role::Server, &Extensions::parse("permessage-deflate").next().unwrap().unwrap());
+    let agreement = agreement.unwrap();
+    let mut server = Connection::server(Config::default());
+    let mut assembler = server.assembler();
+    let ((), taken) = measure(|| {
+        server.extend(Rsv::RSV1, agreement.encoder());
+        assembler.extend(agreement.decoder());
+    });
+    assert!(taken.kept <= 512, "{taken:?}");
+
     // What the pool keeps is bounded, and shared.
     keep_compressors(32);
     println!("{:>6} {:>6} {:>10}", "window", "memory", "compressor");
@@ -106,6 +126,12 @@ fn a_connection_holds_its_context_and_nothing_else() {
         keep_compressors(0);
         keep_compressors(32);
     }
+    let (mut server, mut client) = pair(&deflate, "permessage-deflate; server_no_context_takeover");
+    let mut wire = Vec::new();
+    server.0.send_text(&message(1, 1000), &mut wire).unwrap();
+    let ((), taken) = measure(|| pass(&mut wire, &mut client, &message(1, 1000)));
+    println!("decompressor {}", taken.kept);
+    assert!((100_000..200_000).contains(&taken.kept), "{taken:?}");
     let mut pairs: Vec<_> =
         (0..200).map(|_| pair(&deflate, "permessage-deflate; server_no_context_takeover")).collect();
     let hundred = |pairs: &mut [(End, End)]| {
@@ -117,4 +143,25 @@ fn a_connection_holds_its_context_and_nothing_else() {
     println!("200 connections, and the pool: {first}; another message each: {second}");
     assert!(first < 32 * 600_000 + 32 * 150_000, "{first}");
     assert!(second <= 200 * 4 * 200, "{second}");
+
+    // Also where as many are in use at once as there are connections.
+    let mut wire = Vec::with_capacity(1 << 20);
+    let mut fragment = |pairs: &mut [(End, End)], fin| {
+        for (server, client) in pairs {
+            server.0.send_fragment(&message(2, 40_000)[..], fin, &mut wire).unwrap();
+            let mut input = &mut wire[..];
+            let received = client.0.receive_message(&mut input, &mut client.1, &mut Vec::new()).unwrap();
+            assert_eq!(received.is_some(), fin == Fin::Last);
+            client.1.release();
+            wire.clear();
+        }
+    };
+    let ((), taken) = measure(|| {
+        let ((), open) = measure(|| fragment(&mut pairs[..100], Fin::More));
+        fragment(&mut pairs[..100], Fin::Last);
+        println!("100 messages at once: {}", open.kept);
+        assert!(open.kept > (100 - 32) * 400_000, "each has a compressor and a decompressor: {open:?}");
+    });
+    println!("and behind them: {}", taken.kept);
+    assert!(taken.kept < 32 * 600_000, "{taken:?}");
 }

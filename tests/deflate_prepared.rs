@@ -89,6 +89,45 @@ fn text() -> String {
 }
 
 #[test]
+fn message_that_one_connection_cannot_encode_others_still_can() {
+    struct Failing(bool);
+    impl Encoder for Failing {
+        fn encode(&mut self, piece: &[u8], _: Fin, output: &mut Vec<u8>) -> Result<(), ExtensionError> {
+            output.extend(piece.iter().map(|byte| !byte));
+            if self.0 { Err(ExtensionError::new("broken", sockeye::CloseCode::INTERNAL_ERROR)) } else { Ok(()) }
+        }
+        fn variant(&self) -> Option<Variant> {
+            Some(Variant { extension: "invert", number: 1 })
+        }
+    }
+    let message = PreparedMessage::new("hello");
+    for is_broken in [true, false, true, false] {
+        let (mut server, mut output) = (Connection::server(Config::default()), Vec::new());
+        server.extend(Rsv::RSV1, Box::new(Failing(is_broken)));
+        let sent = server.send_prepared(&message, &mut output);
+        assert_eq!((sent.is_err(), output), (is_broken, if is_broken { vec![] } else { inverted(0xc1, "hello") }));
+    }
+}
+
+#[test]
+fn message_that_would_not_get_shorter_is_shared_as_it_is() {
+    let mut state = 1u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 56) as u8
+    };
+    let message = PreparedMessage::new((0..1000).map(|_| next()).collect::<Vec<u8>>());
+    let mut servers = [server(&settings(|_| {})), server(&settings(|_| {}))];
+    for server in &mut servers {
+        assert_eq!(lent(server, &message), (message.payload().as_ptr(), false));
+        let mut output = Vec::new();
+        server.send_prepared(&message, &mut output).unwrap();
+        assert_eq!((output[0], &output[4..]), (0x82, &message.payload()[..]));
+        assert_eq!((server.sent().decoded_bytes, server.sent().encoded_bytes), (0, 0));
+    }
+}
+
+#[test]
 fn message_is_encoded_once_for_all_connections_that_do_it_in_the_same_way() {
     let calls = Arc::default();
     let message = PreparedMessage::new("hello");
@@ -243,7 +282,7 @@ fn levels_memory_and_windows_that_differ_have_encodings_that_differ() {
     let all = [
         settings(|_| {}),
         settings(|deflate| deflate.level = Level::new(9).unwrap()),
-        settings(|deflate| deflate.level = Level::MIN),
+        settings(|deflate| deflate.level = Level::new(2).unwrap()),
         settings(|deflate| deflate.memory_level = MemoryLevel::MAX),
         settings(|deflate| deflate.window_bits = WindowBits::MAX),
         settings(|deflate| deflate.window_bits = bits(10)),
@@ -338,7 +377,14 @@ async fn connections(count: usize) -> Vec<(WebSocket<DuplexStream>, WebSocket<Du
         async move {
             let request = ClientRequest::new("a.example", "/").unwrap();
             let (server, client) = tokio::join!(acceptor.accept(server), connector.handshake(client, request));
-            (server.unwrap(), client.unwrap())
+            let (server, client) = (server.unwrap(), client.unwrap());
+            assert_eq!(server.deflate().is_some(), number % 3 > 0);
+            let parameters = |agreement: &Agreement| {
+                let contexts = (agreement.server_context(), agreement.client_context());
+                (contexts, agreement.server_max_window_bits(), agreement.client_max_window_bits())
+            };
+            assert_eq!(server.deflate().map(parameters), client.deflate().map(parameters));
+            (server, client)
         }
     }))
     .await
@@ -346,13 +392,14 @@ async fn connections(count: usize) -> Vec<(WebSocket<DuplexStream>, WebSocket<Du
 
 #[tokio::test(start_paused = true)]
 async fn broadcast_arrives_at_every_connection_whether_and_however_it_compresses() {
-    // One that is compressible, one that is not; longer than a fragment of 128 KiB, compressed or not.
+    // One that is compressible, one that is hardly; longer than a fragment of 128 KiB, compressed or not.
     let mut state = 1_u32;
     let noise: Vec<u8> = std::iter::repeat_with(|| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         state.to_be_bytes()[0]
     })
-    .take(150_000)
+    .take(140_000)
+    .chain([0; 10_000])
     .collect();
     let messages: [Message; 3] = [text().repeat(200).into(), noise.into(), "short".into()];
     let prepared: Vec<_> = messages.iter().cloned().map(PreparedMessage::new).collect();

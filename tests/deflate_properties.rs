@@ -9,7 +9,7 @@ use sockeye::deflate::{Context, Deflate, Level, MemoryLevel, WindowBits};
 use sockeye::handshake::Extensions;
 use sockeye::{
     Assembler, Config, Connection, Event, Fin, FrameHeader, MessageRef, OpCode, Payload, ProtocolError, Received, Role,
-    Rsv,
+    Rsv, Uncompressed,
 };
 
 /// One end of a connection that compresses.
@@ -206,6 +206,32 @@ proptest! {
     }
 
     #[test]
+    fn messages_that_are_open_on_many_connections_at_once_do_not_get_each_others_context(
+        (deflate, answer) in settings(),
+        pieces in proptest::collection::vec(message(0..2_000), 2..5),
+    ) {
+        let end = |role| End::new(role, &deflate, &answer, Config::default());
+        let mut pairs: Vec<_> = (0..50).map(|_| (end(Role::Server), end(Role::Client))).collect();
+        for round in 0..2 {
+            let mut arrived = vec![Vec::new(); pairs.len()];
+            for (i, piece) in pieces.iter().enumerate() {
+                let fin = if i + 1 < pieces.len() { Fin::More } else { Fin::Last };
+                for ((server, client), (n, arrived)) in pairs.iter_mut().zip((0u8..).zip(&mut arrived)) {
+                    let (piece, mut wire) = ([&piece[..], &[n, round]].concat(), Vec::new());
+                    server.connection.send_fragment(&piece[..], fin, &mut wire).unwrap();
+                    let (messages, error) = client.receive(&wire, usize::MAX, By::Messages);
+                    prop_assert_eq!(error, None);
+                    arrived.extend(messages);
+                }
+            }
+            for (n, arrived) in (0u8..).zip(&arrived) {
+                let expected: Vec<_> = pieces.iter().flat_map(|piece| [&piece[..], &[n, round]].concat()).collect();
+                prop_assert_eq!(arrived, std::slice::from_ref(&expected));
+            }
+        }
+    }
+
+    #[test]
     fn the_cut_does_not_matter_whatever_comes(
         (deflate, answer) in settings(),
         messages in proptest::collection::vec(message(0..2_000), 1..4),
@@ -283,4 +309,71 @@ proptest! {
 #[test]
 fn the_context_of_settings_is_kept_by_default() {
     assert_eq!((Deflate::default().context, Deflate::default().peer_context), (Context::Takeover, Context::Takeover));
+}
+
+/// Sends a message in one of several ways, says whether it arrives, and whether the connection is over.
+fn talk(from: &mut End, to: &mut End, message: &str, way: usize, piece: usize) -> bool {
+    let mut wire = Vec::new();
+    let half = message.len() / 2;
+    match way {
+        // It is given up half way, by both.
+        0 => {
+            from.connection.send_fragment(&message[..half], Fin::More, &mut wire).unwrap();
+            let (messages, error) = to.receive(&wire[..wire.len() / 2], piece, By::Messages);
+            assert_eq!((messages.len(), error), (0, None));
+            return false;
+        }
+        // It is corrupt.
+        1 => {
+            from.connection.send(message, &mut wire).unwrap();
+            let at = wire.len() - 1;
+            wire[at] ^= 0xff;
+            to.receive(&wire, piece, By::Messages);
+            return false;
+        }
+        2 => {
+            from.connection.send_fragment(&message[..half], Fin::More, &mut wire).unwrap();
+            from.connection.send_fragment(&message[half..], Fin::Last, &mut wire).unwrap();
+        }
+        3 => from.connection.send(Uncompressed(message), &mut wire).unwrap(),
+        _ => from.connection.send(message, &mut wire).unwrap(),
+    }
+    let (messages, error) = to.receive(&wire, piece, By::Messages);
+    assert!(messages == [message.as_bytes()] && error.is_none(), "{error:?}");
+    true
+}
+
+#[test]
+fn threads_share_compressors_and_nothing_of_what_went_through_them_whatever_breaks_off() {
+    std::thread::scope(|scope| {
+        for thread in 1..=4u64 {
+            scope.spawn(move || {
+                let mut state = thread;
+                let mut next = |below: usize| {
+                    state ^= state << 13;
+                    state ^= state >> 7;
+                    state ^= state << 17;
+                    usize::try_from(state >> 40).unwrap() % below
+                };
+                let mut deflate = Deflate::default();
+                deflate.threshold = 0;
+                let alone = "; server_no_context_takeover; client_no_context_takeover";
+                let answers = ["", alone, "; server_max_window_bits=9", "; server_max_window_bits=15"];
+                let pair = |kind: usize| {
+                    let answer = format!("permessage-deflate{}", answers[kind % answers.len()]);
+                    [Role::Server, Role::Client].map(|role| End::new(role, &deflate, &answer, Config::default()))
+                };
+                let mut pairs: Vec<_> = (0..12).map(pair).collect();
+                for _ in 0..500 {
+                    let at = next(12);
+                    let tag = format!("of thread {thread} and connection {at} ");
+                    let message: String = tag.chars().cycle().take(next(6_000)).collect();
+                    let [server, client] = &mut pairs[at];
+                    if !talk(server, client, &message, next(8), 1 + next(3_000)) {
+                        pairs[at] = pair(at);
+                    }
+                }
+            });
+        }
+    });
 }

@@ -236,8 +236,8 @@ fn every_name_of_deflate_has_its_shape() {
         Agreement, Context, Deflate, Demand, Level, MemoryLevel, OutOfRange, PeerLimits, WindowBits, keep_compressors,
     };
     use sockeye::handshake::{
-        Acceptance, ClientConfig, ClientRequest, Extension, ExtensionRef, Extensions, InvalidDeflate, Response,
-        ServerConfig,
+        Acceptance, ClientConfig, ClientRequest, Extension, ExtensionRef, Extensions, InvalidDeflate, Rejection,
+        Response, ServerConfig,
     };
 
     is_value::<Agreement>();
@@ -256,11 +256,18 @@ fn every_name_of_deflate_has_its_shape() {
     let _: fn(&Deflate, Extensions<'static>) -> Option<(Agreement, Extension)> = Deflate::answer;
     let _: fn(&Deflate, &ExtensionRef<'static>) -> Result<Agreement, InvalidDeflate> = Deflate::confirm;
     let _: fn(&Deflate, Role, &ExtensionRef<'static>) -> Result<Agreement, InvalidDeflate> = Deflate::agreed;
+    let _: fn(sockeye::blocking::Acceptor, Deflate) -> sockeye::blocking::Acceptor =
+        sockeye::blocking::Acceptor::with_deflate;
+    let _: fn(sockeye::blocking::Connector, Deflate) -> sockeye::blocking::Connector =
+        sockeye::blocking::Connector::with_deflate;
+    let _: fn(&sockeye::blocking::WebSocket<std::net::TcpStream>) -> Option<&Agreement> =
+        sockeye::blocking::WebSocket::deflate;
+    let _: fn(&mut Connection, &mut Vec<u8>) -> Result<(), SendError> = Connection::flush_message;
     let _: fn(&Agreement) -> Box<dyn Encoder> = Agreement::encoder;
     let _: fn(&Agreement) -> Box<dyn Decoder> = Agreement::decoder;
     let _: [fn(&Agreement) -> Context; 2] = [Agreement::server_context, Agreement::client_context];
     let _: [fn(&Agreement) -> WindowBits; 2] = [Agreement::server_max_window_bits, Agreement::client_max_window_bits];
-    let _: fn(Acceptance<'static>, Option<&Deflate>) -> Acceptance<'static> = Acceptance::deflate;
+    let _: fn(Acceptance<'static>, Option<&Deflate>) -> Result<Acceptance<'static>, Rejection> = Acceptance::deflate;
     let _: fn(ClientRequest, Deflate) -> ClientRequest = ClientRequest::deflate;
     let _: fn(&Response) -> Option<&Agreement> = Response::deflate;
     assert_eq!((ServerConfig::default().deflate, ClientConfig::default().deflate), (None, None));

@@ -9,6 +9,8 @@ use super::transport::Transport;
 use crate::adapter::{Error, defaults};
 use crate::config::Config;
 use crate::connection::Connection;
+#[cfg(feature = "deflate")]
+use crate::deflate::Deflate;
 use crate::handshake::{Acceptance, Rejection, Response, ServerConfig, ServerHandshake};
 
 /// Accepts connections as a server.
@@ -45,7 +47,7 @@ use crate::handshake::{Acceptance, Rejection, Response, ServerConfig, ServerHand
 pub struct Acceptor {
     /// Limits and deadlines of the connections.
     pub config: Arc<Config>,
-    /// Limits, timeout and origins of the opening handshake.
+    /// Limits, timeout and origins of the opening handshake, and compression.
     pub handshake: ServerConfig,
 }
 
@@ -56,6 +58,22 @@ impl Default for Acceptor {
 }
 
 impl Acceptor {
+    /// The same, with messages compressed as this says: [`ServerConfig::deflate`].
+    ///
+    /// ```
+    /// use sockeye::blocking::Acceptor;
+    /// use sockeye::deflate::Deflate;
+    ///
+    /// let acceptor = Acceptor::default().with_deflate(Deflate::default());
+    /// assert!(acceptor.handshake.deflate.is_some());
+    /// ```
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn with_deflate(mut self, deflate: Deflate) -> Self {
+        self.handshake.deflate = Some(deflate);
+        self
+    }
+
     /// Accepts a connection on a stream.
     ///
     /// # Errors

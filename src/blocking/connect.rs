@@ -11,6 +11,8 @@ use super::transport::Transport;
 use crate::adapter::{Error, defaults};
 use crate::config::Config;
 use crate::connection::Connection;
+#[cfg(feature = "deflate")]
+use crate::deflate::Deflate;
 use crate::handshake::{ClientConfig, ClientHandshake, ClientRequest};
 use crate::uri::WsUri;
 
@@ -31,7 +33,7 @@ use crate::uri::WsUri;
 pub struct Connector {
     /// Limits and deadlines of the connections.
     pub config: Arc<Config>,
-    /// Limits and timeout of the opening handshake. The timeout also holds for each attempt to connect.
+    /// Limits and timeout of the opening handshake, and compression. The timeout also holds for each attempt to connect.
     pub handshake: ClientConfig,
 }
 
@@ -42,6 +44,22 @@ impl Default for Connector {
 }
 
 impl Connector {
+    /// The same, with messages compressed as this says: [`ClientConfig::deflate`].
+    ///
+    /// ```
+    /// use sockeye::blocking::Connector;
+    /// use sockeye::deflate::Deflate;
+    ///
+    /// let connector = Connector::default().with_deflate(Deflate::default());
+    /// assert!(connector.handshake.deflate.is_some());
+    /// ```
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn with_deflate(mut self, deflate: Deflate) -> Self {
+        self.handshake.deflate = Some(deflate);
+        self
+    }
+
     /// Connects to a `ws:` address over TCP, with `TCP_NODELAY` set.
     ///
     /// # Errors

@@ -165,6 +165,7 @@ impl<S: Transport> Sender<S> {
         if shares.engine.connection.is_sending_message() {
             return Err(SendError::MessageOpen.into());
         }
+        rest = shares.engine.connection.settle(rest);
         shares.is_sending = true;
         drop(shares);
         let _turn = Turn { shared: &self.shared };
@@ -192,13 +193,18 @@ impl<S: Transport> Sender<S> {
         Ok(connection.send(message, output)?)
     }
 
-    /// Writes what is queued.
+    /// Writes what is queued. See [`WebSocket::flush`](super::WebSocket::flush).
     ///
     /// # Errors
     ///
     /// What the stream says; [`std::io::ErrorKind::WouldBlock`] where it does not block, and more is to be written.
     pub fn flush(&self) -> Result<(), Error> {
-        self.shared.write_strictly(self.shared.lock())
+        let mut shares = self.shared.lock();
+        if !shares.is_sending {
+            let Engine { connection, output, .. } = &mut shares.engine;
+            connection.flush_message(output)?;
+        }
+        self.shared.write_strictly(shares)
     }
 
     /// Sends the next fragment of a message. See [`WebSocket::send_fragment`](super::WebSocket::send_fragment).

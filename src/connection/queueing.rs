@@ -61,15 +61,6 @@ impl Connection {
         self.sender.send_piece(kind, coding, piece, fin, output)
     }
 
-    /// Appends what an extension holds back of the open message.
-    ///
-    /// # Errors
-    ///
-    /// What the extension says.
-    pub(crate) fn flush_piece(&mut self, output: &mut Vec<u8>) -> Result<(), SendError> {
-        self.sender.flush_piece(output)
-    }
-
     /// Returns how a message that begins now is to be encoded; `len` is its length where known.
     pub(crate) fn coding(&mut self, kind: MessageKind, len: Option<usize>, may_be_encoded: bool) -> Coding {
         self.sender.coding(kind, len, may_be_encoded)

@@ -22,7 +22,7 @@ use crate::error::ProtocolError;
 use crate::frame::{FrameHeader, OpCode, Rsv};
 use crate::mask::{mask, turn};
 use crate::message::{Chunk, MessageKind, MessageRef, Payload};
-use crate::utf8::Utf8Tail;
+use crate::utf8::{self, Utf8Tail};
 
 /// The receiving half of a connection.
 ///
@@ -293,7 +293,7 @@ impl Receiver {
             mask(payload, *key);
         }
         let message = if is_text {
-            match core::str::from_utf8(payload) {
+            match utf8::check(payload) {
                 Ok(text) => MessageRef::Text(text),
                 Err(_) => return Err(self.refuse(ProtocolError::InvalidUtf8, input)),
             }

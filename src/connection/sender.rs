@@ -3,11 +3,14 @@
 //! Frames are appended to a buffer of the caller's, so that many small ones go out in one write. Who writes vectored
 //! takes the header alone and leaves the payload where it is. Every frame of a client is masked with a fresh key.
 
+mod encoding;
+
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
+use self::encoding::Extension;
 use crate::close::Close;
 use crate::config::Config;
 use crate::connection::counters::{Counters, Tally};
@@ -19,7 +22,6 @@ use crate::frame::{FrameHead, FrameHeader, OpCode, Rsv};
 use crate::mask::mask;
 use crate::message::{MessageKind, MessageRef};
 use crate::outgoing::OutgoingRef;
-use crate::prepared::{Encoded, PreparedMessage};
 
 /// A source of masking keys (RFC 6455 §5.3). A closure is one.
 ///
@@ -54,15 +56,6 @@ pub struct Sender {
     is_closed: bool,
     counters: Tally,
     config: Arc<Config>,
-}
-
-/// The extension that encodes messages, and how many bytes it was given and gave.
-#[derive(Debug)]
-struct Extension {
-    rsv: Rsv,
-    encoder: Box<dyn Encoder>,
-    decoded_bytes: u64,
-    encoded_bytes: u64,
 }
 
 /// The fragmented message that is being sent.
@@ -135,7 +128,7 @@ impl Sender {
     ///
     /// # Errors
     ///
-    /// [`SendError::Closed`], [`SendError::FragmentKind`], or what an extension says.
+    /// [`SendError::Closed`], [`SendError::FragmentKind`], [`SendError::FragmentCompressed`], or what an extension says.
     pub fn send_fragment<'m>(
         &mut self,
         fragment: impl Into<OutgoingRef<'m>>,
@@ -145,6 +138,9 @@ impl Sender {
         let fragment = fragment.into();
         let (kind, payload) = (fragment.message().kind(), fragment.message().payload());
         let open = match self.check_fragment(kind)? {
+            Some(open) if open.coding == Coding::Encoded && !fragment.may_be_encoded() => {
+                return Err(SendError::FragmentCompressed);
+            }
             Some(open) => open,
             None => {
                 let len = (fin == Fin::Last).then_some(payload.len());
@@ -167,24 +163,6 @@ impl Sender {
     ) -> Result<(), SendError> {
         let open = self.check_fragment(kind)?.unwrap_or(OpenMessage { kind, coding, is_first: true });
         self.fragment(open, piece, fin, output)
-    }
-
-    /// Appends what the extension holds back of the open message.
-    #[cfg(feature = "driver")]
-    pub(crate) fn flush_piece(&mut self, output: &mut Vec<u8>) -> Result<(), SendError> {
-        match self.open {
-            Some(open) if open.coding == Coding::Encoded => self.encoded_fragment(open, None, Fin::More, output),
-            Some(_) | None => Ok(()),
-        }
-    }
-
-    /// How a message that begins now is to be encoded; `len` is its length where known.
-    pub(crate) fn coding(&mut self, kind: MessageKind, len: Option<usize>, may_be_encoded: bool) -> Coding {
-        let extension = self.extension.as_mut().filter(|_| may_be_encoded);
-        match extension.is_some_and(|extension| extension.encoder.wants(kind, len)) {
-            true => Coding::Encoded,
-            false => Coding::AsIs(Rsv::NONE),
-        }
     }
 
     /// Returns the header for a whole message, for a vectored write: the caller writes it, then the payload.
@@ -238,65 +216,6 @@ impl Sender {
         self.check_unmasked()?;
         let open = self.check_fragment(kind)?;
         Ok(self.next_head(kind, rsv, open, fin, len, None))
-    }
-
-    /// Returns the two parts of a prepared message's frame, to be written one after the other: for servers.
-    ///
-    /// Where an extension encodes messages without regard to those before, the message was encoded at most once for all
-    /// connections that do it in the same way; where it has regard to them, the message goes out as it is:
-    /// [`Self::send_prepared`] has it encoded.
-    ///
-    /// # Errors
-    ///
-    /// [`SendError::MaskRequired`] on a client, which takes [`Self::send_prepared`]; [`SendError::Closed`],
-    /// [`SendError::MessageOpen`]; what an extension says.
-    pub fn prepared<'p>(&mut self, message: &'p PreparedMessage) -> Result<[&'p [u8]; 2], SendError> {
-        self.check_unmasked()?;
-        self.check_between_messages()?;
-        let (rsv, head, payload) = match self.encoding(message)? {
-            Some(encoded) => (encoded.rsv, &encoded.head, &encoded.payload),
-            None => (Rsv::NONE, &message.head, &message.payload),
-        };
-        self.shared_fragment_head(message.kind, rsv, Fin::Last, payload.len())?;
-        Ok([head, payload])
-    }
-
-    /// Appends a prepared message; a client masks its copy.
-    ///
-    /// # Errors
-    ///
-    /// [`SendError::Closed`], [`SendError::MessageOpen`], or what an extension says.
-    pub fn send_prepared(&mut self, message: &PreparedMessage, output: &mut Vec<u8>) -> Result<(), SendError> {
-        self.check_between_messages()?;
-        let (rsv, payload) = match self.encoding(message)? {
-            Some(encoded) => (encoded.rsv, &encoded.payload),
-            None => match self.coding(message.kind, Some(message.payload.len()), true) {
-                Coding::AsIs(rsv) => (rsv, &message.payload),
-                coding @ Coding::Encoded => {
-                    let open = OpenMessage { kind: message.kind, coding, is_first: true };
-                    return self.fragment(open, &message.payload, Fin::Last, output);
-                }
-            },
-        };
-        self.frame(true, rsv, opcode(message.kind), payload, output);
-        self.count(Fin::Last, payload.len());
-        Ok(())
-    }
-
-    /// The encoding of a prepared message that all connections share that encode in the same way, counted as sent; `None`
-    /// where this one does not encode it, or in a way of its own.
-    pub(crate) fn encoding<'p>(&mut self, message: &'p PreparedMessage) -> Result<Option<&'p Encoded>, SendError> {
-        let Some(extension) = &mut self.extension else { return Ok(None) };
-        let Some(variant) = extension.encoder.variant() else { return Ok(None) };
-        if !extension.encoder.wants(message.kind, Some(message.payload.len())) {
-            return Ok(None);
-        }
-        let encoded = message.encoded(extension.rsv, variant, &mut *extension.encoder)?;
-        if let Some(encoded) = encoded {
-            extension.decoded_bytes += message.payload.len() as u64;
-            extension.encoded_bytes += encoded.payload.len() as u64;
-        }
-        Ok(encoded)
     }
 
     /// Appends a ping.
@@ -377,56 +296,6 @@ impl Sender {
             }
             Coding::Encoded => self.encoded_fragment(open, Some(payload), fin, output),
         }
-    }
-
-    /// Lets the extension encode the next fragment of the open message, or, without one, all that it holds back.
-    ///
-    /// It is encoded where it will lie, behind room for a header of the length that it will probably have.
-    fn encoded_fragment(
-        &mut self,
-        open: OpenMessage,
-        payload: Option<&[u8]>,
-        fin: Fin,
-        output: &mut Vec<u8>,
-    ) -> Result<(), SendError> {
-        let Some(extension) = &mut self.extension else { return Ok(()) };
-        let given = payload.unwrap_or_default().len();
-        // Before anything is encoded, for the source of keys may panic.
-        let masking_key = self.keys.as_mut().map(|keys| keys.next_key());
-        let (opcode, rsv) = open.marks(extension.rsv);
-        let header = |payload_len| FrameHeader { fin: fin == Fin::Last, rsv, opcode, masking_key, payload_len };
-        let unfinished = Unfinished::new(output);
-        unfinished.output.extend_from_slice(&header((given / 3) as u64).encode());
-        let start = unfinished.output.len();
-        match payload {
-            Some(payload) => extension.encoder.encode(payload, fin, unfinished.output)?,
-            None => extension.encoder.flush(unfinished.output)?,
-        }
-        let len = unfinished.output.len() - start;
-        extension.decoded_bytes += given as u64;
-        extension.encoded_bytes += len as u64;
-        // An encoder that holds all of a piece back has nothing to send for it yet.
-        if len == 0 && fin == Fin::More {
-            self.open = Some(open);
-            return Ok(());
-        }
-        if len > self.config.fragment_size {
-            let encoded = unfinished.output.split_off(start);
-            drop(unfinished);
-            self.frames(open, rsv, &encoded, fin, output);
-            return Ok(());
-        }
-        let head = header(len as u64).encode();
-        unfinished.finish(start, &head);
-        if let Some(key) = masking_key {
-            let start = output.len() - len;
-            mask(&mut output[start..], key);
-        }
-        self.count(fin, len);
-        self.counters.frames += 1;
-        self.counters.wire_bytes += (head.len() + len) as u64;
-        self.open = (fin == Fin::More).then_some(OpenMessage { is_first: false, ..open });
-        Ok(())
     }
 
     /// Appends the next fragment of the open message as it is, in frames that are not too long.
@@ -535,41 +404,6 @@ impl OpenMessage {
         // §5.4: the first frame tells the kind of the message, the others continue it; RFC 7692 §6: only the first one has
         // the reserved bit.
         if self.is_first { (opcode(self.kind), rsv) } else { (OpCode::Continuation, Rsv::NONE) }
-    }
-}
-
-/// A frame in the output that may not come to anything, for an encoder can fail and panic.
-struct Unfinished<'o> {
-    output: &'o mut Vec<u8>,
-    /// Where the output ends without it.
-    at: usize,
-}
-
-impl<'o> Unfinished<'o> {
-    fn new(output: &'o mut Vec<u8>) -> Self {
-        let at = output.len();
-        Self { output, at }
-    }
-
-    /// Puts the header before the payload, which begins at `start`: now it is a frame.
-    fn finish(mut self, start: usize, head: &FrameHead) {
-        let (at, end) = (self.at, self.output.len());
-        let moved = at + head.len();
-        if moved > start {
-            self.output.resize(end + (moved - start), 0);
-        }
-        if moved != start {
-            self.output.copy_within(start..end, moved);
-            self.output.truncate(moved + (end - start));
-        }
-        self.output[at..moved].copy_from_slice(head);
-        self.at = self.output.len();
-    }
-}
-
-impl Drop for Unfinished<'_> {
-    fn drop(&mut self) {
-        self.output.truncate(self.at);
     }
 }
 

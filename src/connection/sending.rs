@@ -59,8 +59,8 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`SendError::Closed`]; [`SendError::FragmentKind`] for a fragment of the other kind than the open message; what
-    /// an extension says.
+    /// [`SendError::Closed`]; [`SendError::FragmentKind`] for a fragment of the other kind than the open message;
+    /// [`SendError::FragmentCompressed`] for one that must not be compressed, of a message that is; what an extension says.
     pub fn send_fragment<'m>(
         &mut self,
         fragment: impl Into<OutgoingRef<'m>>,
@@ -68,6 +68,37 @@ impl Connection {
         output: &mut Vec<u8>,
     ) -> Result<(), SendError> {
         self.sender.send_fragment(fragment, fin, output)
+    }
+
+    /// Appends all that an extension holds back of the message that is being sent in fragments, as one more of these; nothing
+    /// where there is none.
+    ///
+    /// ```
+    /// # #[cfg(feature = "deflate")] {
+    /// # use sockeye::{Config, Connection, Fin, Rsv, deflate::Deflate, handshake::Extensions, Role};
+    /// # let agreed = Extensions::parse("permessage-deflate").next().unwrap().unwrap();
+    /// # let agreement = Deflate::default().agreed(Role::Server, &agreed).unwrap();
+    /// let (mut server, mut output) = (Connection::server(Config::default()), Vec::new());
+    /// server.extend(Rsv::RSV1, agreement.encoder());
+    /// server.send_fragment("the first line of a log, ", Fin::More, &mut output)?;
+    /// assert!(output.is_empty(), "what compresses waits for more");
+    /// server.flush_message(&mut output)?;
+    /// assert!(!output.is_empty(), "the peer can read all of it now");
+    /// # }
+    /// # Ok::<(), sockeye::SendError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// What the extension says.
+    pub fn flush_message(&mut self, output: &mut Vec<u8>) -> Result<(), SendError> {
+        self.sender.flush_message(output)
+    }
+
+    /// Settles whether a message that will go out in fragments is to be encoded.
+    #[cfg(feature = "std")]
+    pub(crate) fn settle<'m>(&mut self, message: OutgoingRef<'m>) -> OutgoingRef<'m> {
+        self.sender.settle(message)
     }
 
     /// Returns the header for a whole message, for a vectored write: see [`Sender::head`](crate::Sender::head).

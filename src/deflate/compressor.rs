@@ -73,7 +73,7 @@ impl Compressor {
     }
 
     /// Compresses `piece`, and appends what comes out.
-    fn compress(&mut self, mut piece: &[u8], flush: DeflateFlush, output: &mut Vec<u8>) -> Result<(), ExtensionError> {
+    fn compress(&mut self, piece: &[u8], flush: DeflateFlush, output: &mut Vec<u8>) -> Result<(), ExtensionError> {
         if mem::replace(&mut self.is_broken, true) {
             return Err(FAILED);
         }
@@ -81,30 +81,67 @@ impl Compressor {
             Some(deflate) => deflate,
             None => self.begin()?,
         };
-        if self.context == Context::Takeover {
-            self.window.push(piece);
-        }
-        loop {
-            let (before, taken, given) = (output.len(), deflate.total_in(), deflate.total_out());
-            // Most text is compressed to less than half; what is more comes out in the next round.
-            let room = (piece.len() / 2).clamp(LEAST, MOST);
-            output.resize(before + room, 0);
-            let status = deflate.compress(piece, &mut output[before..], flush);
-            let taken = usize::try_from(deflate.total_in() - taken).unwrap_or(piece.len());
-            let given = usize::try_from(deflate.total_out() - given).unwrap_or(room);
-            output.truncate(before + given);
-            piece = piece.get(taken..).unwrap_or_default();
-            match status {
-                // Nothing was left to do: the last round came out even.
-                Ok(Status::BufError) if piece.is_empty() => break,
-                Ok(Status::Ok) if piece.is_empty() && given < room => break,
-                Ok(Status::Ok) if taken > 0 || given > 0 => {}
-                Ok(Status::Ok | Status::BufError | Status::StreamEnd) | Err(_) => return Err(FAILED),
-            }
-        }
+        run(&mut deflate, piece, flush, output)?;
+        self.remember(piece);
         (self.deflate, self.is_broken) = (Some(deflate), false);
         Ok(())
     }
+
+    /// Keeps what the next message may refer to.
+    fn remember(&mut self, piece: &[u8]) {
+        if self.context == Context::Takeover {
+            self.window.push(piece);
+        }
+    }
+
+    /// How a message ends.
+    fn last(&self) -> DeflateFlush {
+        match self.context {
+            Context::Takeover => DeflateFlush::SyncFlush,
+            // The same on the wire, but it forgets the message, too: a fifth less than to begin anew.
+            Context::NoTakeover => DeflateFlush::FullFlush,
+        }
+    }
+
+    /// Gives back the compressor of a message that is over.
+    fn end(&mut self, deflate: Box<Deflate>) {
+        self.message += 1;
+        pool::give_compressor(self.settings, self.owner, self.place(), deflate);
+    }
+}
+
+/// Compresses `piece` and appends what comes out.
+fn run(
+    deflate: &mut Deflate,
+    mut piece: &[u8],
+    flush: DeflateFlush,
+    output: &mut Vec<u8>,
+) -> Result<(), ExtensionError> {
+    loop {
+        let (before, taken, given) = (output.len(), deflate.total_in(), deflate.total_out());
+        // Most text is compressed to less than half; what is more comes out in the next round.
+        let room = (piece.len() / 2).clamp(LEAST, MOST);
+        output.resize(before + room, 0);
+        let status = deflate.compress(piece, &mut output[before..], flush);
+        let taken = usize::try_from(deflate.total_in() - taken).unwrap_or(piece.len());
+        let given = usize::try_from(deflate.total_out() - given).unwrap_or(room);
+        output.truncate(before + given);
+        piece = piece.get(taken..).unwrap_or_default();
+        match status {
+            // Nothing was left to do: the last round came out even.
+            Ok(Status::BufError) if piece.is_empty() => return Ok(()),
+            Ok(Status::Ok) if piece.is_empty() && given < room => return Ok(()),
+            Ok(Status::Ok) if taken > 0 || given > 0 => {}
+            Ok(Status::Ok | Status::BufError | Status::StreamEnd) | Err(_) => return Err(FAILED),
+        }
+    }
+}
+
+/// Takes the tail off what ends a message (§7.2.1: the end of the empty block that flushes is not sent).
+fn cut_tail(output: &mut Vec<u8>) -> Result<(), ExtensionError> {
+    let len = output.len().checked_sub(TAIL.len()).filter(|&len| output[len..] == TAIL).ok_or(FAILED)?;
+    output.truncate(len);
+    Ok(())
 }
 
 impl Encoder for Compressor {
@@ -120,22 +157,47 @@ impl Encoder for Compressor {
                 self.holds = true;
             }
             // §7.2.3.6: what has nothing more in it is an empty block without compression, less its tail.
-            Fin::Last if piece.is_empty() && !self.holds => output.push(0),
+            Fin::Last if piece.is_empty() && !self.holds => {
+                output.push(0);
+                // What was flushed before is not forgotten yet.
+                if let (Some(deflate), Context::NoTakeover) = (&mut self.deflate, self.context) {
+                    deflate.reset();
+                }
+            }
             Fin::Last => {
-                self.compress(piece, DeflateFlush::SyncFlush, output)?;
-                // §7.2.1: the tail of the empty block that flushes is not sent.
-                let len = output.len().checked_sub(TAIL.len()).filter(|&len| output[len..] == TAIL).ok_or(FAILED)?;
-                output.truncate(len);
+                self.compress(piece, self.last(), output)?;
+                cut_tail(output)?;
             }
         }
         if fin == Fin::Last {
             self.holds = false;
             if let Some(deflate) = self.deflate.take() {
-                self.message += 1;
-                pool::give_compressor(self.settings, self.owner, self.place(), deflate);
+                self.end(deflate);
             }
         }
         Ok(())
+    }
+
+    fn encode_whole(&mut self, message: &[u8], output: &mut Vec<u8>) -> Result<bool, ExtensionError> {
+        // With a threshold of 0 everything is compressed, whatever comes of it.
+        if self.threshold == 0 || message.is_empty() || self.deflate.is_some() || self.is_broken {
+            self.encode(message, Fin::Last, output)?;
+            return Ok(true);
+        }
+        let (start, mut deflate) = (output.len(), self.begin()?);
+        run(&mut deflate, message, self.last(), output)?;
+        cut_tail(output)?;
+        if output.len() - start >= message.len() {
+            // The peer will never know of it. To begin anew would not close an open block (zlib-rs 0.6.8, level 1), but here is none.
+            if self.context == Context::Takeover {
+                deflate.reset();
+            }
+            pool::give_compressor(self.settings, self.owner, None, deflate);
+            return Ok(false);
+        }
+        self.remember(message);
+        self.end(deflate);
+        Ok(true)
     }
 
     fn flush(&mut self, output: &mut Vec<u8>) -> Result<(), ExtensionError> {

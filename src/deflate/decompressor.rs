@@ -98,59 +98,72 @@ impl Decoder for Decompressor {
         if let Some(failure) = message.failure {
             return Err(failure);
         }
-        let room = room.min(inflater.output.len());
-        let (mut len, mut idle) = (0, 0);
+        inflater.remember();
+        inflater.forget_output();
+        let mut room = room.min(inflater.output.len());
+        if self.max_ratio.is_some() {
+            room = room.min(message.milestone());
+        }
+        let mut idle = 0;
         loop {
             // A final block ends nothing but itself: what follows may refer to what came before it.
             if message.is_final && !input.is_empty() {
                 message.is_final = false;
+                inflater.remember();
                 inflater.inflate.reset(false);
                 inflater.refer()?;
             }
             // The tail comes when all that came before has come out.
             let is_tail = input.is_empty() && fin == Fin::Last && !message.is_final && !message.is_full;
+            let before = inflater.filled;
             let step = if is_tail {
                 // §7.2.2: the tail of the empty block that ended the message was not sent.
-                inflater.step(&TAIL, InflateFlush::Block, len, room)?
+                inflater.step(&TAIL, InflateFlush::Block, room)?
             } else {
-                let step = inflater.step(input, InflateFlush::SyncFlush, len, room)?;
+                let step = inflater.step(input, InflateFlush::SyncFlush, room)?;
                 *input = &input[step.taken..];
                 message.taken += step.taken as u64;
                 step
             };
-            // It is the end of an empty block if all of it is taken, gives nothing, and the byte behind it is left alone.
-            let is_complete = is_tail && step.taken == TAIL.len() - 1;
-            let is_wrong = is_tail && (step.is_end || step.given > 0 || step.taken > 0 && !is_complete);
-            if !is_tail {
-                len += step.given;
-                message.given += step.given as u64;
+            // It is the end of an empty block if all of it is taken, gives nothing, and the byte behind it is left alone. That block
+            // may be a final one.
+            let is_complete = is_tail && step.taken == TAIL.len() - 1 && step.given == 0;
+            // It is told to stop behind the block, and says only when asked to go on that this was a final one.
+            let is_end = step.is_end || is_complete && inflater.step(&[], InflateFlush::SyncFlush, room)?.is_end;
+            let is_wrong = is_tail && !is_complete && (step.is_end || step.given > 0 || step.taken > 0);
+            if is_tail {
+                inflater.filled = before;
             }
+            message.given += (inflater.filled - before) as u64;
+            let len = inflater.filled;
             message.is_full = len == room;
+            // The one that has its end in the tail is followed by nothing.
             message.finals += u64::from(step.is_end && !message.is_final);
-            message.is_final |= step.is_end;
+            message.is_final |= is_end;
+            let is_last = fin == Fin::Last && message.is_final && input.is_empty();
             // Each makes it begin anew, but for one at the end, after which it does so anyway.
             let excess = self.finals + message.finals.saturating_sub(1);
             let is_flood = excess > FINALS + (self.taken + message.taken) / BYTES_PER_FINAL;
             let failure = match () {
                 () if step.is_corrupt || is_wrong => Some(CORRUPT),
                 () if is_flood => Some(TOO_MANY_FINALS),
-                () => message.check(self.max_ratio).err(),
+                () => message.check(self.max_ratio, is_complete || is_last).err(),
             };
             if let Some(failure) = failure {
                 // What came before comes first, so that it does not matter how much is here at once.
                 message.failure = Some(failure);
-                return if len > 0 { Ok(Decoded::More(inflater.lend(len))) } else { Err(failure) };
+                return if len > 0 { Ok(Decoded::More(inflater.lend())) } else { Err(failure) };
             }
 
-            if is_complete || (fin == Fin::Last && message.is_final && input.is_empty()) {
+            if is_complete || is_last {
                 message.is_over = true;
-                return Ok(Decoded::All(inflater.lend(len)));
+                return Ok(Decoded::All(inflater.lend()));
             }
             if len == room && !step.is_end {
-                return Ok(Decoded::More(inflater.lend(len)));
+                return Ok(Decoded::More(inflater.lend()));
             }
             if fin == Fin::More && input.is_empty() {
-                return Ok(Decoded::All(inflater.lend(len)));
+                return Ok(Decoded::All(inflater.lend()));
             }
             // It stops where its output is full, at a final block, and in the tail at any block, but it does not stand still.
             idle = if step.taken > 0 || step.given > 0 || step.is_end { 0 } else { idle + 1 };
@@ -170,6 +183,7 @@ impl Decoder for Decompressor {
         self.count += 1;
         if let Some(mut inflater) = self.inflater.take() {
             if self.context == Context::Takeover {
+                inflater.remember();
                 mem::swap(&mut inflater.window, &mut self.window);
             }
             // One that has come to its end cannot go on.
@@ -179,10 +193,18 @@ impl Decoder for Decompressor {
 }
 
 impl Message {
-    /// Holds the length of a message against that of its compressed form.
-    fn check(&self, max_ratio: Option<NonZeroU32>) -> Result<(), ExtensionError> {
+    /// How many bytes it may give until its ratio is looked at: each time at the same place, wherever what came was cut.
+    fn milestone(&self) -> usize {
+        usize::try_from(RATIO_FROM - self.given % RATIO_FROM).unwrap_or(usize::MAX)
+    }
+
+    /// Holds the length of a message against that of its compressed form, at its end and at each milestone.
+    fn check(&self, max_ratio: Option<NonZeroU32>, is_over: bool) -> Result<(), ExtensionError> {
+        let is_due = is_over || self.given % RATIO_FROM == 0;
         match max_ratio {
-            Some(max) if self.given > RATIO_FROM && self.given / u64::from(max.get()) > self.taken => Err(TOO_DENSE),
+            Some(max) if is_due && self.given >= RATIO_FROM && self.given / u64::from(max.get()) > self.taken => {
+                Err(TOO_DENSE)
+            }
             Some(_) | None => Ok(()),
         }
     }
@@ -206,18 +228,29 @@ impl Inflater {
         Ok(())
     }
 
-    /// Inflates from `source` to what is between these two places of the output.
-    fn step(&mut self, source: &[u8], flush: InflateFlush, from: usize, to: usize) -> Result<Step, ExtensionError> {
+    /// Inflates from `source` to the output, behind what is there and as far as there is `room`.
+    fn step(&mut self, source: &[u8], flush: InflateFlush, room: usize) -> Result<Step, ExtensionError> {
         let (taken, given) = (self.inflate.total_in(), self.inflate.total_out());
-        let status = self.inflate.decompress(source, &mut self.output[from..to], flush);
+        let status = self.inflate.decompress(source, &mut self.output[self.filled..room], flush);
         let taken = usize::try_from(self.inflate.total_in() - taken).map_err(|_| CORRUPT)?;
         let given = usize::try_from(self.inflate.total_out() - given).map_err(|_| CORRUPT)?;
-        self.window.push(&self.output[from..from + given]);
+        self.filled += given;
         Ok(Step { taken, given, is_end: status == Ok(Status::StreamEnd), is_corrupt: status.is_err() })
     }
 
-    fn lend(&self, len: usize) -> &[u8] {
-        &self.output[..len]
+    /// Puts what is in the output into the window.
+    fn remember(&mut self) {
+        self.window.push(&self.output[self.remembered..self.filled]);
+        self.remembered = self.filled;
+    }
+
+    /// Empties the output.
+    pub(super) fn forget_output(&mut self) {
+        (self.filled, self.remembered) = (0, 0);
+    }
+
+    fn lend(&self) -> &[u8] {
+        &self.output[..self.filled]
     }
 }
 
@@ -238,7 +271,7 @@ const IDLE: u32 = 4;
 const FINALS: u64 = 64;
 const BYTES_PER_FINAL: u64 = 64;
 
-/// From how many bytes on the ratio counts.
+/// From how many bytes on, and each time after how many, the ratio counts.
 const RATIO_FROM: u64 = 64 * 1024;
 
 const CORRUPT: ExtensionError = ExtensionError::new("the compressed data is corrupt", CloseCode::INVALID_PAYLOAD);

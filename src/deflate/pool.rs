@@ -48,28 +48,31 @@ pub(super) enum Taken<T> {
 pub(super) struct Inflater {
     pub(super) inflate: Inflate,
     pub(super) output: Box<[u8]>,
+    /// How much of the output is filled, and how much of that is in the window.
+    pub(super) filled: usize,
+    pub(super) remembered: usize,
     /// What a message refers to, where nothing is kept from one to the next.
     pub(super) window: Window,
 }
 
-/// Things that are not in use, each with what it is made for and the place where it stands if that matters. Those that were
-/// put back last stand at the end.
+/// Things that are not in use, each with what it is made for and the place where it stands, if it stands anywhere. Those that
+/// were put back last stand at the end.
 struct Shelf<K, T>(Vec<(K, Option<Place>, Box<T>)>);
 
 impl<K: PartialEq, T> Shelf<K, T> {
-    /// Takes the one that stands in that place; or one to be begun anew, as [`Taken::Cold`], if there is one to spare.
-    fn take(&mut self, key: &K, owner: Owner, place: Option<Place>) -> Option<Taken<T>> {
+    /// Takes the one that stands in that place, or another if there is one to spare; and says where that stands.
+    fn take(&mut self, key: &K, owner: Owner, place: Option<Place>) -> Option<(Box<T>, Option<Place>)> {
         let position = |is_wanted: &dyn Fn(Option<Place>) -> bool| {
             self.0.iter().position(|(has, place, _)| has == key && is_wanted(*place))
         };
         if let Some(at) = place.and_then(|place| position(&|at| at == Some(place))) {
-            return Some(Taken::Warm(self.0.remove(at).2));
+            return Some((self.0.remove(at).2, place));
         }
         // Rather one that is nobody's, and one of somebody else only if there can be no more.
         let free = position(&|place| place.is_none_or(|place| place.owner == owner));
         let oldest = || position(&|_| true).filter(|_| place.is_none() || self.0.len() >= kept());
-        let at = free.or_else(oldest)?;
-        Some(Taken::Cold(self.0.remove(at).2))
+        let (_, place, it) = self.0.remove(free.or_else(oldest)?);
+        Some((it, place))
     }
 
     /// Puts one back; gives one that there is no place for, to be dropped where nobody waits.
@@ -94,15 +97,17 @@ struct Part {
 static PARTS: [Mutex<Part>; COUNT] =
     [const { Mutex::new(Part { compressors: Shelf(Vec::new()), decompressors: Shelf(Vec::new()) }) }; COUNT];
 
-/// Says how many compressors, and decompressors, the process keeps that are not in use: 32 of each where nothing was said,
-/// and always a multiple of 16.
+/// Says how many compressors, and decompressors, the process keeps that are not in use: 32 of each where nothing was said;
+/// rounded up to a multiple of 16, and 0 is none.
 ///
 /// As many busy connections with [context takeover](super::Context::Takeover) compress as fast as if each had a compressor of
-/// its own; where there are more, most messages take some microseconds longer. See [the module](crate::deflate) for what a
-/// compressor takes.
+/// its own; where there are more, most messages take some microseconds longer, and more than there are busy connections only
+/// take memory: each what [the module](crate::deflate) says, so 512 at the defaults up to 85 MB, and as many decompressors 74 MB.
+/// A decompressor only serves the same connection again with a window of 15 bits; others begin anew each time. What was made is
+/// kept until fewer are asked for.
 ///
 /// ```
-/// sockeye::deflate::keep_compressors(512);   // for a server with some hundred busy connections
+/// sockeye::deflate::keep_compressors(128);   // for a server on which about a hundred connections are busy at a time
 /// ```
 pub fn keep_compressors(count: usize) {
     KEPT.store(count.div_ceil(COUNT), Ordering::Relaxed);
@@ -149,9 +154,11 @@ impl Owner {
 pub(super) fn take_compressor(settings: Settings, owner: Owner, place: Option<Place>) -> Taken<Deflate> {
     let taken = owner.part().compressors.take(&settings, owner, place);
     match taken {
-        Some(Taken::Warm(deflate)) => Taken::Warm(deflate),
-        Some(Taken::Cold(mut deflate)) => {
-            deflate.reset();
+        Some((deflate, stands)) if stands.is_some() && stands == place => Taken::Warm(deflate),
+        Some((mut deflate, stands)) => {
+            if stands.is_some() {
+                deflate.reset();
+            }
             Taken::Cold(deflate)
         }
         None => Taken::Cold(Box::new(Deflate::new_with_config(DeflateConfig {
@@ -164,7 +171,7 @@ pub(super) fn take_compressor(settings: Settings, owner: Owner, place: Option<Pl
     }
 }
 
-/// Puts a compressor back.
+/// Puts a compressor back, at the end of a message; without a place, it must know nothing.
 pub(super) fn give_compressor(settings: Settings, owner: Owner, place: Option<Place>, deflate: Box<Deflate>) {
     let surplus = owner.part().compressors.give(settings, place, deflate);
     drop(surplus);
@@ -174,15 +181,18 @@ pub(super) fn give_compressor(settings: Settings, owner: Owner, place: Option<Pl
 pub(super) fn take_decompressor(owner: Owner, place: Option<Place>) -> Taken<Inflater> {
     let taken = owner.part().decompressors.take(&(), owner, place);
     match taken {
-        Some(Taken::Warm(inflater)) => Taken::Warm(inflater),
-        Some(Taken::Cold(mut inflater)) => {
+        Some((inflater, stands)) if stands.is_some() && stands == place => Taken::Warm(inflater),
+        Some((mut inflater, _)) => {
             inflater.inflate.reset(false);
             inflater.window.clear();
+            inflater.forget_output();
             Taken::Cold(inflater)
         }
         None => Taken::Cold(Box::new(Inflater {
             inflate: Inflate::new(false, WindowBits::MAX.get()),
             output: alloc::vec![0; OUTPUT].into(),
+            filled: 0,
+            remembered: 0,
             window: Window::new(WindowBits::MAX.size()),
         })),
     }
@@ -206,8 +216,9 @@ static KEPT: AtomicUsize = AtomicUsize::new(2);
 /// How many parts there are.
 const COUNT: usize = 16;
 
-/// What a decompressor gives in one step, at most.
-const OUTPUT: usize = 16 * 1024;
+/// What a decompressor gives in one step, at most, in bytes. Most messages are inflated in one such step, and every step costs
+/// what it takes to keep the last 32 KiB of it.
+const OUTPUT: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -8,6 +8,15 @@ use thiserror::Error;
 /// How permessage-deflate (RFC 7692) is offered, accepted and done. The defaults are measured: see
 /// [the module](crate::deflate) for what each setting costs and gives.
 ///
+/// | field | a server's parameter (RFC 7692 §7.1) | a client's |
+/// |---|---|---|
+/// | `window_bits` | `server_max_window_bits` | `client_max_window_bits` |
+/// | `peer_window_bits` | `client_max_window_bits` | `server_max_window_bits` |
+/// | `context` | `server_no_context_takeover` | `client_no_context_takeover` |
+/// | `peer_context` | `client_no_context_takeover` | `server_no_context_takeover` |
+///
+/// The others are nobody's business but ours, and are not negotiated.
+///
 /// ```
 /// use sockeye::deflate::{Context, Deflate, Level, MemoryLevel, WindowBits};
 ///
@@ -40,12 +49,14 @@ pub struct Deflate {
     /// Whether we insist on [`Self::peer_window_bits`] and [`Self::peer_context`]. Default [`PeerLimits::Wished`].
     pub peer_limits: PeerLimits,
     /// The shortest message that is compressed, in bytes. Default 64: what is shorter fits into a packet anyway. Without context
-    /// takeover 256 is a better choice: less is hardly made shorter. A message that is sent in pieces is compressed whatever
-    /// it comes to.
+    /// takeover 256 is a better choice: less is hardly made shorter. A message that would not get shorter is sent as it is; but
+    /// one that goes out in pieces, as what is longer than [`fragment_size`](crate::Config::fragment_size) may, is compressed
+    /// whatever it comes to, and with a threshold of 0 all are.
     pub threshold: usize,
     /// How many times as long as its compressed form a received message may be; a longer one fails the connection with
-    /// 1009. Default `None`: the limit on messages is what bounds memory and time. Only counts from 64 KiB on, for a few
-    /// bytes of repetition may well stand for a thousand.
+    /// 1009. Default `None`: the limit on messages is what bounds memory and time. It only counts from 64 KiB of inflated data
+    /// on, for a few bytes of repetition may well stand for a thousand; and it is looked at every 64 KiB and at the end, so a
+    /// message can be refused for its beginning that would not be so as a whole. Deflate comes to 1,032 at most.
     pub max_ratio: Option<NonZeroU32>,
 }
 
@@ -66,7 +77,17 @@ impl Default for Deflate {
     }
 }
 
-/// What becomes of a handshake with a peer that does not take part.
+/// What becomes of a handshake with a peer that does not take part. Default [`Demand::Optional`].
+///
+/// ```
+/// use sockeye::deflate::{Deflate, Demand};
+/// use sockeye::handshake::ServerConfig;
+///
+/// let mut deflate = Deflate::default();
+/// deflate.demand = Demand::Required;
+/// let mut config = ServerConfig::default();
+/// config.deflate = Some(deflate);   // now clients that do not compress are rejected
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Demand {
     /// The connection opens without compression.
@@ -76,7 +97,17 @@ pub enum Demand {
     Required,
 }
 
-/// Whether the compressor of one direction refers from a message to those before it (RFC 7692 §7.1.1).
+/// Whether the compressor of one direction refers from a message to those before it (RFC 7692 §7.1.1). Default
+/// [`Context::Takeover`].
+///
+/// ```
+/// use sockeye::deflate::{Context, Deflate};
+///
+/// // For very many idle connections: nothing is kept between two messages.
+/// let mut deflate = Deflate::default();
+/// (deflate.context, deflate.peer_context) = (Context::NoTakeover, Context::NoTakeover);
+/// deflate.threshold = 256;
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Context {
     /// It does, and both ends keep as many bytes as the window takes for as long as the connection is there.
@@ -86,14 +117,24 @@ pub enum Context {
     NoTakeover,
 }
 
-/// Whether the limits that we set to the peer's compressor are demands.
+/// Whether the limits that we set to the peer's compressor are demands. Default [`PeerLimits::Wished`].
+///
+/// ```
+/// use sockeye::deflate::{Deflate, PeerLimits, WindowBits};
+/// use sockeye::handshake::Extensions;
+///
+/// let mut deflate = Deflate::default();
+/// (deflate.peer_window_bits, deflate.peer_limits) = (WindowBits::MIN, PeerLimits::Demanded);
+/// // This client cannot be told to use a smaller window.
+/// assert_eq!(deflate.answer(Extensions::parse("permessage-deflate")), None);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum PeerLimits {
     /// A peer that does not keep to them is accepted, and a connection with it keeps up to 32 KiB. A client offers twice,
     /// the second time without them.
     #[default]
     Wished,
-    /// With such a peer there is no compression.
+    /// A server goes on without compression, a client fails the handshake.
     Demanded,
 }
 

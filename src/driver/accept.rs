@@ -17,6 +17,8 @@ use super::wire::Wire;
 use crate::adapter::{Error, Inbox, assembler, defaults};
 use crate::config::Config;
 use crate::connection::Connection;
+#[cfg(feature = "deflate")]
+use crate::deflate::Deflate;
 use crate::handshake::{Acceptance, Rejection, Request, Response, ServerConfig, ServerHandshake};
 
 /// Accepts connections as a server; use that of your runtime: [`tokio::Acceptor`](crate::tokio::Acceptor),
@@ -42,7 +44,7 @@ use crate::handshake::{Acceptance, Rejection, Request, Response, ServerConfig, S
 pub struct Acceptor<R> {
     /// Limits and deadlines of the connections.
     pub config: Arc<Config>,
-    /// Limits, timeout and origins of the opening handshake.
+    /// Limits, timeout and origins of the opening handshake, and compression.
     pub handshake: Arc<ServerConfig>,
     /// Who may come in, and how the server is stopped. Default `None`: everybody may.
     pub gate: Option<Gate>,
@@ -67,6 +69,24 @@ impl<R> Clone for Acceptor<R> {
 }
 
 impl<R> Acceptor<R> {
+    /// The same, with messages compressed as this says: [`ServerConfig::deflate`].
+    ///
+    /// ```
+    /// # #[cfg(feature = "tokio")] {
+    /// use sockeye::tokio::Acceptor;
+    /// use sockeye::deflate::Deflate;
+    ///
+    /// let acceptor = Acceptor::default().with_deflate(Deflate::default());
+    /// assert!(acceptor.handshake.deflate.is_some());
+    /// # }
+    /// ```
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn with_deflate(mut self, deflate: Deflate) -> Self {
+        Arc::make_mut(&mut self.handshake).deflate = Some(deflate);
+        self
+    }
+
     /// Accepts a connection on a stream.
     ///
     /// # Errors
@@ -349,7 +369,13 @@ impl<T: Transport> Handshaking<T> {
                 let mut connection = Connection::server(self.config.clone());
                 let inbox = Inbox::new(assembler(&mut connection, Some(&response)), &leftover);
                 let subprotocol = response.subprotocol().map(|name| String::from(name).into());
-                let negotiated = subprotocol.is_some().then(|| Box::new(Negotiated { subprotocol, response: None }));
+                let negotiated = Negotiated {
+                    subprotocol,
+                    response: None,
+                    #[cfg(feature = "deflate")]
+                    deflate: response.deflate().cloned(),
+                };
+                let negotiated = negotiated.is_something().then(|| Box::new(negotiated));
                 Poll::Ready(Ok(WebSocket::from_parts(Core::new(transport, connection, seat), inbox, negotiated)))
             }
             (Some(Outcome::Rejected(rejection)), _) => Poll::Ready(Err(Error::Rejected(rejection))),

@@ -23,6 +23,8 @@ use super::wire::Wire;
 use crate::adapter::{Error, Inbox, assembler, defaults};
 use crate::config::Config;
 use crate::connection::Connection;
+#[cfg(feature = "deflate")]
+use crate::deflate::Deflate;
 use crate::handshake::{ClientConfig, ClientHandshake, ClientRequest, Response};
 
 /// Opens connections as a client; use that of your runtime: [`tokio::Connector`](crate::tokio::Connector),
@@ -32,7 +34,7 @@ use crate::handshake::{ClientConfig, ClientHandshake, ClientRequest, Response};
 pub struct Connector<R> {
     /// Limits and deadlines of the connections.
     pub config: Arc<Config>,
-    /// Limits and timeout of the opening handshake. The timeout also holds for each attempt to connect.
+    /// Limits and timeout of the opening handshake, and compression. The timeout also holds for each attempt to connect.
     pub handshake: ClientConfig,
     runtime: PhantomData<fn() -> R>,
 }
@@ -50,6 +52,24 @@ impl<R> Clone for Connector<R> {
 }
 
 impl<R> Connector<R> {
+    /// The same, with messages compressed as this says: [`ClientConfig::deflate`].
+    ///
+    /// ```
+    /// # #[cfg(feature = "tokio")] {
+    /// use sockeye::tokio::Connector;
+    /// use sockeye::deflate::Deflate;
+    ///
+    /// let connector = Connector::default().with_deflate(Deflate::default());
+    /// assert!(connector.handshake.deflate.is_some());
+    /// # }
+    /// ```
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn with_deflate(mut self, deflate: Deflate) -> Self {
+        self.handshake.deflate = Some(deflate);
+        self
+    }
+
     /// Opens a connection on a stream of the caller's own, such as one over TLS.
     ///
     /// ```
@@ -162,7 +182,13 @@ impl<T: Transport> Handshaking<T> {
                 let subprotocol = response.subprotocol().map(|name| String::from(name).into());
                 let mut connection = Connection::client(self.config.clone());
                 let inbox = Inbox::new(assembler(&mut connection, Some(&response)), &leftover);
-                let negotiated = Some(Box::new(Negotiated { subprotocol, response: Some(response) }));
+                let response = Some(Box::new(response));
+                let negotiated = Some(Box::new(Negotiated {
+                    subprotocol,
+                    response,
+                    #[cfg(feature = "deflate")]
+                    deflate: None,
+                }));
                 Ok(WebSocket::from_parts(Core::new(transport, connection, None), inbox, negotiated))
             }
             (Err(error), _) => Err(error),

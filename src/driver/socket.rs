@@ -23,6 +23,8 @@ use crate::adapter::{Error, Inbox, Mode};
 use crate::close::{Close, CloseCode};
 use crate::config::Config;
 use crate::connection::{Connection, Counters, EndCause, State};
+#[cfg(feature = "deflate")]
+use crate::deflate::Agreement;
 use crate::extension::{Decoder, Encoder};
 use crate::frame::Rsv;
 use crate::handshake::Response;
@@ -57,6 +59,7 @@ impl<T: Transport> WebSocket<T> {
     }
 
     /// Makes a connection of a stream that somebody else has upgraded; `leftover` is what was read behind the handshake.
+    /// Extensions come afterwards, with [`Self::extend`]: those that `connection` has are not enough.
     ///
     /// ```
     /// # #[cfg(feature = "tokio")]
@@ -359,7 +362,15 @@ impl<T: Transport> WebSocket<T> {
     /// somebody else did the handshake.
     #[must_use]
     pub fn response(&self) -> Option<&Response> {
-        self.negotiated.as_ref()?.response.as_ref()
+        self.negotiated.as_ref()?.response.as_deref()
+    }
+
+    /// Returns what the opening handshake agreed on about compression (RFC 7692 §7.1); `None` where messages are not
+    /// compressed, and where somebody else did the handshake.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn deflate(&self) -> Option<&Agreement> {
+        self.negotiated.as_ref()?.deflate()
     }
 
     /// Returns the subprotocol that the opening handshake agreed on, if this connection made it.

@@ -25,6 +25,8 @@ use super::writer::MessageWriter;
 use crate::adapter::{Error, Inbox, Mode};
 use crate::close::{Close, CloseCode};
 use crate::connection::{Counters, EndCause, State};
+#[cfg(feature = "deflate")]
+use crate::deflate::Agreement;
 use crate::message::{Chunk, Message, MessageRef};
 use crate::outgoing::OutgoingKind;
 
@@ -355,6 +357,14 @@ impl<T: Transport> Sender<T> {
     #[must_use]
     pub fn end_cause(&self) -> Option<EndCause> {
         self.shared.with(|core| core.connection.end_cause().cloned())
+    }
+
+    /// Returns what the opening handshake agreed on about compression (RFC 7692 §7.1); `None` where messages are not
+    /// compressed, and where somebody else did the handshake.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn deflate(&self) -> Option<&Agreement> {
+        self.shared.negotiated.as_ref()?.deflate()
     }
 
     /// Returns the subprotocol that the opening handshake agreed on.

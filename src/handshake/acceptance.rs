@@ -10,7 +10,9 @@ use super::{
     SEC_WEBSOCKET_PROTOCOL, TRANSFER_ENCODING, UPGRADE, is_one_of, starts_with_ignore_case,
 };
 #[cfg(feature = "deflate")]
-use crate::deflate::{Agreement, Deflate, NAME};
+use super::{error::RequestError, rejection::Rejection};
+#[cfg(feature = "deflate")]
+use crate::deflate::{Agreement, Deflate, Demand, NAME};
 use alloc::borrow::ToOwned;
 #[cfg(feature = "deflate")]
 use alloc::boxed::Box;
@@ -84,8 +86,9 @@ impl<'r> Acceptance<'r> {
     }
 
     /// Compresses messages as this says, or not at all, whatever [`ServerConfig::deflate`](super::ServerConfig::deflate) says;
-    /// an adapter then does what was agreed on. Where the client offers none that can be accepted, messages go uncompressed:
-    /// see [`Response::deflate`].
+    /// an adapter then does what was agreed on. Where the client offers none that can be accepted, messages go uncompressed, if
+    /// that is not [`Required`](crate::deflate::Demand::Required): see [`Response::deflate`]. What the configuration requires
+    /// is refused before anything here is asked.
     ///
     /// ```
     /// use sockeye::deflate::Deflate;
@@ -94,20 +97,21 @@ impl<'r> Acceptance<'r> {
     /// fn decide(acceptance: Acceptance<'_>) -> Result<Response, Rejection> {
     ///     // What this one sends is compressed already.
     ///     let deflate = (acceptance.request().path() != "/images").then(Deflate::default);
-    ///     Ok(acceptance.deflate(deflate.as_ref()).respond())
+    ///     Ok(acceptance.deflate(deflate.as_ref())?.respond())
     /// }
     /// ```
+    ///
+    /// # Errors
+    /// A 400 for [`RequestError::DeflateRequired`].
     #[cfg(feature = "deflate")]
-    #[must_use]
-    pub fn deflate(mut self, deflate: Option<&Deflate>) -> Self {
+    pub fn deflate(mut self, deflate: Option<&Deflate>) -> Result<Self, Rejection> {
         self.deflate = deflate.and_then(|deflate| deflate.answer(self.request.extensions())).map(Box::new);
-        self
-    }
-
-    /// Whether permessage-deflate is agreed on.
-    #[cfg(feature = "deflate")]
-    pub(super) fn has_deflate(&self) -> bool {
-        self.deflate.is_some()
+        match deflate {
+            Some(deflate) if deflate.demand == Demand::Required && self.deflate.is_none() => {
+                Err(RequestError::DeflateRequired.into())
+            }
+            Some(_) | None => Ok(self),
+        }
     }
 
     /// Adds a header field, `Set-Cookie` say.

@@ -27,8 +27,8 @@ impl Deflate {
     /// Returns what a client offers, in order: the second offer, if there is one, is for servers that do not let us set
     /// limits to what they send.
     ///
-    /// [`ClientRequest::deflate`](crate::handshake::ClientRequest::deflate) puts them into a request. For who writes the
-    /// header field otherwise:
+    /// [`ClientRequest::deflate`](crate::handshake::ClientRequest::deflate) puts them into a request. For who writes
+    /// `Sec-WebSocket-Extensions` by himself, in this order, with `, ` between them:
     ///
     /// ```
     /// use sockeye::deflate::Deflate;
@@ -60,7 +60,7 @@ impl Deflate {
     /// is none that can be accepted.
     ///
     /// Offers are looked at in order. One with an unknown parameter, a parameter that is there twice or a wrong value is passed
-    /// over (§7.1.3), as is one that does not let us set a limit that we demand.
+    /// over (RFC 7692 §7), as is one that does not let us set a limit that we demand.
     ///
     /// [`Request::upgrade`](crate::handshake::Request::upgrade) does this. For HTTP/2 and frameworks that answer by
     /// themselves:
@@ -99,7 +99,7 @@ impl Deflate {
     ///
     /// # Errors
     ///
-    /// What is wrong with it; the client then fails the handshake (§7.1).
+    /// [`InvalidDeflate`]: what is wrong with it. The client then fails the handshake (RFC 7692 §7.1).
     pub fn confirm(&self, answer: &ExtensionRef<'_>) -> Result<Agreement, InvalidDeflate> {
         let agreement = self.agreed(Role::Client, answer)?;
         let accepted = Parameters::read(answer)?;

@@ -216,8 +216,8 @@ pub enum InvalidDeflate {
     /// A parameter with a value that it cannot have, or without one that it must have.
     #[error("a parameter of permessage-deflate has a wrong value")]
     Value,
-    /// A parameter, or a value of one, that does not answer the offer: `client_max_window_bits` without an offer of it, a
-    /// larger window than was offered, or no `server_no_context_takeover` where that was demanded.
+    /// A parameter, or a value of one, that does not answer the offer: a larger window than was offered, or
+    /// no `server_no_context_takeover` where that was demanded.
     #[error("the answer does not keep to what was offered of permessage-deflate")]
     NotOffered,
     /// There is no compression, and we insist on it.

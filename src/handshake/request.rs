@@ -15,8 +15,6 @@ use super::{
     CONNECTION, CONTENT_LENGTH, HOST, ORIGIN, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
     SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE, token,
 };
-#[cfg(feature = "deflate")]
-use crate::deflate::Demand;
 use alloc::borrow::{Cow, ToOwned};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -70,11 +68,7 @@ impl Request {
         let acceptance = Acceptance::new(self, accept_key(key.as_str()));
         #[cfg(feature = "deflate")]
         if let Some(deflate) = &config.deflate {
-            let acceptance = acceptance.deflate(Some(deflate));
-            if deflate.demand == Demand::Required && !acceptance.has_deflate() {
-                return Err(RequestError::DeflateRequired.into());
-            }
-            return Ok(acceptance);
+            return acceptance.deflate(Some(deflate));
         }
         Ok(acceptance)
     }

@@ -21,7 +21,11 @@ impl<T: Transport> Core<T> {
         mode: Mode,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Ready>, Error>> {
+        let decoded = self.connection.received().decoded_bytes;
         for _ in 0..READS {
+            if self.connection.received().decoded_bytes - decoded > DECODED {
+                break;
+            }
             self.note_waiting();
             // What is wrong with the input decides the teardown, which comes next.
             let next = match self.flags.is_deaf {
@@ -215,3 +219,7 @@ pub(in super::super) fn release(inbox: &mut Inbox) {
 
 /// Reads in one poll that bring nothing to the application before others get their turn.
 const READS: usize = 32;
+
+/// Bytes that an extension decodes in one poll, of what the application has no use for, before others get their turn; not more
+/// than what one read gives is added to that.
+const DECODED: u64 = 1024 * 1024;

@@ -277,7 +277,7 @@ impl<T: Transport> Core<T> {
     /// Queues what an extension holds back of the message that is being written.
     pub(in super::super) fn flush_pieces(&mut self) -> Result<(), Error> {
         self.check()?;
-        self.connection.flush_piece(self.outbox.open())?;
+        self.connection.flush_message(self.outbox.open())?;
         self.note_level();
         Ok(())
     }

@@ -39,7 +39,7 @@ impl<const KEPT: usize> Library for Ours<KEPT> {
             deflate.level = Level::new(level).expect("it is a level");
             deflate.memory_level = MemoryLevel::new(8).expect("it is a memory level");
             (deflate.window_bits, deflate.peer_window_bits) = (WindowBits::MAX, WindowBits::MAX);
-            deflate.threshold = 0;
+            deflate.threshold = 1; // what would not get shorter goes out as it is, as with sockudo-ws
         }
         let header = setting.agreement::<Self>().header();
         let answer = Extensions::parse(&header).next().expect("there is one").expect("it is well-formed");
