@@ -2,9 +2,8 @@
 //! on the wire, and what a connection holds.
 
 use std::error::Error;
-use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::Command;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
@@ -12,6 +11,7 @@ use serde_json::{Value, json};
 use crate::libraries::compressing::{ours, sockudo, wtx, yawc};
 use crate::library::{Context, Setting};
 use crate::messages::{Content, Traffic};
+use crate::process::Worker;
 use crate::samples::Samples;
 use crate::worker::{Job, Report, Task};
 
@@ -82,7 +82,7 @@ fn measure(job: Job, rounds: usize, has_soketto: bool) -> Result<Vec<Row>, Box<d
         if matches!(library.program, Program::Beside(_)) && !has_soketto {
             continue;
         }
-        let (worker, report) = Worker::start(library, job)?;
+        let (worker, report) = start(library, job)?;
         let row = Row { library, report, send: Samples::default(), receive: Samples::default() };
         workers.push((worker, row));
     }
@@ -97,7 +97,7 @@ fn measure(job: Job, rounds: usize, has_soketto: bool) -> Result<Vec<Row>, Box<d
                 if row.report.refusal.is_some() || failure.is_some() {
                     continue;
                 }
-                let nanoseconds = worker.tell(task)?;
+                let nanoseconds = worker.tell(task.name())?;
                 if round != 0 {
                     samples.push(nanoseconds);
                 }
@@ -185,52 +185,19 @@ fn ratio(samples: &Samples, ours: &Samples) -> String {
     }
 }
 
-/// A worker that waits to be told what to do.
-struct Worker {
-    library: &'static str,
-    child: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-}
-
-impl Worker {
-    fn start(library: &'static Listed, job: Job) -> Result<(Self, Report), Box<dyn Error>> {
-        let program = std::env::current_exe()?;
-        let job = serde_json::to_string(&job)?;
-        let mut command = match library.program {
-            Program::This => {
-                let mut command = Command::new(program);
-                command.args(["worker", library.name]);
-                command
-            }
-            Program::Beside(name) => Command::new(program.with_file_name(name)),
-        };
-        let mut child = command.arg(job).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let input = child.stdin.take().ok_or("no pipe")?;
-        let output = BufReader::new(child.stdout.take().ok_or("no pipe")?);
-        let mut worker = Self { library: library.name, child, input, output };
-        let report = serde_json::from_str(&worker.line()?)?;
-        Ok((worker, report))
-    }
-
-    fn tell(&mut self, task: Task) -> Result<f64, Box<dyn Error>> {
-        writeln!(self.input, "{}", task.name())?;
-        Ok(self.line()?.trim().parse()?)
-    }
-
-    fn end(mut self) -> Result<(), Box<dyn Error>> {
-        drop(self.input);
-        self.child.wait()?;
-        Ok(())
-    }
-
-    fn line(&mut self) -> Result<String, Box<dyn Error>> {
-        let mut line = String::new();
-        match self.output.read_line(&mut line)? {
-            0 => Err(format!("the worker of {} is gone", self.library).into()),
-            _ => Ok(line),
+/// The worker of a library, and what it says first.
+fn start(library: &'static Listed, job: Job) -> Result<(Worker, Report), Box<dyn Error>> {
+    let program = std::env::current_exe()?;
+    let mut command = match library.program {
+        Program::This => {
+            let mut command = Command::new(program);
+            command.args(["worker", library.name]);
+            command
         }
-    }
+        Program::Beside(name) => Command::new(program.with_file_name(name)),
+    };
+    command.arg(serde_json::to_string(&job)?);
+    Worker::start(library.name, command)
 }
 
 /// Builds the program of soketto beside this one; that needs a C compiler, so it may fail.

@@ -157,7 +157,9 @@ impl Row {
     }
 }
 
-/// Lets these libraries do a job in turns: `rounds` times `count`, and once before to warm up.
+/// Lets these libraries do a job in turns: `rounds` times `count`.
+///
+/// Where memory happens to lie stays the same for a process, so each library has several, one after the other.
 ///
 /// # Errors
 ///
@@ -168,21 +170,26 @@ pub fn measure(
     count: usize,
     rounds: usize,
 ) -> Result<Vec<Row>, Box<dyn Error>> {
-    let (mut rows, mut workers) = (Vec::new(), Vec::new());
-    for library in libraries {
-        let (worker, said) = Worker::start::<Result<(), Absent>>(library, command(library, job)?)?;
-        rows.push(Row { library, absent: said.err(), samples: Samples::default() });
-        workers.push(worker);
-    }
-    for round in 0..=rounds {
-        for (worker, row) in workers.iter_mut().zip(&mut rows).filter(|(_, row)| row.absent.is_none()) {
-            let nanoseconds = worker.tell(&count.to_string())?;
-            if round != 0 {
-                row.samples.push(nanoseconds);
+    let mut rows: Vec<Row> =
+        libraries.map(|library| Row { library, absent: None, samples: Samples::default() }).collect();
+    for generation in 0..GENERATIONS.min(rounds) {
+        let mut workers = Vec::new();
+        for row in rows.iter_mut().filter(|row| row.absent.is_none()) {
+            let (worker, said) = Worker::start::<Result<(), Absent>>(row.library, command(row.library, job)?)?;
+            row.absent = said.err();
+            workers.push((worker, row));
+        }
+        // The first round only warms up.
+        for round in 0..=(rounds - generation).div_ceil(GENERATIONS) {
+            for (worker, row) in workers.iter_mut().filter(|(_, row)| row.absent.is_none()) {
+                let nanoseconds = worker.tell(&count.to_string())?;
+                if round != 0 {
+                    row.samples.push(nanoseconds);
+                }
             }
         }
+        workers.into_iter().try_for_each(|(worker, _)| worker.end())?;
     }
-    workers.into_iter().try_for_each(Worker::end)?;
     Ok(rows)
 }
 
@@ -196,3 +203,6 @@ pub fn command(library: &str, job: &impl Serialize) -> Result<Command, Box<dyn E
     command.args(["work", library, &serde_json::to_string(job)?]);
     Ok(command)
 }
+
+/// How many processes of each library there are in a cell.
+const GENERATIONS: usize = 3;
