@@ -1,6 +1,7 @@
-//! Draws the figures of a JSON file: tables in Markdown, and a chart of bars for each.
+//! Draws the figures of a JSON file: tables in Markdown, and a chart of bars for each but compression.
 
-use std::collections::BTreeMap;
+mod compression;
+
 use std::error::Error;
 use std::fmt::Write as _;
 use std::fs;
@@ -9,7 +10,8 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::chart::{self, Bar, Panel};
-use crate::libraries::{Library, Standing, gives, of_name, standing};
+use crate::libraries::{Standing, gives, of_name, standing};
+use crate::receive::Gives;
 use crate::table::short;
 
 /// Writes `RESULTS.md` into a folder, and the charts into its folder `results`.
@@ -37,10 +39,13 @@ pub fn run(figures: &Value, folder: &Path) -> Result<(), Box<dyn Error>> {
             writeln!(tables, "\n![](results/{file})\n")?;
         }
     }
+    if let Some(figures) = figures.get("compression").and_then(Value::as_array) {
+        compression::tables(&mut tables, figures)?;
+    }
     let mut text = head(&figures["machine"])?;
     behind.sort_by(|(a, _), (b, _)| f64::total_cmp(b, a));
     writeln!(text, "\n## Where sockeye is not the fastest\n")?;
-    writeln!(text, "| cell | sockeye needs so many times as much as | |\n|---|---|---|")?;
+    writeln!(text, "| cell | the fastest | times as much as that |\n|---|---|--:|")?;
     for (ratio, cell) in &behind {
         writeln!(text, "| {cell} | {ratio:.2} |")?;
     }
@@ -181,32 +186,40 @@ fn table(
         }
         writeln!(text)?;
     }
-    let mut rows = BTreeMap::from([("sockeye : the fastest other", Kind::Any)]);
+    let mut rows = vec![("sockeye : the fastest other", Kind::Any)];
     if has_gives {
-        rows.insert("sockeye, owned : the fastest other that gives them away", Kind::Owned);
+        rows.push(("sockeye, owned : the fastest other that gives them away", Kind::Owned));
+        rows.push(("sockeye : memcpy", Kind::Memcpy));
     }
     for (label, kind) in rows {
         write!(text, "| *{label}* |")?;
         for (column, cell) in &group.columns {
-            let is = |library: Option<&Library>| {
-                library.is_some_and(|library| kind == Kind::Any || library.gives.name() == "owned")
-            };
-            let ours = fastest(column, cell, &|name| standing(name) == Standing::Ours && is(of_name(name)));
-            let theirs = fastest(column, cell, &|name| standing(name) == Standing::Theirs && is(of_name(name)));
+            let is =
+                |name: &str| kind != Kind::Owned || of_name(name).is_some_and(|library| library.gives == Gives::Owned);
+            let ours = fastest(column, cell, &|name| standing(name) == Standing::Ours && is(name));
+            let theirs = fastest(column, cell, &|name| match kind {
+                Kind::Any | Kind::Owned => standing(name) == Standing::Theirs && is(name),
+                Kind::Memcpy => name == "memcpy",
+            });
             let (Some((ours, _)), Some((theirs, who))) = (ours, theirs) else {
                 write!(text, " |")?;
                 continue;
             };
             let ratio = ours / theirs;
-            write!(text, " {ratio:.2}{} |", if ratio > 1.0 { " ◀" } else { "" })?;
-            if ratio > 1.0 {
-                let heading = cell["cell"].as_str().unwrap_or_default();
-                let heading = if heading.starts_with("heap") { format!("{heading}, {column}") } else { heading.into() };
-                let owned = if kind == Kind::Owned { ", owned" } else { "" };
-                behind.push((
-                    ratio,
-                    format!("{heading}{owned}{} | {who}", if unit == "instructions" { ", instructions" } else { "" }),
-                ));
+            let is_behind = ratio > 1.0 && kind != Kind::Memcpy;
+            write!(text, " {ratio:.2}{} |", if is_behind { " ◀" } else { "" })?;
+            if is_behind {
+                let mut heading = cell["cell"].as_str().unwrap_or_default().to_owned();
+                if heading.starts_with("heap") {
+                    heading += &format!(", {column}");
+                }
+                if kind == Kind::Owned {
+                    heading += ", owned";
+                }
+                if unit == "instructions" {
+                    heading += ", instructions";
+                }
+                behind.push((ratio, format!("{heading} | {who}")));
             }
         }
         writeln!(text)?;
@@ -218,6 +231,7 @@ fn table(
 enum Kind {
     Any,
     Owned,
+    Memcpy,
 }
 
 fn panels(group: &Group<'_>, unit: &str) -> Vec<Panel> {
