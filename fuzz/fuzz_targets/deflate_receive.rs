@@ -29,7 +29,7 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     let sizes = sockeye_fuzz::sizes(seed);
     let whole = receive(vec![&wire[..]]);
     let in_pieces = receive(cut(&wire, &sizes));
-    // How long a message is for its compressed form, as far as it has come, does depend on where it is cut.
+    // How much of the compressed form is taken at a milestone may differ by what is read ahead of the bits that are used.
     if deflate.max_ratio.is_some() {
         return receive_within_memory(role, &config, &agreement, &cut(&wire, &sizes));
     }

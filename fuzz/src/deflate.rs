@@ -343,9 +343,9 @@ const FRAGMENT: u8 = 4;
 const LAST_FRAGMENT: u8 = 5;
 const PING: u8 = 6;
 
-/// A decompressor in the pool: 64 KiB, of which 16 KiB are what it writes to, and a window of 32 KiB at most; and a place for
+/// A decompressor in the pool: 112 KiB, of which 64 KiB are what it writes to, and a window of 32 KiB at most; and a place for
 /// it.
-const POOLED: usize = 97 * 1024;
+const POOLED: usize = 145 * 1024;
 
 /// What inflating takes besides the message, which counts twice while its buffer grows: a decompressor from the pool, the
 /// connection's own window, a window once more while it grows, and some for the connection and a Close.
