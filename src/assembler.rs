@@ -308,7 +308,7 @@ impl Assembler {
     /// Adds a chunk to the message under assembly, also one that is a whole message.
     pub(crate) fn gather<'b>(&mut self, chunk: Chunk<'b>) -> Result<Assembly<'b>, ProtocolError> {
         if chunk.is_first {
-            self.begin(chunk.kind());
+            self.begin(chunk.kind(), chunk.message_len);
         }
         // What goes on with a message that began elsewhere, as a stream of chunks, is no message.
         if self.stage != Stage::Open {
@@ -343,14 +343,22 @@ impl Assembler {
         Ok(Assembly::Complete)
     }
 
-    /// Empties the buffer for a message of `kind`; a large one is not kept for a message that may be small.
-    fn begin(&mut self, kind: MessageKind) {
-        match (&mut self.gathered, kind) {
-            (Gathered::Text(text), MessageKind::Text) if text.capacity() <= KEPT => text.clear(),
-            (Gathered::Binary(bytes), MessageKind::Binary) if bytes.capacity() <= KEPT => bytes.clear(),
-            (_, MessageKind::Text) => self.gathered = Gathered::Text(String::new()),
-            (_, MessageKind::Binary) => self.gathered = Gathered::Binary(Vec::new()),
-        }
+    /// Empties the buffer for a message of `kind` that has `announced` bytes so far. A large one is kept for a large message
+    /// and not for one that may be small.
+    fn begin(&mut self, kind: MessageKind, announced: u64) {
+        let kept = KEPT.max(usize::try_from(announced).unwrap_or(usize::MAX).saturating_mul(4));
+        self.gathered = match (mem::replace(&mut self.gathered, Gathered::Binary(Vec::new())), kind) {
+            (Gathered::Text(mut text), MessageKind::Text) if text.capacity() <= kept => {
+                text.clear();
+                Gathered::Text(text)
+            }
+            (Gathered::Binary(mut bytes), MessageKind::Binary) if bytes.capacity() <= kept => {
+                bytes.clear();
+                Gathered::Binary(bytes)
+            }
+            (_, MessageKind::Text) => Gathered::Text(String::new()),
+            (_, MessageKind::Binary) => Gathered::Binary(Vec::new()),
+        };
         self.tail.reset();
         self.stage = Stage::Open;
     }

@@ -158,6 +158,9 @@ impl Connection {
                 Err(error) => return Err(self.fail(error, output)),
             }
         }
+        if let Some(chunk) = self.receive_fragment(input, u64::MAX, output)? {
+            return Ok(Some(Event::Data(chunk)));
+        }
         self.receive_any(input, u64::MAX, output)
     }
 
@@ -177,6 +180,11 @@ impl Connection {
     ) -> Result<Option<Received<'m>>, ProtocolError> {
         if self.owed_pong.is_none() {
             match self.receiver.receive_whole(input, assembler.max()) {
+                Ok(Some(message)) => return Ok(Some(Received::Message(message))),
+                Ok(None) => {}
+                Err(error) => return Err(self.fail(error, output)),
+            }
+            match self.receiver.receive_fragments(input, assembler.max()) {
                 Ok(Some(message)) => return Ok(Some(Received::Message(message))),
                 Ok(None) => {}
                 Err(error) => return Err(self.fail(error, output)),
@@ -462,12 +470,16 @@ impl Connection {
         output: &mut Vec<u8>,
     ) -> Result<Option<Received<'m>>, ProtocolError> {
         loop {
-            let chunk = match self.receive_any(input, assembler.max() as u64, output)? {
-                Some(Event::Data(chunk)) => chunk,
-                Some(Event::Ping(payload)) => return Ok(Some(Received::Ping(payload))),
-                Some(Event::Pong(payload)) => return Ok(Some(Received::Pong(payload))),
-                Some(Event::Close(close)) => return Ok(Some(Received::Close(close))),
-                None => return Ok(None),
+            let max = assembler.max() as u64;
+            let chunk = match self.receive_fragment(input, max, output)? {
+                Some(chunk) => chunk,
+                None => match self.receive_any(input, max, output)? {
+                    Some(Event::Data(chunk)) => chunk,
+                    Some(Event::Ping(payload)) => return Ok(Some(Received::Ping(payload))),
+                    Some(Event::Pong(payload)) => return Ok(Some(Received::Pong(payload))),
+                    Some(Event::Close(close)) => return Ok(Some(Received::Close(close))),
+                    None => return Ok(None),
+                },
             };
             let pushed = assembler.push(chunk);
             match pushed {
@@ -482,6 +494,20 @@ impl Connection {
         }
         self.note_decoded(assembler);
         Ok(Some(Received::Message(assembler.message())))
+    }
+
+    /// Receives a frame of a message in several, if it lies whole in the input: see [`Receiver::receive_fragment`].
+    #[inline]
+    pub(crate) fn receive_fragment<'b>(
+        &mut self,
+        input: &mut &'b mut [u8],
+        max_message: u64,
+        output: &mut Vec<u8>,
+    ) -> Result<Option<Chunk<'b>>, ProtocolError> {
+        if self.owed_pong.is_some() {
+            return Ok(None);
+        }
+        self.receiver.receive_fragment(input, max_message).map_err(|error| self.fail(error, output))
     }
 
     /// Counts what the extension of an assembler has decoded.

@@ -117,7 +117,11 @@ impl Inbox {
                 Mode::Messages => self.assembler.max() as u64,
                 Mode::Chunks => u64::MAX,
             };
-            let received = connection.receive_any(&mut input, max, output);
+            let received = match connection.receive_fragment(&mut input, max, output) {
+                Ok(None) => connection.receive_any(&mut input, max, output),
+                Ok(Some(chunk)) => Ok(Some(Event::Data(chunk))),
+                Err(error) => Err(error),
+            };
             // What is wrong makes all that follows it void.
             self.start = self.end - input.len();
             let assembly = match received? {

@@ -4,9 +4,10 @@
 //! payload of a control frame that did (at most 124, and only then is there anything allocated), the key and rest of a
 //! frame that goes on, and up to three bytes of a character; so one read buffer can serve any number of connections.
 //!
-//! [`Receiver::receive_whole`] is the path that nearly every message of an interactive protocol takes: a whole
-//! message in one frame of less than 64 KiB that lies in the input, with nothing else going on. All else goes through
+//! Nearly every message of an interactive protocol takes a [short path](short). All else goes through
 //! [`Receiver::step`].
+
+mod short;
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -21,8 +22,8 @@ use crate::control::ControlPayload;
 use crate::error::ProtocolError;
 use crate::frame::{FrameHeader, OpCode, Rsv};
 use crate::mask::{mask, turn};
-use crate::message::{Chunk, MessageKind, MessageRef, Payload};
-use crate::utf8::{self, Utf8Tail};
+use crate::message::{Chunk, MessageKind, Payload};
+use crate::utf8::Utf8Tail;
 
 /// The receiving half of a connection.
 ///
@@ -30,11 +31,10 @@ use crate::utf8::{self, Utf8Tail};
 /// event, and a Close for an error (`Reply::from(&error)`); its owner passes these to the [`Sender`](crate::Sender).
 #[derive(Debug)]
 pub struct Receiver {
-    /// Whether the short path may be taken: nothing is held, no message is open, masking goes by role.
-    is_quiet: bool,
+    pace: Pace,
     role: Role,
-    /// The longest message that the short path may take.
-    whole_max: u16,
+    /// The longest frame that a short path may take.
+    short_max: u16,
     /// What an extension owns and has decoded, if there is one.
     extension: Option<Box<Extension>>,
     tail: Utf8Tail,
@@ -62,6 +62,16 @@ pub enum Next {
     Chunk,
     /// Something else: a control frame, an error, or nothing because bytes are missing.
     Other,
+}
+
+/// Where the receiver stands, as far as the short paths ask; the masking policy included, which they take to be by role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pace {
+    /// Between messages, and nothing is held.
+    Quiet,
+    /// Between the frames of a message, and nothing is held.
+    Amid,
+    Busy,
 }
 
 /// What the next byte of input belongs to.
@@ -121,9 +131,9 @@ pub(crate) enum Incomplete {
 impl Receiver {
     pub(crate) fn new(role: Role, config: Arc<Config>) -> Self {
         Self {
-            is_quiet: config.masking == MaskingPolicy::ByRole,
+            pace: if config.masking == MaskingPolicy::ByRole { Pace::Quiet } else { Pace::Busy },
             role,
-            whole_max: u16::try_from(config.max_frame_size).unwrap_or(u16::MAX),
+            short_max: u16::try_from(config.max_frame_size).unwrap_or(u16::MAX),
             extension: None,
             tail: Utf8Tail::default(),
             counters: Tally::default(),
@@ -155,8 +165,11 @@ impl Receiver {
     /// What the peer did wrong. The receiver stays failed and says the same again.
     #[inline]
     pub fn receive<'b>(&mut self, input: &mut &'b mut [u8]) -> Result<Option<Event<'b>>, ProtocolError> {
-        match self.receive_whole(input, usize::MAX)? {
-            Some(message) => Ok(Some(Event::Data(Chunk::from(message)))),
+        if let Some(message) = self.receive_whole(input, usize::MAX)? {
+            return Ok(Some(Event::Data(Chunk::from(message))));
+        }
+        match self.receive_fragment(input, u64::MAX)? {
+            Some(chunk) => Ok(Some(Event::Data(chunk))),
             None => self.receive_any(input, u64::MAX),
         }
     }
@@ -165,7 +178,7 @@ impl Receiver {
     pub fn receive_eof(&mut self) {
         if let Stage::Header | Stage::Data(_) | Stage::Control(..) = self.stage {
             self.stage = Stage::Lost;
-            self.is_quiet = false;
+            self.pace = Pace::Busy;
         }
     }
 
@@ -173,7 +186,7 @@ impl Receiver {
     pub fn fail(&mut self, error: ProtocolError) {
         if let Stage::Header | Stage::Data(_) | Stage::Control(..) | Stage::Lost = self.stage {
             self.stage = Stage::Failed(Box::new(error));
-            self.is_quiet = false;
+            self.pace = Pace::Busy;
         }
     }
 
@@ -257,56 +270,6 @@ impl Receiver {
         self.counters.with(decoded, encoded)
     }
 
-    /// The short path: see the top of the file. `None`, with nothing touched, where the message does not qualify; one
-    /// of more than `max` bytes does not.
-    #[inline]
-    pub(crate) fn receive_whole<'b>(
-        &mut self,
-        input: &mut &'b mut [u8],
-        max: usize,
-    ) -> Result<Option<MessageRef<'b>>, ProtocolError> {
-        let &[first, second, ref rest @ ..] = &**input else { return Ok(None) };
-        let is_text = match first {
-            0x81 => true,
-            0x82 => false,
-            _ => return Ok(None),
-        };
-        // Where the mask bit is not as the role demands, the length comes out as one that does not qualify.
-        let (short, key_len) = match self.role {
-            Role::Server => (second ^ 0x80, 4),
-            Role::Client => (second, 0),
-        };
-        let (len, key_at) = match (short, rest) {
-            (0..=125, _) => (usize::from(short), 2),
-            (126, &[high, low, ..]) if high > 0 || low >= 126 => (usize::from(u16::from_be_bytes([high, low])), 4),
-            _ => return Ok(None),
-        };
-        let head_len = key_at + key_len;
-        if !self.is_quiet || len > usize::from(self.whole_max).min(max) || input.len() < head_len + len {
-            return Ok(None);
-        }
-
-        let (frame, after) = mem::take(input).split_at_mut(head_len + len);
-        *input = after;
-        let (head, payload) = frame.split_at_mut(head_len);
-        if let Some((_, key)) = head[2..].split_last_chunk::<4>().filter(|_| self.role == Role::Server) {
-            mask(payload, *key);
-        }
-        let message = if is_text {
-            match utf8::check(payload) {
-                Ok(text) => MessageRef::Text(text),
-                Err(_) => return Err(self.refuse(ProtocolError::InvalidUtf8, input)),
-            }
-        } else {
-            MessageRef::Binary(payload)
-        };
-        self.counters.frames += 1;
-        self.counters.messages += 1;
-        self.counters.payload_bytes += len as u64;
-        self.counters.wire_bytes += (head_len + len) as u64;
-        Ok(Some(message))
-    }
-
     /// The long path, for everything. A message of more than `max` bytes is refused by the header that makes it so,
     /// before anything is said about the payload.
     pub(crate) fn receive_any<'b>(
@@ -317,11 +280,17 @@ impl Receiver {
         let before = input.len();
         let result = self.step(input, max);
         self.counters.wire_bytes += (before - input.len()) as u64;
-        self.is_quiet = matches!(self.stage, Stage::Header)
-            && self.message.is_none()
-            && self.held.is_empty()
-            && self.config.masking == MaskingPolicy::ByRole;
+        self.pace = self.find_pace();
         result.map_err(|error| self.refuse(error, input))
+    }
+
+    fn find_pace(&self) -> Pace {
+        match (&self.stage, &self.message) {
+            (Stage::Header, _) if !self.held.is_empty() || self.config.masking != MaskingPolicy::ByRole => Pace::Busy,
+            (Stage::Header, None) => Pace::Quiet,
+            (Stage::Header, Some(_)) => Pace::Amid,
+            (Stage::Data(_) | Stage::Control(..) | Stage::Closed | Stage::Failed(_) | Stage::Lost, _) => Pace::Busy,
+        }
     }
 
     /// What the frame that begins with `bytes` will give, where `len` bytes of it and what follows are there.
@@ -438,7 +407,7 @@ impl Receiver {
         }
         self.counters.frames += 1;
         let frame = Frame { opcode, fin, masking_key, remaining: payload_len, is_announced: false };
-        let new = |kind| OpenMessage { kind, is_encoded: !rsv.is_empty(), fragments: 0, len: 0, is_announced: false };
+        let new = |kind| OpenMessage { is_encoded: !rsv.is_empty(), ..OpenMessage::new(kind) };
         let message = match opcode {
             OpCode::Text => self.message.insert(new(MessageKind::Text)),
             OpCode::Binary => self.message.insert(new(MessageKind::Binary)),
@@ -498,13 +467,7 @@ impl Receiver {
                 Payload::Encoded { kind, bytes: piece }
             }
             (MessageKind::Binary, false) => Payload::Binary(piece),
-            (MessageKind::Text, false) => {
-                let (completed, text) = self.tail.check(piece)?;
-                if is_last && !self.tail.is_boundary() {
-                    return Err(ProtocolError::InvalidUtf8);
-                }
-                Payload::Text { completed, text }
-            }
+            (MessageKind::Text, false) => self.text(piece, is_last)?,
         };
 
         self.counters.payload_bytes += available as u64;
@@ -514,6 +477,15 @@ impl Receiver {
         }
         self.stage = if frame.remaining == 0 { Stage::Header } else { Stage::Data(frame) };
         Ok(Some(Event::Data(Chunk { payload, is_first, is_last, frame_remaining: frame.remaining, message_len })))
+    }
+
+    /// Checks a piece of a text message.
+    fn text<'b>(&mut self, bytes: &'b [u8], is_last: bool) -> Result<Payload<'b>, ProtocolError> {
+        let (completed, text) = self.tail.check(bytes)?;
+        if is_last && !self.tail.is_boundary() {
+            return Err(ProtocolError::InvalidUtf8);
+        }
+        Ok(Payload::Text { completed, text })
     }
 
     /// Takes what the input holds of a control frame's payload, behind what is held of it; the event, once it is whole.
@@ -550,6 +522,12 @@ impl Receiver {
                 Event::Close(close)
             }
         }))
+    }
+}
+
+impl OpenMessage {
+    fn new(kind: MessageKind) -> Self {
+        Self { kind, is_encoded: false, fragments: 0, len: 0, is_announced: false }
     }
 }
 

@@ -1,0 +1,216 @@
+//! The short paths: frames that lie whole in the input.
+//!
+//! Each does what [`Receiver::receive_any`] would, for what it takes, and takes only what cannot be wrong but for its
+//! text: all else it leaves untouched, for that one to judge.
+
+use core::mem;
+
+use super::{OpenMessage, Pace, Receiver};
+use crate::config::Role;
+use crate::error::ProtocolError;
+use crate::mask::mask;
+use crate::message::{Chunk, MessageKind, MessageRef, Payload};
+use crate::utf8;
+
+/// Where the parts of a frame lie that is whole in the input.
+#[derive(Clone, Copy, Debug)]
+struct Layout {
+    head_len: usize,
+    len: usize,
+}
+
+/// A message in several frames.
+#[derive(Clone, Copy, Debug)]
+struct Fragments {
+    kind: MessageKind,
+    /// Where the payload of the first one begins.
+    start: usize,
+    wire_len: usize,
+    fragments: u32,
+}
+
+impl Receiver {
+    /// Receives a whole message in one frame of less than 64 KiB; `None`, with nothing touched, where there is something
+    /// else, or one of more than `max` bytes.
+    #[inline]
+    pub(crate) fn receive_whole<'b>(
+        &mut self,
+        input: &mut &'b mut [u8],
+        max: usize,
+    ) -> Result<Option<MessageRef<'b>>, ProtocolError> {
+        let &[first, second, ref rest @ ..] = &**input else { return Ok(None) };
+        let is_text = match first {
+            0x81 => true,
+            0x82 => false,
+            _ => return Ok(None),
+        };
+        let Some(layout) = self.layout(second, rest) else { return Ok(None) };
+        if self.pace != Pace::Quiet || layout.len > max {
+            return Ok(None);
+        }
+
+        let payload = self.take_frame(layout, input);
+        let message = if is_text {
+            match utf8::check(payload) {
+                Ok(text) => MessageRef::Text(text),
+                Err(_) => return Err(self.refuse(ProtocolError::InvalidUtf8, input)),
+            }
+        } else {
+            MessageRef::Binary(payload)
+        };
+        self.counters.messages += 1;
+        Ok(Some(message))
+    }
+
+    /// Receives a whole message in several frames of less than 64 KiB each, with nothing between them, by moving them
+    /// together where they lie; `None`, with nothing touched, where there is something else, or one of more than `max` bytes.
+    #[inline]
+    pub(crate) fn receive_fragments<'b>(
+        &mut self,
+        input: &mut &'b mut [u8],
+        max: usize,
+    ) -> Result<Option<MessageRef<'b>>, ProtocolError> {
+        let Some(found) = self.find_fragments(input, max) else { return Ok(None) };
+        let (frames, after) = mem::take(input).split_at_mut(found.wire_len);
+        *input = after;
+        let (mut from, mut to) = (0, found.start);
+        while let &[_, second, ref rest @ ..] = &frames[from..] {
+            let Some(Layout { head_len, len }) = self.layout(second, rest) else { break };
+            let (at, end) = (from + head_len, from + head_len + len);
+            if let Some(key) = self.key_before(at, frames) {
+                mask(&mut frames[at..end], key);
+            }
+            if at > to {
+                frames.copy_within(at..end, to);
+            }
+            (from, to) = (end, to + len);
+        }
+        self.counters.frames += u64::from(found.fragments);
+        self.counters.payload_bytes += (to - found.start) as u64;
+        self.counters.wire_bytes += found.wire_len as u64;
+
+        let payload = &frames[found.start..to];
+        let message = match found.kind {
+            MessageKind::Binary => MessageRef::Binary(payload),
+            MessageKind::Text => match utf8::check(payload) {
+                Ok(text) => MessageRef::Text(text),
+                Err(_) => return Err(self.refuse(ProtocolError::InvalidUtf8, input)),
+            },
+        };
+        self.counters.messages += 1;
+        Ok(Some(message))
+    }
+
+    /// Receives a frame of less than 64 KiB of a message in several; `None`, with nothing touched, where there is something
+    /// else, or the message has more than `max` bytes.
+    #[inline]
+    pub(crate) fn receive_fragment<'b>(
+        &mut self,
+        input: &mut &'b mut [u8],
+        max: u64,
+    ) -> Result<Option<Chunk<'b>>, ProtocolError> {
+        let &[first, second, ref rest @ ..] = &**input else { return Ok(None) };
+        let mut message = match (first & 0x7f, self.pace, self.message) {
+            (0x00, Pace::Amid, Some(message)) if !message.is_encoded => message,
+            (0x01, Pace::Quiet, _) => OpenMessage::new(MessageKind::Text),
+            (0x02, Pace::Quiet, _) => OpenMessage::new(MessageKind::Binary),
+            _ => return Ok(None),
+        };
+        let is_first = self.pace == Pace::Quiet;
+        let Some(layout) = self.layout(second, rest) else { return Ok(None) };
+        message.fragments += 1;
+        message.len = message.len.saturating_add(layout.len as u64);
+        message.is_announced = true;
+        if message.len > max || (!is_first && message.fragments > self.config.max_fragments) {
+            return Ok(None);
+        }
+
+        let is_last = first & 0x80 != 0;
+        let payload = self.take_frame(layout, input);
+        let payload = match message.kind {
+            MessageKind::Binary => Payload::Binary(payload),
+            MessageKind::Text => match self.text(payload, is_last) {
+                Ok(payload) => payload,
+                Err(error) => return Err(self.refuse(error, input)),
+            },
+        };
+        if is_last {
+            self.counters.messages += 1;
+            (self.message, self.pace) = (None, Pace::Quiet);
+        } else {
+            (self.message, self.pace) = (Some(message), Pace::Amid);
+        }
+        Ok(Some(Chunk { payload, is_first, is_last, frame_remaining: 0, message_len: message.len }))
+    }
+
+    /// Looks at the headers of a message in several frames that is whole in the input.
+    fn find_fragments(&self, input: &[u8], max: usize) -> Option<Fragments> {
+        let &[first, second, ref rest @ ..] = input else { return None };
+        let kind = match first {
+            0x01 => MessageKind::Text,
+            0x02 => MessageKind::Binary,
+            _ => return None,
+        };
+        if self.pace != Pace::Quiet {
+            return None;
+        }
+        let Layout { head_len, mut len } = self.layout(second, rest)?;
+        let mut found = Fragments { kind, start: head_len, wire_len: head_len + len, fragments: 1 };
+        loop {
+            let &[first, second, ref rest @ ..] = &input[found.wire_len..] else { return None };
+            let layout = self.layout(second, rest)?;
+            found.fragments += 1;
+            found.wire_len += layout.head_len + layout.len;
+            len += layout.len;
+            if first & 0x7f != 0x00 || len > max || found.fragments > self.config.max_fragments {
+                return None;
+            }
+            if first & 0x80 != 0 {
+                return Some(found);
+            }
+        }
+    }
+
+    /// The masking key that ends where a payload begins, on a server.
+    #[inline(always)]
+    fn key_before(&self, at: usize, frames: &[u8]) -> Option<[u8; 4]> {
+        match self.role {
+            Role::Server => frames[..at].last_chunk::<4>().copied(),
+            Role::Client => None,
+        }
+    }
+
+    /// Where the parts of a frame lie, if it is whole in the input, its length is less than 64 KiB and in the shortest form,
+    /// and its mask bit as the role demands (RFC 6455 §5.1, §5.2).
+    #[inline(always)]
+    fn layout(&self, second: u8, rest: &[u8]) -> Option<Layout> {
+        // Where the mask bit is not as the role demands, the length comes out as one that does not qualify.
+        let (short, key_len) = match self.role {
+            Role::Server => (second ^ 0x80, 4),
+            Role::Client => (second, 0),
+        };
+        let (len, key_at) = match (short, rest) {
+            (0..=125, _) => (usize::from(short), 2),
+            (126, &[high, low, ..]) if high > 0 || low >= 126 => (usize::from(u16::from_be_bytes([high, low])), 4),
+            _ => return None,
+        };
+        let head_len = key_at + key_len;
+        (len <= usize::from(self.short_max) && rest.len() + 2 >= head_len + len).then_some(Layout { head_len, len })
+    }
+
+    /// Takes a frame from the input, counts and unmasks it.
+    #[inline(always)]
+    fn take_frame<'b>(&mut self, layout: Layout, input: &mut &'b mut [u8]) -> &'b mut [u8] {
+        let Layout { head_len, len } = layout;
+        let (frame, after) = mem::take(input).split_at_mut(head_len + len);
+        *input = after;
+        let (head, payload) = frame.split_at_mut(head_len);
+        if let Some((_, key)) = head[2..].split_last_chunk::<4>().filter(|_| self.role == Role::Server) {
+            mask(payload, *key);
+        }
+        self.counters.frames += 1;
+        self.counters.payload_bytes += len as u64;
+        self.counters.wire_bytes += (head_len + len) as u64;
+        payload
+    }
+}
