@@ -4,6 +4,8 @@
 //! the loop works on blocks wide enough for the compiler to use vector registers; no `unsafe` is needed for that.
 //! A payload that arrives in pieces continues with the key turned by the bytes done so far, see [`turn`].
 
+use core::mem;
+
 /// Masks, or unmasks, a payload in place with the masking key of its frame.
 ///
 /// `payload` must start at the first byte of the frame's payload (RFC 6455 §5.3).
@@ -31,25 +33,39 @@ fn mask_long(payload: &mut [u8], masking_key: [u8; 4]) {
 
 #[inline]
 fn mask_blocks(payload: &mut [u8], masking_key: [u8; 4]) {
-    let wide = u64::from_ne_bytes(repeat(masking_key));
     let mut blocks = payload.chunks_exact_mut(BLOCK);
     for block in &mut blocks {
-        for word in block.chunks_exact_mut(8) {
-            xor_word(word, wide);
-        }
+        mask_block::<BLOCK>(block, masking_key);
     }
-    let mut words = blocks.into_remainder().chunks_exact_mut(8);
-    for word in &mut words {
-        xor_word(word, wide);
-    }
-    let mut halves = words.into_remainder().chunks_exact_mut(4);
-    for half in &mut halves {
-        if let Ok(bytes) = <&mut [u8; 4]>::try_from(half) {
-            *bytes = (u32::from_ne_bytes(*bytes) ^ u32::from_ne_bytes(masking_key)).to_ne_bytes();
-        }
-    }
-    for (byte, key) in halves.into_remainder().iter_mut().zip(masking_key) {
+    let mut rest = blocks.into_remainder();
+    mask_front::<32>(&mut rest, masking_key);
+    mask_front::<16>(&mut rest, masking_key);
+    mask_front::<8>(&mut rest, masking_key);
+    mask_front::<4>(&mut rest, masking_key);
+    for (byte, key) in rest.iter_mut().zip(masking_key) {
         *byte ^= key;
+    }
+}
+
+/// Takes a block off the front, if there is one, and masks it.
+#[inline(always)]
+fn mask_front<const N: usize>(payload: &mut &mut [u8], masking_key: [u8; 4]) {
+    if payload.len() >= N {
+        let (block, rest) = mem::take(payload).split_at_mut(N);
+        mask_block::<N>(block, masking_key);
+        *payload = rest;
+    }
+}
+
+/// Masks a block of a length that is a multiple of the key's.
+#[inline(always)]
+fn mask_block<const N: usize>(block: &mut [u8], masking_key: [u8; 4]) {
+    if let Ok(block) = <&mut [u8; N]>::try_from(block) {
+        for half in block.chunks_exact_mut(4) {
+            if let Ok(bytes) = <&mut [u8; 4]>::try_from(half) {
+                *bytes = (u32::from_ne_bytes(*bytes) ^ u32::from_ne_bytes(masking_key)).to_ne_bytes();
+            }
+        }
     }
 }
 
@@ -58,20 +74,6 @@ fn mask_blocks(payload: &mut [u8], masking_key: [u8; 4]) {
 pub(crate) fn turn(mut masking_key: [u8; 4], done: usize) -> [u8; 4] {
     masking_key.rotate_left(done % 4);
     masking_key
-}
-
-/// XORs one eight-byte word in place.
-#[inline(always)]
-fn xor_word(word: &mut [u8], key: u64) {
-    if let Ok(bytes) = <&mut [u8; 8]>::try_from(word) {
-        *bytes = (u64::from_ne_bytes(*bytes) ^ key).to_ne_bytes();
-    }
-}
-
-/// The four bytes of a key twice over.
-#[inline(always)]
-fn repeat([a, b, c, d]: [u8; 4]) -> [u8; 8] {
-    [a, b, c, d, a, b, c, d]
 }
 
 /// Bytes that one turn of the wide loop takes.
