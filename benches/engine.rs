@@ -216,6 +216,27 @@ mod mask {
             .bench_local(|| ::sockeye::mask(black_box(&mut payload), black_box([1, 2, 3, 4])));
     }
 
+    /// The loop of `sockeye::mask` as it is compiled for every processor of a kind, from a cache line on.
+    #[divan::bench(args = SIZES)]
+    fn for_every_processor(bencher: Bencher<'_, '_>, len: usize) {
+        #[inline(never)]
+        fn mask(payload: &mut [u8], key: [u8; 4]) {
+            let at = payload.as_ptr().align_offset(64).min(payload.len());
+            let (start, rest) = payload.split_at_mut(at);
+            start.iter_mut().zip(key.iter().cycle()).for_each(|(byte, key)| *byte ^= key);
+            let mut turned = key;
+            turned.rotate_left(at % 4);
+            // What is left of less than four bytes takes no time.
+            for word in rest.chunks_exact_mut(4) {
+                if let Ok(word) = <&mut [u8; 4]>::try_from(word) {
+                    *word = (u32::from_ne_bytes(*word) ^ u32::from_ne_bytes(turned)).to_ne_bytes();
+                }
+            }
+        }
+        let mut payload = vec![0x55u8; len];
+        bencher.counter(BytesCount::from(len)).bench_local(|| mask(black_box(&mut payload), black_box([1, 2, 3, 4])));
+    }
+
     #[divan::bench(args = SIZES)]
     fn byte_by_byte(bencher: Bencher<'_, '_>, len: usize) {
         let mut payload = vec![0x55u8; len];

@@ -406,6 +406,14 @@ impl Connection {
         self.receiver.is_inside_message()
     }
 
+    /// Whether the next thing to be received is a whole message of no more than `max` bytes that lies in the input, and
+    /// nothing has to be done before.
+    #[cfg(feature = "std")]
+    #[inline]
+    pub(crate) fn has_whole(&self, input: &[u8], max: usize) -> bool {
+        self.owed_pong.is_none() && self.receiver.has_whole(input, max) && !self.has_pong()
+    }
+
     /// Whether a pong waits for the time to be told. An adapter tells it before the application gets what came behind.
     #[cfg(feature = "std")]
     pub(crate) fn has_pong(&self) -> bool {

@@ -10,8 +10,8 @@ use common::allocator::{Counting, Taken, measure};
 use common::wire::{BINARY, CONTINUATION, FIN, PING, PONG, ROLES, TEXT, to};
 use common::{Side, at, config, secs};
 use sockeye::{
-    Assembler, Close, Config, Connection, Event, Fin, Message, MessageKind, PreparedMessage, Received, Receiver, Role,
-    Sender,
+    Assembler, Close, Config, Connection, Event, Fin, Message, MessageKind, MessageRef, PreparedMessage, Received,
+    Receiver, Role, Sender,
 };
 
 #[global_allocator]
@@ -99,16 +99,39 @@ fn streaming_the_fragments_of_a_message_allocates_nothing() {
 }
 
 #[test]
+fn a_message_in_fragments_that_lies_whole_in_the_input_allocates_nothing() {
+    for role in ROLES {
+        let (mut connection, mut output) = ready(role);
+        let mut assembler = Assembler::new(Config::default());
+        let mut bytes = [
+            to(role, TEXT, "a€".as_bytes()),
+            to(role, CONTINUATION, b""),
+            to(role, CONTINUATION, &[b'b'; 500]),
+            to(role, FIN | CONTINUATION, b"c"),
+        ]
+        .concat();
+        let mut input = &mut bytes[..];
+        let (received, taken) = measure(|| connection.receive_message(&mut input, &mut assembler, &mut output));
+        let expected = format!("a€{}c", "b".repeat(500));
+        assert_eq!(received, Ok(Some(Received::Message(MessageRef::Text(&expected)))));
+        assert_eq!(taken, NOTHING);
+        assert!(input.is_empty());
+    }
+}
+
+#[test]
 fn a_second_short_message_in_fragments_reuses_the_memory_of_the_first() {
     for role in ROLES {
         let (mut connection, mut output) = ready(role);
         let mut assembler = Assembler::new(Config::default());
-        let frames = [to(role, TEXT, &[b'a'; 500]), to(role, FIN | CONTINUATION, b"b")].concat();
+        let frames = [to(role, TEXT, &[b'a'; 500]), to(role, FIN | CONTINUATION, b"b")];
         let mut take_in = || {
-            let mut bytes = frames.clone();
+            let mut frames = frames.clone();
             measure(|| {
-                let mut input = &mut bytes[..];
-                let received = connection.receive_message(&mut input, &mut assembler, &mut output).unwrap();
+                let [mut first, mut last] = frames.each_mut().map(|frame| &mut frame[..]);
+                let received = connection.receive_message(&mut first, &mut assembler, &mut output).unwrap();
+                assert!(received.is_none());
+                let received = connection.receive_message(&mut last, &mut assembler, &mut output).unwrap();
                 assert!(matches!(received, Some(Received::Message(_))));
             })
             .1

@@ -91,6 +91,13 @@ impl Inbox {
         Some(core::mem::take(&mut self.buffer))
     }
 
+    /// Whether a whole message is there to be lent, and nothing has to be done before: what is nearly always the case where
+    /// several were read at once.
+    #[inline]
+    pub(crate) fn has_message(&self, connection: &Connection) -> bool {
+        self.undecoded.is_none() && connection.has_whole(&self.buffer[self.start..self.end], self.assembler.max())
+    }
+
     /// Receives until something can be lent; `None` when all that was read was received.
     pub(crate) fn next(
         &mut self,
@@ -107,6 +114,9 @@ impl Inbox {
         }
         while self.start < self.end {
             let mut input = &mut self.buffer[self.start..self.end];
+            if mode == Mode::Messages && connection.has_whole(input, self.assembler.max()) {
+                return Ok(Some(Ready::InBuffer));
+            }
             match (connection.peek(input), mode) {
                 (Next::Message, _) | (Next::Chunk, Mode::Chunks) => return Ok(Some(Ready::InBuffer)),
                 (Next::Chunk, Mode::Messages) | (Next::Other, _) => {}

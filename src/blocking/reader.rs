@@ -65,6 +65,9 @@ impl<S: Transport> Reader<S> {
 
     /// Receives until something can be lent; `None` after a clean close.
     pub(super) fn next(&mut self, link: &mut impl Link<S>, mode: Mode) -> Result<Option<Ready>, Error> {
+        if mode == Mode::Messages && link.with(|engine| self.inbox.has_message(&engine.connection)) {
+            return Ok(Some(Ready::InBuffer));
+        }
         loop {
             // What is wrong with the input decides the teardown, which comes next.
             if let Ok(Some(ready)) =

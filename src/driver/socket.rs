@@ -19,7 +19,7 @@ use super::reader::MessageReader;
 use super::split::{Receiver, Sender, split};
 use super::transport::Transport;
 use super::writer::MessageWriter;
-use crate::adapter::{Error, Inbox, Mode};
+use crate::adapter::{Error, Inbox, Mode, Ready};
 use crate::close::{Close, CloseCode};
 use crate::config::Config;
 use crate::connection::{Connection, Counters, EndCause, State};
@@ -141,9 +141,11 @@ impl<T: Transport> WebSocket<T> {
     /// As [`Self::receive`].
     pub async fn receive_ref(&mut self) -> Result<Option<MessageRef<'_>>, Error> {
         let Self { core, inbox, .. } = self;
-        let Some(ready) = poll_fn(|cx| step(core, |core| core.poll_receive(inbox, Mode::Messages, cx))).await? else {
-            return Ok(None);
+        let ready = match core.has_message(inbox) {
+            true => Some(Ready::InBuffer),
+            false => poll_fn(|cx| step(core, |core| core.poll_receive(inbox, Mode::Messages, cx))).await?,
         };
+        let Some(ready) = ready else { return Ok(None) };
         match core.lend(inbox, ready) {
             Some(message) => Ok(Some(message)),
             None => Self::down(core).await.map(|()| None),
@@ -434,6 +436,12 @@ impl<T: Transport> WebSocket<T> {
 
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
         let Self { core, inbox, .. } = self;
+        if core.has_message(inbox) {
+            return match core.take(inbox, Ready::InBuffer) {
+                Ok(message) => Poll::Ready(Ok(message)),
+                Err(_) => step(core, |core| core.poll_down(cx)).map_ok(|()| None),
+            };
+        }
         step(core, |core| core.poll_message(inbox, cx))
     }
 

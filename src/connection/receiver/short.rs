@@ -62,6 +62,18 @@ impl Receiver {
         Ok(Some(message))
     }
 
+    /// Whether a short path has a whole message of no more than `max` bytes to give.
+    #[cfg(feature = "std")]
+    #[inline]
+    pub(crate) fn has_whole(&self, input: &[u8], max: usize) -> bool {
+        match *input {
+            [0x81 | 0x82, second, ref rest @ ..] => {
+                self.pace == Pace::Quiet && self.layout(second, rest).is_some_and(|layout| layout.len <= max)
+            }
+            _ => self.find_fragments(input, max).is_some(),
+        }
+    }
+
     /// Receives a whole message in several frames of less than 64 KiB each, with nothing between them, by moving them
     /// together where they lie; `None`, with nothing touched, where there is something else, or one of more than `max` bytes.
     #[inline]

@@ -14,6 +14,20 @@ use crate::error::ProtocolError;
 use crate::message::{Chunk, Message, MessageKind, MessageRef};
 
 impl<T: Transport> Core<T> {
+    /// Whether a whole message is there to be lent, and nothing has to be done before. Then no step need be taken.
+    #[inline]
+    pub(in super::super) fn has_message(&self, inbox: &Inbox) -> bool {
+        !self.flags.is_deaf && inbox.has_message(&self.connection)
+    }
+
+    /// Gives away the message that is ready; an error if it turned out to be wrong, and the connection is to be taken down.
+    #[inline]
+    pub(in super::super) fn take(&mut self, inbox: &mut Inbox, ready: Ready) -> Result<Option<Message>, ProtocolError> {
+        let message = inbox.take(ready, &mut self.connection, &mut self.outbox.output)?;
+        release(inbox);
+        Ok(message)
+    }
+
     /// Receives until something can be lent; `None` after a clean close.
     pub(in super::super) fn poll_receive(
         &mut self,
@@ -21,6 +35,9 @@ impl<T: Transport> Core<T> {
         mode: Mode,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Ready>, Error>> {
+        if mode == Mode::Messages && self.has_message(inbox) {
+            return Poll::Ready(Ok(Some(Ready::InBuffer)));
+        }
         let decoded = self.connection.received().decoded_bytes;
         for _ in 0..READS {
             if self.connection.received().decoded_bytes - decoded > DECODED {
@@ -71,11 +88,8 @@ impl<T: Transport> Core<T> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Message>, Error>> {
         let Some(ready) = ready!(self.poll_receive(inbox, Mode::Messages, cx))? else { return Poll::Ready(Ok(None)) };
-        match inbox.take(ready, &mut self.connection, &mut self.outbox.output) {
-            Ok(message) => {
-                release(inbox);
-                Poll::Ready(Ok(message))
-            }
+        match self.take(inbox, ready) {
+            Ok(message) => Poll::Ready(Ok(message)),
             Err(_) => self.poll_down(cx).map_ok(|()| None),
         }
     }

@@ -42,7 +42,7 @@ impl Caller {
     fn new(job: &Incoming, stream: Stream) -> Self {
         let connection = connection(job.role);
         let assembler = connection.assembler();
-        Self { connection, assembler, stream, buffer: vec![0; job.read], start: 0, end: 0, output: Vec::new() }
+        Self { connection, assembler, stream, buffer: vec![0; job.read.min(READ)], start: 0, end: 0, output: Vec::new() }
     }
 
     fn read(&mut self) {
@@ -238,3 +238,6 @@ impl Idle for Resting {
 
 /// From how many bytes on a payload is not copied.
 const LONG: usize = 16 * 1024;
+
+/// How much the caller reads at once.
+const READ: usize = 32 * 1024;

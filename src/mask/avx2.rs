@@ -1,0 +1,35 @@
+//! Masking with the vectors of 32 bytes that an x86-64 processor with AVX2 has.
+//!
+//! The loop is that of every processor, compiled once more. The one thing that needs `unsafe` is to call it, because only we
+//! can say that the processor was asked. What that earns, in nanoseconds, from the cache next to the core (`cargo
+//! bench --bench engine -- mask`; beyond that cache there is no difference):
+//!
+//! | bytes | SSE2 | AVX2 |
+//! |--:|--:|--:|
+//! | 1,024 | 22 | 18 |
+//! | 4,096 | 62 | 42 |
+//! | 16,384 | 247 | 140 |
+#![expect(unsafe_code, reason = "a function for some processors can be called in no other way")]
+
+use std::is_x86_feature_detected;
+
+use super::mask_lines;
+
+/// Masks a payload, if the processor can do it in this way; says whether it did.
+#[inline]
+pub(super) fn mask(payload: &mut [u8], masking_key: [u8; 4]) -> bool {
+    let can = is_x86_feature_detected!("avx2");
+    if can {
+        // SAFETY: the processor has AVX2, as it has just said; that is all that the function asks for.
+        unsafe { mask_with_avx2(payload, masking_key) };
+    }
+    can
+}
+
+/// # Safety
+///
+/// The processor must have AVX2.
+#[target_feature(enable = "avx2")]
+unsafe fn mask_with_avx2(payload: &mut [u8], masking_key: [u8; 4]) {
+    mask_lines(payload, masking_key);
+}
