@@ -12,12 +12,27 @@ static ALLOCATOR: Counting = Counting;
 
 const MIB: usize = 1 << 20;
 
-/// Receives `bytes` and drops what comes of it; what that took.
+/// Receives `bytes` in one read and drops what comes of it; what that took.
 fn take_in(connection: &mut Connection, assembler: &mut Assembler, bytes: &mut [u8]) -> Taken {
+    take_in_reads(connection, assembler, [bytes])
+}
+
+/// As [`take_in`], in a second read for the last byte: so that a message in fragments does not lie whole in either.
+fn take_in_parts(connection: &mut Connection, assembler: &mut Assembler, bytes: &mut [u8]) -> Taken {
+    let (most, last) = bytes.split_at_mut(bytes.len() - 1);
+    take_in_reads(connection, assembler, [most, last])
+}
+
+fn take_in_reads<const N: usize>(
+    connection: &mut Connection,
+    assembler: &mut Assembler,
+    reads: [&mut [u8]; N],
+) -> Taken {
     let mut output = Vec::new();
     let (result, taken) = measure(|| {
-        let mut input = bytes;
-        while connection.receive_message(&mut input, assembler, &mut output)?.is_some() {}
+        for mut input in reads {
+            while connection.receive_message(&mut input, assembler, &mut output)?.is_some() {}
+        }
         Ok::<(), ProtocolError>(())
     });
     result.unwrap();
@@ -229,7 +244,7 @@ fn tiny_fragments_cost_linear_time_and_memory() {
             let mut bytes = to(role, TEXT, &payload);
             bytes.extend(to(role, CONTINUATION, &payload).repeat(fragments - 2));
             bytes.extend(to(role, FIN | CONTINUATION, &payload));
-            let taken = take_in(&mut side.connection, &mut side.assembler, &mut bytes);
+            let taken = take_in_parts(&mut side.connection, &mut side.assembler, &mut bytes);
             let message = i64::try_from(fragments * size).unwrap();
             assert!(taken.peak <= 2 * message, "no more than twice the message is held: {taken:?}");
             assert!(taken.bytes <= 4 * message, "nor copied again and again: {taken:?}");
@@ -263,9 +278,25 @@ fn a_message_under_assembly_never_holds_more_than_the_limit() {
         let mut bytes = to(role, BINARY, &[7; 1000]);
         bytes.extend(to(role, CONTINUATION, &[7; 1000]).repeat(limit / 1000 - 1));
         bytes.extend(to(role, FIN | CONTINUATION, &vec![7; limit % 1000]));
-        let taken = take_in(&mut side.connection, &mut side.assembler, &mut bytes);
+        let taken = take_in_parts(&mut side.connection, &mut side.assembler, &mut bytes);
         assert!(taken.peak <= i64::try_from(limit).unwrap(), "{taken:?}");
         assert_eq!(side.assembler.message().payload().len(), limit);
+    }
+}
+
+#[test]
+fn a_message_in_fragments_that_lies_whole_in_the_input_takes_no_memory() {
+    for role in ROLES {
+        for (fragments, size) in [(100_000, 1), (65_536, 64), (17, 65_535)] {
+            let mut side = Side::of(role);
+            let payload = vec![b'a'; size];
+            let mut bytes = to(role, TEXT, &payload);
+            bytes.extend(to(role, CONTINUATION, &payload).repeat(fragments - 2));
+            bytes.extend(to(role, FIN | CONTINUATION, &payload));
+            let taken = take_in(&mut side.connection, &mut side.assembler, &mut bytes);
+            assert_eq!((taken.allocations, taken.peak), (0, 0));
+            assert_eq!(side.connection.received().payload_bytes, (fragments * size) as u64);
+        }
     }
 }
 
@@ -277,8 +308,8 @@ fn a_small_message_that_is_kept_does_not_pin_a_large_buffer() {
             let parts = |size| [to(role, opcode, &vec![b'a'; size]), to(role, FIN | CONTINUATION, b"b")].concat();
             let (mut large, mut small) = (parts(large), parts(10));
             let (kept, taken) = measure(|| {
-                take_in(&mut side.connection, &mut side.assembler, &mut large);
-                take_in(&mut side.connection, &mut side.assembler, &mut small);
+                take_in_parts(&mut side.connection, &mut side.assembler, &mut large);
+                take_in_parts(&mut side.connection, &mut side.assembler, &mut small);
                 side.assembler.take()
             });
             assert!(taken.kept <= 64, "{taken:?} kept for 11 bytes");
@@ -303,7 +334,7 @@ fn the_memory_of_a_message_is_given_back_when_asked() {
         let mut side = Side::of(role);
         let mut bytes = [to(role, BINARY, &vec![7; MIB]), to(role, FIN | CONTINUATION, b"")].concat();
         let ((), taken) = measure(|| {
-            take_in(&mut side.connection, &mut side.assembler, &mut bytes);
+            take_in_parts(&mut side.connection, &mut side.assembler, &mut bytes);
             side.assembler.release();
         });
         assert_eq!(taken.kept, 0);
@@ -323,8 +354,8 @@ fn a_large_buffer_is_not_kept_for_the_next_message() {
             let mut large = [to(role, opcode, &vec![b'a'; MIB]), to(role, FIN | CONTINUATION, b"")].concat();
             let mut small = [to(role, opcode, b"a"), to(role, FIN | CONTINUATION, b"b")].concat();
             let ((), taken) = measure(|| {
-                take_in(&mut side.connection, &mut side.assembler, &mut large);
-                take_in(&mut side.connection, &mut side.assembler, &mut small);
+                take_in_parts(&mut side.connection, &mut side.assembler, &mut large);
+                take_in_parts(&mut side.connection, &mut side.assembler, &mut small);
             });
             assert!(taken.kept <= 4096, "{taken:?}");
         }
