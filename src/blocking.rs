@@ -85,7 +85,7 @@ use self::outbox::is_full;
 use self::reader::{Link, Reader};
 use crate::adapter::Mode;
 use crate::close::{Close, CloseCode};
-use crate::config::Config;
+use crate::config::{Config, Role};
 use crate::connection::{Connection, Counters, EndCause, State};
 use crate::control::ControlPayload;
 #[cfg(feature = "deflate")]
@@ -224,8 +224,20 @@ impl<S: Transport> WebSocket<S> {
         let mut rest = message.into();
         let fragment_size = self.direct.engine.connection.config().fragment_size.max(1);
         if rest.len() <= fragment_size {
-            self.feed(rest)?;
-            return self.write();
+            if rest.len() < UNCOPIED {
+                self.feed(rest)?;
+                return self.write();
+            }
+            self.make_room(rest.len())?;
+            rest = self.direct.engine.connection.settle(rest);
+            if rest.may_be_encoded() || self.direct.engine.connection.role() == Role::Client {
+                self.feed(rest)?;
+                return self.write();
+            }
+            if self.direct.engine.connection.is_sending_message() {
+                return Err(SendError::MessageOpen.into());
+            }
+            return self.write_uncopied(rest.message(), Fin::Last);
         }
 
         if self.direct.engine.connection.is_sending_message() {
@@ -236,9 +248,13 @@ impl<S: Transport> WebSocket<S> {
         while rest.len() > 0 {
             let (fragment, after) = rest.split_at(fragment_size);
             let fin = if after.len() == 0 { Fin::Last } else { Fin::More };
-            let Engine { connection, output, .. } = &mut self.direct.engine;
-            connection.send_fragment(fragment, fin, output)?;
-            self.write()?;
+            if fragment.may_be_encoded() || self.direct.engine.connection.role() == Role::Client {
+                let Engine { connection, output, .. } = &mut self.direct.engine;
+                connection.send_fragment(fragment, fin, output)?;
+                self.write()?;
+            } else {
+                self.write_uncopied(fragment.message(), fin)?;
+            }
             rest = after;
         }
         Ok(())
@@ -443,6 +459,17 @@ impl<S: Transport> WebSocket<S> {
         if is_full(&self.direct.engine, more) { self.write_queued() } else { Ok(()) }
     }
 
+    /// Sends a whole message or a fragment that is to go out as it is, and writes it from where it lies: for servers.
+    fn write_uncopied(&mut self, piece: MessageRef<'_>, fin: Fin) -> Result<(), Error> {
+        let Engine { connection, output, outbox, .. } = &mut self.direct.engine;
+        let head = connection.shared_fragment_head(piece.kind(), Rsv::NONE, fin, piece.payload().len())?;
+        output.extend_from_slice(&head);
+        match outbox.write_with(output, piece.payload(), &mut self.reader.line.stream).map_err(Error::from) {
+            Err(error) if error.is_would_block() => Ok(()),
+            result => result,
+        }
+    }
+
     fn write_queued(&mut self) -> Result<(), Error> {
         self.direct.flush(&mut self.reader.line.stream).map(|_| ())
     }
@@ -452,3 +479,6 @@ impl<S: Transport> WebSocket<S> {
         self.write_queued().or_else(|error| if error.is_would_block() { Ok(()) } else { Err(error) })
     }
 }
+
+/// From how many bytes on a server's payload is written from where it lies.
+const UNCOPIED: usize = 16 * 1024;

@@ -235,3 +235,67 @@ fn full_stream_that_does_not_block_refuses_before_it_takes_and_never_grows_witho
     socket.flush().unwrap();
     assert_eq!(frames(&stream.output()).len(), taken + pings);
 }
+
+#[test]
+fn large_payload_of_a_server_is_written_from_where_it_lies() {
+    /// A stream that takes everything, and notes where the last byte of each write came from.
+    #[derive(Default)]
+    struct Noting(Vec<*const u8>, Vec<u8>);
+    impl std::io::Read for Noting {
+        fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+            Ok(0)
+        }
+    }
+    impl std::io::Write for Noting {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.write_vectored(&[std::io::IoSlice::new(bytes)])
+        }
+        fn write_vectored(&mut self, pieces: &[std::io::IoSlice<'_>]) -> std::io::Result<usize> {
+            self.0.extend(pieces.last().map(|piece| &raw const piece[piece.len() - 1]));
+            pieces.iter().for_each(|piece| self.1.extend_from_slice(piece));
+            Ok(pieces.iter().map(|piece| piece.len()).sum())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    impl sockeye::blocking::Transport for Noting {}
+
+    let payload = vec![7; 300_000];
+    let fragments = [(0x02, 128 * 1024), (0x00, 128 * 1024), (0x80, 300_000 - 256 * 1024)];
+    let mut socket = sockeye::blocking::WebSocket::server(Noting::default(), Config::default());
+    socket.send(&payload[..16 * 1024]).unwrap();
+    socket.send(&payload).unwrap();
+    let Noting(ends, written) = socket.into_inner();
+    let expected = [16 * 1024, 128 * 1024, 256 * 1024, 300_000].map(|end| &raw const payload[end - 1]);
+    assert_eq!(ends, expected);
+    let mut frames = frames(&written).into_iter();
+    assert_eq!(frames.next(), Some((0x82, payload[..16 * 1024].to_vec())));
+    assert_eq!(frames.collect::<Vec<_>>(), fragments.map(|(first, len)| (first, payload[..len].to_vec())));
+}
+
+#[test]
+fn what_a_stream_that_does_not_block_leaves_over_of_a_large_payload_goes_with_the_next_call() {
+    let payload: Vec<u8> = (0..40_000u32).map(|at| at.to_be_bytes()[3]).collect();
+    for stop in [0, 1, 4, 5, 14, 15, 20_000, 39_999, 40_014, 40_015] {
+        let stream = Scripted::open("");
+        let mut socket = server(stream.clone(), Config::default());
+        socket.feed("before it").unwrap();
+        stream.script().write_stops = [(stop, Some(ErrorKind::WouldBlock))].into();
+        socket.send(&payload).unwrap();
+        let left = plain(0x81, b"before it").len() + plain(0x82, &payload).len() - stream.output().len();
+        assert_eq!(socket.queued(), left, "stopped at {stop}");
+        stream.script().write_stops.clear();
+        socket.send("behind it").unwrap();
+        let expected = [plain(0x81, b"before it"), plain(0x82, &payload), plain(0x81, b"behind it")].concat();
+        assert!(stream.output() == expected, "stopped at {stop}");
+    }
+}
+
+#[test]
+fn large_message_is_refused_in_the_middle_of_one_in_fragments() {
+    let mut socket = server(Scripted::open(""), Config::default());
+    socket.send_fragment("first", Fin::More).unwrap();
+    let Err(Error::Send(error)) = socket.send(&[0u8; 20_000]) else { panic!() };
+    assert_eq!(error, SendError::MessageOpen);
+}

@@ -1,6 +1,6 @@
 //! Writing what the engine wants written.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IoSlice, Write};
 
 use super::engine::Engine;
 
@@ -17,13 +17,30 @@ impl Outbox {
     /// Writes all of the output, and lets the stream flush it; what a stream that does not block leaves over stays, and
     /// is next. What a broken stream leaves over is dropped: it will never be written, and each later call says so.
     pub(super) fn write(&mut self, output: &mut Vec<u8>, stream: &mut impl Write) -> io::Result<()> {
-        let mut written = 0;
+        self.write_with(output, &[], stream)
+    }
+
+    /// Writes all of the output, and then a payload that belongs behind it and is not copied; what a stream that does not
+    /// block leaves over joins the output.
+    pub(super) fn write_with(
+        &mut self,
+        output: &mut Vec<u8>,
+        payload: &[u8],
+        stream: &mut impl Write,
+    ) -> io::Result<()> {
+        let (mut written, len) = (0, output.len() + payload.len());
         let mut result = self.check();
-        while result.is_ok() && written < output.len() {
-            match stream.write(&output[written..]) {
+        while result.is_ok() && written < len {
+            let (rest, rest_of_payload) = rest(output, payload, written);
+            let wrote = match (rest, rest_of_payload) {
+                (rest, []) | ([], rest) => stream.write(rest),
+                (rest, payload) => stream.write_vectored(&[IoSlice::new(rest), IoSlice::new(payload)]),
+            };
+            match wrote {
                 Ok(0) => result = Err(ErrorKind::WriteZero.into()),
                 Ok(n) => {
-                    written += n;
+                    // No more than there was, whatever the stream says.
+                    written = len.min(written + n);
                     self.is_unflushed = true;
                 }
                 Err(error) => result = retry(error),
@@ -36,7 +53,11 @@ impl Outbox {
             }
         }
         match &result {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => drop(output.drain(..written)),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                let of_output = written.min(output.len());
+                output.extend_from_slice(&payload[written - of_output..]);
+                output.drain(..of_output);
+            }
             Err(error) => {
                 output.clear();
                 self.fail(error.kind());
@@ -63,6 +84,12 @@ impl Outbox {
     pub(super) fn is_done(&self, output: &[u8]) -> bool {
         output.is_empty() && !self.is_unflushed
     }
+}
+
+/// What is left of the output, and of the payload behind it, once so many bytes are written.
+fn rest<'a>(output: &'a [u8], payload: &'a [u8], written: usize) -> (&'a [u8], &'a [u8]) {
+    let of_output = written.min(output.len());
+    (&output[of_output..], &payload[written - of_output..])
 }
 
 /// What an error of the stream means: `Ok` to try again, `WouldBlock` where the call can be repeated later.

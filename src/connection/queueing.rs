@@ -29,21 +29,6 @@ impl Connection {
         self.sender.fragment_head(kind, rsv, fin, payload)
     }
 
-    /// Returns the header of the next fragment, whose payload of `len` bytes is shared and cannot be masked: for servers.
-    ///
-    /// # Errors
-    ///
-    /// [`SendError::MaskRequired`] on a client; as [`Self::fragment_head`].
-    pub(crate) fn shared_fragment_head(
-        &mut self,
-        kind: MessageKind,
-        rsv: Rsv,
-        fin: Fin,
-        len: usize,
-    ) -> Result<FrameHead, SendError> {
-        self.sender.shared_fragment_head(kind, rsv, fin, len)
-    }
-
     /// Appends the next piece of a message as [`Self::send_fragment`] does, by its bytes, so that a text can be cut inside
     /// a character. The caller vouches for the whole to be UTF-8. How the message is encoded, the first piece says.
     ///

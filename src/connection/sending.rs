@@ -6,7 +6,7 @@ use super::{Connection, EndCause};
 use crate::close::Close;
 use crate::error::SendError;
 use crate::extension::Fin;
-use crate::frame::FrameHead;
+use crate::frame::{FrameHead, Rsv};
 use crate::message::MessageKind;
 use crate::outgoing::OutgoingRef;
 use crate::prepared::PreparedMessage;
@@ -99,6 +99,23 @@ impl Connection {
     #[cfg(feature = "std")]
     pub(crate) fn settle<'m>(&mut self, message: OutgoingRef<'m>) -> OutgoingRef<'m> {
         self.sender.settle(message)
+    }
+
+    /// Returns the header of the next fragment, whose payload of `len` bytes is shared and cannot be masked: for servers.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::MaskRequired`] on a client; [`SendError::Closed`]; [`SendError::FragmentKind`] for another kind than that of the
+    /// open message.
+    #[cfg(feature = "std")]
+    pub(crate) fn shared_fragment_head(
+        &mut self,
+        kind: MessageKind,
+        rsv: Rsv,
+        fin: Fin,
+        len: usize,
+    ) -> Result<FrameHead, SendError> {
+        self.sender.shared_fragment_head(kind, rsv, fin, len)
     }
 
     /// Returns the header for a whole message, for a vectored write: see [`Sender::head`](crate::Sender::head).
