@@ -4,6 +4,8 @@
 //! the loop works on blocks wide enough for the compiler to use vector registers; no `unsafe` is needed for that.
 //! A payload that arrives in pieces continues with the key turned by the bytes done so far, see [`turn`].
 
+use alloc::vec::Vec;
+
 /// Masks, or unmasks, a payload in place with the masking key of its frame.
 ///
 /// `payload` must start at the first byte of the frame's payload (RFC 6455 §5.3).
@@ -18,6 +20,61 @@
 #[inline]
 pub fn mask(payload: &mut [u8], masking_key: [u8; 4]) {
     if payload.len() < LONG { mask_blocks(payload, masking_key) } else { mask_long(payload, masking_key) }
+}
+
+/// Appends a payload to `output`, masked on the way.
+///
+/// The caller has reserved the room, so that what is appended block by block moves nothing.
+#[inline]
+pub(crate) fn copy_masked(payload: &[u8], masking_key: [u8; 4], output: &mut Vec<u8>) {
+    if payload.len() < LONG { copy_blocks(payload, masking_key, output) } else { copy_long(payload, masking_key, output) }
+}
+
+/// Copies a piece and masks it while it is in the cache: from here on that is faster than one pass.
+#[inline(never)]
+fn copy_long(payload: &[u8], masking_key: [u8; 4], output: &mut Vec<u8>) {
+    for piece in payload.chunks(LONG) {
+        let start = output.len();
+        output.extend_from_slice(piece);
+        mask(&mut output[start..], masking_key);
+    }
+}
+
+#[inline]
+fn copy_blocks(payload: &[u8], masking_key: [u8; 4], output: &mut Vec<u8>) {
+    let mut blocks = payload.chunks_exact(32);
+    for block in &mut blocks {
+        copy_block::<32>(block, masking_key, output);
+    }
+    let mut rest = blocks.remainder();
+    if let Some((block, after)) = rest.split_at_checked(16) {
+        copy_block::<16>(block, masking_key, output);
+        rest = after;
+    }
+    if let Some((block, after)) = rest.split_at_checked(8) {
+        copy_block::<8>(block, masking_key, output);
+        rest = after;
+    }
+    if let Some((block, after)) = rest.split_at_checked(4) {
+        copy_block::<4>(block, masking_key, output);
+        rest = after;
+    }
+    for (byte, key) in rest.iter().zip(masking_key) {
+        output.push(byte ^ key);
+    }
+}
+
+/// Appends a block of a length that is a multiple of the key's.
+#[inline(always)]
+fn copy_block<const N: usize>(block: &[u8], masking_key: [u8; 4], output: &mut Vec<u8>) {
+    if let Ok(mut block) = <[u8; N]>::try_from(block) {
+        for half in block.chunks_exact_mut(4) {
+            if let Ok(bytes) = <&mut [u8; 4]>::try_from(half) {
+                *bytes = (u32::from_ne_bytes(*bytes) ^ u32::from_ne_bytes(masking_key)).to_ne_bytes();
+            }
+        }
+        output.extend_from_slice(&block);
+    }
 }
 
 /// Masks a payload that is worth to be cut where cache lines begin: what lies across two of them takes twice the time.

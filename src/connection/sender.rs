@@ -4,6 +4,8 @@
 //! takes the header alone and leaves the payload where it is. Every frame of a client is masked with a fresh key.
 
 mod encoding;
+#[cfg(feature = "std")]
+mod keys;
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -11,6 +13,8 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use self::encoding::Extension;
+#[cfg(feature = "std")]
+pub(super) use self::keys::thread_key;
 use crate::close::Close;
 use crate::config::Config;
 use crate::connection::counters::{Counters, Tally};
@@ -19,7 +23,7 @@ use crate::control::ControlPayload;
 use crate::error::SendError;
 use crate::extension::{Encoder, Fin};
 use crate::frame::{FrameHead, FrameHeader, OpCode, Rsv};
-use crate::mask::mask;
+use crate::mask::{copy_masked, mask};
 use crate::message::{MessageKind, MessageRef};
 use crate::outgoing::OutgoingRef;
 
@@ -334,7 +338,7 @@ impl Sender {
         let masking_key = self.keys.as_mut().map(|keys| keys.next_key());
         let head = FrameHeader { fin, rsv, opcode, masking_key, payload_len: payload.len() as u64 }.encode();
         output.reserve(head.len() + payload.len());
-        output.extend_from_slice(&head);
+        append_head(&head, output);
         match masking_key {
             None => output.extend_from_slice(payload),
             Some(key) => copy_masked(payload, key, output),
@@ -415,14 +419,14 @@ fn opcode(kind: MessageKind) -> OpCode {
     }
 }
 
-/// Appends a payload, masked while it is in the cache from being copied.
-fn copy_masked(payload: &[u8], masking_key: [u8; 4], output: &mut Vec<u8>) {
-    for piece in payload.chunks(COPY) {
-        let start = output.len();
-        output.extend_from_slice(piece);
-        mask(&mut output[start..], masking_key);
+/// Appends a header, those of short frames without a call.
+#[inline]
+fn append_head(head: &FrameHead, output: &mut Vec<u8>) {
+    match **head {
+        [first, second] => output.extend_from_slice(&[first, second]),
+        [a, b, c, d] => output.extend_from_slice(&[a, b, c, d]),
+        [a, b, c, d, e, f] => output.extend_from_slice(&[a, b, c, d, e, f]),
+        [a, b, c, d, e, f, g, h] => output.extend_from_slice(&[a, b, c, d, e, f, g, h]),
+        _ => output.extend_from_slice(head),
     }
 }
-
-/// Bytes that are copied before they are masked; a multiple of the key's four.
-const COPY: usize = 4096;
