@@ -27,26 +27,37 @@ pub fn mask(payload: &mut [u8], masking_key: [u8; 4]) {
 /// The caller has reserved the room, so that what is appended block by block moves nothing.
 #[inline]
 pub(crate) fn copy_masked(payload: &[u8], masking_key: [u8; 4], output: &mut Vec<u8>) {
-    if payload.len() < LONG { copy_blocks(payload, masking_key, output) } else { copy_long(payload, masking_key, output) }
+    if payload.len() < 512 { copy_blocks(payload, masking_key, output) } else { copy_long(payload, masking_key, output) }
 }
 
-/// Copies a piece and masks it while it is in the cache: from here on that is faster than one pass.
+/// As [`mask_long`] does, but that it is written elsewhere.
 #[inline(never)]
 fn copy_long(payload: &[u8], masking_key: [u8; 4], output: &mut Vec<u8>) {
-    for piece in payload.chunks(LONG) {
-        let start = output.len();
-        output.extend_from_slice(piece);
-        mask(&mut output[start..], masking_key);
+    if output.len() + payload.len() > 16 * 1024 {
+        for piece in payload.chunks(LONG) {
+            let start = output.len();
+            output.extend_from_slice(piece);
+            mask(&mut output[start..], masking_key);
+        }
+        return;
     }
+    let at = output.spare_capacity_mut().as_ptr().align_offset(LINE).min(payload.len());
+    let (start, rest) = payload.split_at(at);
+    copy_blocks(start, masking_key, output);
+    copy_blocks(rest, turn(masking_key, at), output);
 }
 
 #[inline]
 fn copy_blocks(payload: &[u8], masking_key: [u8; 4], output: &mut Vec<u8>) {
-    let mut blocks = payload.chunks_exact(32);
+    let mut blocks = payload.chunks_exact(64);
     for block in &mut blocks {
-        copy_block::<32>(block, masking_key, output);
+        copy_block::<64>(block, masking_key, output);
     }
     let mut rest = blocks.remainder();
+    if let Some((block, after)) = rest.split_at_checked(32) {
+        copy_block::<32>(block, masking_key, output);
+        rest = after;
+    }
     if let Some((block, after)) = rest.split_at_checked(16) {
         copy_block::<16>(block, masking_key, output);
         rest = after;

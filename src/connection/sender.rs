@@ -335,16 +335,30 @@ impl Sender {
     /// Appends a frame.
     #[inline]
     fn frame(&mut self, fin: bool, rsv: Rsv, opcode: OpCode, payload: &[u8], output: &mut Vec<u8>) {
+        let first = FrameHeader::first_byte(fin, rsv, opcode);
         let masking_key = self.keys.as_mut().map(|keys| keys.next_key());
-        let head = FrameHeader { fin, rsv, opcode, masking_key, payload_len: payload.len() as u64 }.encode();
-        output.reserve(head.len() + payload.len());
-        append_head(&head, output);
-        match masking_key {
-            None => output.extend_from_slice(payload),
-            Some(key) => copy_masked(payload, key, output),
-        }
+        // A header has one of six lengths, and the usual ones are stored faster than they are copied.
+        let head_len = match (masking_key, u8::try_from(payload.len()), u16::try_from(payload.len())) {
+            (None, Ok(len @ ..=125), _) => append([first, len], payload, None, output),
+            (Some(key @ [a, b, c, d]), Ok(len @ ..=125), _) => {
+                append([first, 0x80 | len, a, b, c, d], payload, Some(key), output)
+            }
+            (None, _, Ok(len)) => {
+                let [high, low] = len.to_be_bytes();
+                append([first, 126, high, low], payload, None, output)
+            }
+            (Some(key @ [a, b, c, d]), _, Ok(len)) => {
+                let [high, low] = len.to_be_bytes();
+                append([first, 0x80 | 126, high, low, a, b, c, d], payload, Some(key), output)
+            }
+            (masking_key, _, Err(_)) => {
+                let payload_len = payload.len() as u64;
+                let head = FrameHeader { fin, rsv, opcode, masking_key, payload_len }.encode();
+                append(head, payload, masking_key, output)
+            }
+        };
         self.counters.frames += 1;
-        self.counters.wire_bytes += (head.len() + payload.len()) as u64;
+        self.counters.wire_bytes += (head_len + payload.len()) as u64;
     }
 
     /// The header of a frame whose payload the caller writes: it begins a message, or goes on with the open one.
@@ -419,14 +433,15 @@ fn opcode(kind: MessageKind) -> OpCode {
     }
 }
 
-/// Appends a header, those of short frames without a call.
-#[inline]
-fn append_head(head: &FrameHead, output: &mut Vec<u8>) {
-    match **head {
-        [first, second] => output.extend_from_slice(&[first, second]),
-        [a, b, c, d] => output.extend_from_slice(&[a, b, c, d]),
-        [a, b, c, d, e, f] => output.extend_from_slice(&[a, b, c, d, e, f]),
-        [a, b, c, d, e, f, g, h] => output.extend_from_slice(&[a, b, c, d, e, f, g, h]),
-        _ => output.extend_from_slice(head),
+/// Appends a header and its payload; returns how long the header is.
+#[inline(always)]
+fn append(head: impl AsRef<[u8]>, payload: &[u8], masking_key: Option<[u8; 4]>, output: &mut Vec<u8>) -> usize {
+    let head = head.as_ref();
+    output.reserve(head.len() + payload.len());
+    output.extend_from_slice(head);
+    match masking_key {
+        None => output.extend_from_slice(payload),
+        Some(key) => copy_masked(payload, key, output),
     }
+    head.len()
 }
