@@ -25,15 +25,20 @@ pub fn mask(payload: &mut [u8], masking_key: [u8; 4]) {
 /// Appends a payload to `output`, masked on the way.
 ///
 /// The caller has reserved the room, so that what is appended block by block moves nothing.
-#[inline]
+#[inline(always)]
 pub(crate) fn copy_masked(payload: &[u8], masking_key: [u8; 4], output: &mut Vec<u8>) {
-    if payload.len() < 512 { copy_blocks(payload, masking_key, output) } else { copy_long(payload, masking_key, output) }
+    if payload.len() < SHORT {
+        copy_blocks(payload, masking_key, output)
+    } else {
+        copy_long(payload, masking_key, output)
+    }
 }
 
-/// As [`mask_long`] does, but that it is written elsewhere.
+/// As [`mask_long`], for a payload that goes elsewhere.
 #[inline(never)]
 fn copy_long(payload: &[u8], masking_key: [u8; 4], output: &mut Vec<u8>) {
-    if output.len() + payload.len() > 16 * 1024 {
+    if output.len() + payload.len() > CACHED {
+        // What is not in the cache is fetched faster by copying.
         for piece in payload.chunks(LONG) {
             let start = output.len();
             output.extend_from_slice(piece);
@@ -41,37 +46,35 @@ fn copy_long(payload: &[u8], masking_key: [u8; 4], output: &mut Vec<u8>) {
         }
         return;
     }
-    let at = output.spare_capacity_mut().as_ptr().align_offset(LINE).min(payload.len());
-    let (start, rest) = payload.split_at(at);
+    let to_line =
+        if payload.len() < SEVERAL_LINES { 0 } else { output.spare_capacity_mut().as_ptr().align_offset(LINE) };
+    let (start, rest) = payload.split_at(to_line.min(payload.len()));
     copy_blocks(start, masking_key, output);
-    copy_blocks(rest, turn(masking_key, at), output);
+    copy_blocks(rest, turn(masking_key, start.len()), output);
 }
 
-#[inline]
+#[inline(always)]
 fn copy_blocks(payload: &[u8], masking_key: [u8; 4], output: &mut Vec<u8>) {
-    let mut blocks = payload.chunks_exact(64);
+    let mut blocks = payload.chunks_exact(BLOCK);
     for block in &mut blocks {
-        copy_block::<64>(block, masking_key, output);
+        copy_block::<BLOCK>(block, masking_key, output);
     }
     let mut rest = blocks.remainder();
-    if let Some((block, after)) = rest.split_at_checked(32) {
-        copy_block::<32>(block, masking_key, output);
-        rest = after;
-    }
-    if let Some((block, after)) = rest.split_at_checked(16) {
-        copy_block::<16>(block, masking_key, output);
-        rest = after;
-    }
-    if let Some((block, after)) = rest.split_at_checked(8) {
-        copy_block::<8>(block, masking_key, output);
-        rest = after;
-    }
-    if let Some((block, after)) = rest.split_at_checked(4) {
-        copy_block::<4>(block, masking_key, output);
-        rest = after;
-    }
+    copy_front::<32>(&mut rest, masking_key, output);
+    copy_front::<16>(&mut rest, masking_key, output);
+    copy_front::<8>(&mut rest, masking_key, output);
+    copy_front::<4>(&mut rest, masking_key, output);
     for (byte, key) in rest.iter().zip(masking_key) {
         output.push(byte ^ key);
+    }
+}
+
+/// Takes a block off the front, if there is one, and appends it.
+#[inline(always)]
+fn copy_front<const N: usize>(payload: &mut &[u8], masking_key: [u8; 4], output: &mut Vec<u8>) {
+    if let Some((block, rest)) = payload.split_at_checked(N) {
+        copy_block::<N>(block, masking_key, output);
+        *payload = rest;
     }
 }
 
@@ -145,6 +148,15 @@ fn repeat([a, b, c, d]: [u8; 4]) -> [u8; 8] {
 /// Bytes that one turn of the wide loop takes.
 const BLOCK: usize = 64;
 
+/// From how many bytes on a payload is copied out of line.
+const SHORT: usize = 126;
+
+/// From how many bytes on it is worth to begin at a cache line where a payload is copied to.
+const SEVERAL_LINES: usize = 512;
+
+/// How much output is taken to be in the cache of the core; the smallest that are built have 32 KiB for all.
+const CACHED: usize = 16 * 1024;
+
 /// Bytes of a cache line.
 const LINE: usize = 64;
 
@@ -184,6 +196,30 @@ mod tests {
                 mask(&mut fast[at..], [1, 2, 3, 0xff]);
                 naive(&mut slow[at..], [1, 2, 3, 0xff]);
                 assert_eq!(fast, slow, "{len} bytes from {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_payload_masked_on_its_way_agrees_with_the_definition() {
+        let lens = (0..=4 * BLOCK + 7).chain([
+            SEVERAL_LINES - 1,
+            SEVERAL_LINES,
+            2 * SEVERAL_LINES + 77,
+            LONG + 5,
+            CACHED - 70,
+            CACHED + 7,
+        ]);
+        for len in lens {
+            for before in [0, 1, LINE - 1, LINE, CACHED] {
+                let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(len).collect();
+                let mut slow = bytes.clone();
+                naive(&mut slow, [1, 2, 3, 0xff]);
+                let mut output = Vec::with_capacity(before + len);
+                output.resize(before, 7);
+                copy_masked(&bytes, [1, 2, 3, 0xff], &mut output);
+                assert!(output[..before].iter().all(|&byte| byte == 7));
+                assert_eq!(output[before..], slow, "{len} bytes behind {before}");
             }
         }
     }

@@ -336,25 +336,24 @@ impl Sender {
     #[inline]
     fn frame(&mut self, fin: bool, rsv: Rsv, opcode: OpCode, payload: &[u8], output: &mut Vec<u8>) {
         let first = FrameHeader::first_byte(fin, rsv, opcode);
-        let masking_key = self.keys.as_mut().map(|keys| keys.next_key());
-        // A header has one of six lengths, and the usual ones are stored faster than they are copied.
-        let head_len = match (masking_key, u8::try_from(payload.len()), u16::try_from(payload.len())) {
-            (None, Ok(len @ ..=125), _) => append([first, len], payload, None, output),
-            (Some(key @ [a, b, c, d]), Ok(len @ ..=125), _) => {
-                append([first, 0x80 | len, a, b, c, d], payload, Some(key), output)
-            }
-            (None, _, Ok(len)) => {
-                let [high, low] = len.to_be_bytes();
-                append([first, 126, high, low], payload, None, output)
-            }
-            (Some(key @ [a, b, c, d]), _, Ok(len)) => {
-                let [high, low] = len.to_be_bytes();
-                append([first, 0x80 | 126, high, low, a, b, c, d], payload, Some(key), output)
-            }
-            (masking_key, _, Err(_)) => {
-                let payload_len = payload.len() as u64;
-                let head = FrameHeader { fin, rsv, opcode, masking_key, payload_len }.encode();
-                append(head, payload, masking_key, output)
+        let header = |masking_key| FrameHeader { fin, rsv, opcode, masking_key, payload_len: payload.len() as u64 };
+        // A header has one of six lengths, and one whose length is known here is stored and not copied by a call.
+        let (short, medium) = (u8::try_from(payload.len()), u16::try_from(payload.len()).map(u16::to_be_bytes));
+        let head_len = match &mut self.keys {
+            None => match (short, medium) {
+                (Ok(len @ ..=125), _) => append([first, len], payload, output),
+                (_, Ok([high, low])) => append([first, 126, high, low], payload, output),
+                (_, Err(_)) => append(header(None).encode(), payload, output),
+            },
+            Some(keys) => {
+                let key @ [a, b, c, d] = keys.next_key();
+                match (short, medium) {
+                    (Ok(len @ ..=125), _) => append_masked([first, 0x80 | len, a, b, c, d], key, payload, output),
+                    (_, Ok([high, low])) => {
+                        append_masked([first, 0x80 | 126, high, low, a, b, c, d], key, payload, output)
+                    }
+                    (_, Err(_)) => append_masked(header(Some(key)).encode(), key, payload, output),
+                }
             }
         };
         self.counters.frames += 1;
@@ -435,13 +434,20 @@ fn opcode(kind: MessageKind) -> OpCode {
 
 /// Appends a header and its payload; returns how long the header is.
 #[inline(always)]
-fn append(head: impl AsRef<[u8]>, payload: &[u8], masking_key: Option<[u8; 4]>, output: &mut Vec<u8>) -> usize {
+fn append(head: impl AsRef<[u8]>, payload: &[u8], output: &mut Vec<u8>) -> usize {
     let head = head.as_ref();
     output.reserve(head.len() + payload.len());
     output.extend_from_slice(head);
-    match masking_key {
-        None => output.extend_from_slice(payload),
-        Some(key) => copy_masked(payload, key, output),
-    }
+    output.extend_from_slice(payload);
+    head.len()
+}
+
+/// Appends a header and its payload, masked; returns how long the header is.
+#[inline(always)]
+fn append_masked(head: impl AsRef<[u8]>, key: [u8; 4], payload: &[u8], output: &mut Vec<u8>) -> usize {
+    let head = head.as_ref();
+    output.reserve(head.len() + payload.len());
+    output.extend_from_slice(head);
+    copy_masked(payload, key, output);
     head.len()
 }

@@ -45,3 +45,20 @@ impl Drawn {
 
 /// As many as `rand` makes at a time.
 const KEYS: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    /// Two of so many random keys are the same by chance once in 100,000 runs; that is allowed for.
+    #[test]
+    fn no_key_comes_twice_in_one_thread_or_in_two() {
+        let draw = || (0..KEYS * 2 + 1).map(|_| thread_key()).collect::<Vec<_>>();
+        let other = std::thread::spawn(draw).join().unwrap();
+        let mut keys = [draw(), other].concat();
+        keys.sort_unstable();
+        keys.dedup();
+        assert!(keys.len() >= KEYS * 4 + 1, "{} different keys", keys.len());
+    }
+}
