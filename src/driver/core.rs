@@ -103,6 +103,10 @@ struct Flags {
     /// Whether something happened that a task may be waiting for.
     wakes_senders: bool,
     wakes_receiver: bool,
+    /// Whether such tasks were listed since they were woken last. Only steps list them, so if none is, the list need not be
+    /// looked at: whoever was on it before is woken by an earlier step.
+    lists_senders: bool,
+    lists_receiver: bool,
 }
 
 impl Default for Flags {
@@ -121,6 +125,8 @@ impl Default for Flags {
             is_split: false,
             wakes_senders: false,
             wakes_receiver: false,
+            lists_senders: false,
+            lists_receiver: false,
         }
     }
 }
@@ -192,8 +198,9 @@ impl<T: Transport> Core<T> {
         let state = self.connection.state();
         self.flags.wakes_senders |= state != self.flags.state;
         self.flags.state = state;
-        let senders = core::mem::take(&mut self.flags.wakes_senders);
-        let receiver = core::mem::take(&mut self.flags.wakes_receiver);
+        let Flags { wakes_senders, wakes_receiver, lists_senders, lists_receiver, .. } = &mut self.flags;
+        let senders = core::mem::take(wakes_senders) && core::mem::take(lists_senders);
+        let receiver = core::mem::take(wakes_receiver) && core::mem::take(lists_receiver);
         let wakers = (senders || receiver).then(|| self.host.wakers.clone());
         Wakes { wakers, senders, receiver, spent: self.spent.take() }
     }
@@ -341,11 +348,13 @@ impl<T: Transport> Core<T> {
     fn register(&mut self, asker: Asker<'_>) {
         match asker {
             Asker::Receiver(waker) => {
+                self.flags.lists_receiver = true;
                 if let Some(waker) = self.host.wakers.set_receiver(waker) {
                     self.spent.get_or_insert_default().waker = Some(waker);
                 }
             }
             Asker::Sender(waker) => {
+                self.flags.lists_senders = true;
                 let listed = self.host.wakers.add_sender(waker);
                 if !listed.is_empty() {
                     self.spent.get_or_insert_default().listed = listed;
@@ -452,6 +461,9 @@ impl<T: Transport> Core<T> {
 
 /// Writes as much of the output as one call takes.
 fn write<T: Transport>(transport: &mut T, outbox: &Outbox, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    if let Some(whole) = outbox.whole() {
+        return transport.poll_write(cx, whole);
+    }
     let mut pieces = [IoSlice::new(&[]); PIECES];
     let count = outbox.pieces(&mut pieces);
     match &pieces[..count] {

@@ -106,6 +106,18 @@ impl<T: Transport> Core<T> {
             return Err(Error::Full);
         }
         self.check_between_messages()?;
+        let fragment_size = self.connection.config().fragment_size.max(1);
+        // Most messages: copied behind what is queued, whoever owns the payload.
+        if let Some(lent) = message.lent().filter(|lent| lent.len() < INSERTED && lent.len() <= fragment_size) {
+            self.connection.send(lent, self.outbox.open())?;
+            self.note_level();
+            return Ok(());
+        }
+        self.queue_long(message)
+    }
+
+    /// Queues a message that is long, or prepared.
+    fn queue_long(&mut self, message: Outgoing<'_>) -> Result<(), Error> {
         let kind = message.kind();
         let coding = self.connection.coding(kind, Some(message.payload().len()), message.may_be_encoded());
         if let (Coding::Encoded, Some(prepared)) = (coding, message.prepared()) {
