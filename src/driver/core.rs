@@ -193,16 +193,20 @@ impl<T: Transport> Core<T> {
         this
     }
 
-    /// Says whom to wake, now that the core is about to be left.
-    pub(super) fn wakes(&mut self) -> Wakes<T> {
+    /// Says whom to wake, now that the core is about to be left; `None` if there is nothing to be done.
+    #[inline]
+    pub(super) fn wakes(&mut self) -> Option<Wakes<T>> {
         let state = self.connection.state();
         self.flags.wakes_senders |= state != self.flags.state;
         self.flags.state = state;
         let Flags { wakes_senders, wakes_receiver, lists_senders, lists_receiver, .. } = &mut self.flags;
         let senders = core::mem::take(wakes_senders) && core::mem::take(lists_senders);
         let receiver = core::mem::take(wakes_receiver) && core::mem::take(lists_receiver);
+        if !senders && !receiver && self.spent.is_none() {
+            return None;
+        }
         let wakers = (senders || receiver).then(|| self.host.wakers.clone());
-        Wakes { wakers, senders, receiver, spent: self.spent.take() }
+        Some(Wakes { wakers, senders, receiver, spent: self.spent.take() })
     }
 
     /// Gives the connection a seat, before anybody waits for it.
@@ -271,7 +275,7 @@ impl<T: Transport> Core<T> {
             if self.connection.owes_pong() {
                 self.tell_time();
             }
-            if self.outbox.is_empty() && !self.encode_long() {
+            if self.outbox.is_empty() && (self.long.is_none() || !self.encode_long()) {
                 if self.flags.has_no_receiver && self.connection.is_close_sent() {
                     self.let_go();
                 }
@@ -296,18 +300,21 @@ impl<T: Transport> Core<T> {
 
     /// Writes and flushes what is encoded.
     fn poll_write_out(&mut self, asker: Asker<'_>) -> Poll<Result<(), Error>> {
-        loop {
-            self.check()?;
+        let mut has_progressed = false;
+        let written = loop {
+            if let Err(error) = self.check() {
+                break Poll::Ready(Err(error));
+            }
             if self.outbox.is_empty() {
                 if !self.flags.is_unflushed {
-                    return Poll::Ready(Ok(()));
+                    break Poll::Ready(Ok(()));
                 }
                 match self.poll_output(asker, |transport, _, cx| transport.poll_flush(cx).map_ok(|()| 0)) {
                     Poll::Ready(Ok(_)) => self.flags.is_unflushed = false,
                     Poll::Ready(Err(error)) => self.fail_unless_interrupted(&error),
-                    Poll::Pending => return Poll::Pending,
+                    Poll::Pending => break Poll::Pending,
                 }
-                self.note_progress();
+                has_progressed = true;
                 continue;
             }
             match self.poll_output(asker, write) {
@@ -317,12 +324,16 @@ impl<T: Transport> Core<T> {
                     self.outbox.advance(len.min(self.outbox.waiting()));
                     self.flags.is_unflushed = true;
                     self.note_level();
-                    self.note_progress();
+                    has_progressed = true;
                 }
                 Poll::Ready(Err(error)) => self.fail_unless_interrupted(&error),
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => break Poll::Pending,
             }
+        };
+        if has_progressed {
+            self.note_progress();
         }
+        written
     }
 
     /// Polls the transport's output so that everybody is woken when it is worth asking again.

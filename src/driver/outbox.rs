@@ -141,7 +141,9 @@ impl Outbox {
     pub(super) fn clear(&mut self) {
         pool::give_back_write(core::mem::take(&mut self.output));
         self.written = 0;
-        self.inserts = None;
+        if self.inserts.is_some() {
+            self.inserts = None;
+        }
     }
 
     /// Gives back the memory of what was written: all of it, or enough to be worth moving the rest.

@@ -105,19 +105,26 @@ impl<T: Transport> Core<T> {
         if self.is_taken() {
             return Err(Error::Full);
         }
-        self.check_between_messages()?;
+        self.queue_short(&message).unwrap_or_else(|| self.queue_long(message))
+    }
+
+    /// Queues a message that has its turn and its room as most are queued: copied, whoever owns the payload. `None` if it is
+    /// not one of these.
+    #[inline]
+    fn queue_short(&mut self, message: &Outgoing<'_>) -> Option<Result<(), Error>> {
+        let message = message.lent()?;
         let fragment_size = self.connection.config().fragment_size.max(1);
-        // Most messages: copied behind what is queued, whoever owns the payload.
-        if let Some(lent) = message.lent().filter(|lent| lent.len() < INSERTED && lent.len() <= fragment_size) {
-            self.connection.send(lent, self.outbox.open())?;
-            self.note_level();
-            return Ok(());
+        if message.len() >= INSERTED || message.len() > fragment_size {
+            return None;
         }
-        self.queue_long(message)
+        let sent = self.connection.send(message, self.outbox.open());
+        self.note_level();
+        Some(sent.map_err(Error::from))
     }
 
     /// Queues a message that is long, or prepared.
     fn queue_long(&mut self, message: Outgoing<'_>) -> Result<(), Error> {
+        self.check_between_messages()?;
         let kind = message.kind();
         let coding = self.connection.coding(kind, Some(message.payload().len()), message.may_be_encoded());
         if let (Coding::Encoded, Some(prepared)) = (coding, message.prepared()) {
@@ -195,13 +202,13 @@ impl<T: Transport> Core<T> {
         waker: &Waker,
         message: &mut Option<Outgoing<'_>>,
     ) -> Poll<Result<(), Error>> {
-        if message.is_some() {
-            ready!(self.poll_room(waker))?;
+        let Some(waiting) = message else { return Poll::Ready(Ok(())) };
+        ready!(self.poll_room(waker))?;
+        if let Some(queued) = self.queue_short(waiting) {
+            *message = None;
+            return Poll::Ready(queued);
         }
-        Poll::Ready(match message.take() {
-            Some(message) => self.queue(message),
-            None => Ok(()),
-        })
+        Poll::Ready(message.take().map_or(Ok(()), |message| self.queue(message)))
     }
 
     /// The end of what is queued now.
