@@ -415,4 +415,4 @@ impl<T: Transport> Core<T> {
 }
 
 /// The shortest payload that is worth a place of its own in a vectored write, in bytes.
-const INSERTED: usize = 8 * 1024;
+const INSERTED: usize = 4 * 1024;
