@@ -122,10 +122,13 @@ impl Headers {
 
     /// Iterates over the names and values, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.fields.iter().map(|field| {
-            let name = self.text.get(field.start..field.name_end).unwrap_or_default();
-            (core::str::from_utf8(name).unwrap_or_default(), self.value(field))
-        })
+        self.fields.iter().map(|field| (core::str::from_utf8(self.name(field)).unwrap_or_default(), self.value(field)))
+    }
+
+    /// Iterates over the names and values as bytes, in order.
+    #[inline]
+    pub(super) fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.fields.iter().map(|field| (self.name(field), self.value(field)))
     }
 
     /// Says whether a field of that name is there.
@@ -145,7 +148,11 @@ impl Headers {
 
     /// Says whether the comma-separated lists of that name hold an element, compared without regard to case.
     pub(super) fn list_contains(&self, name: &str, element: &str) -> bool {
-        self.get_all(name).flat_map(token::elements).any(|found| found.eq_ignore_ascii_case(element.as_bytes()))
+        self.get_all(name).any(|value| token::has_element(value, element))
+    }
+
+    fn name(&self, field: &Field) -> &[u8] {
+        self.text.get(field.start..field.name_end).unwrap_or_default()
     }
 
     fn value(&self, field: &Field) -> &[u8] {
@@ -153,8 +160,7 @@ impl Headers {
     }
 
     fn name_is(&self, field: &Field, name: &str) -> bool {
-        field.name_end - field.start == name.len()
-            && self.text.get(field.start..field.name_end).is_some_and(|own| own.eq_ignore_ascii_case(name.as_bytes()))
+        field.name_end - field.start == name.len() && self.name(field).eq_ignore_ascii_case(name.as_bytes())
     }
 }
 
