@@ -167,6 +167,11 @@ impl<'a> Origin<'a> {
 }
 
 fn is_same_host(origin: &str, host: &Authority<'_>) -> bool {
+    // As most browsers have it: neither names a port.
+    let authority = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+    if authority == Some(host.host) && host.port.is_none() {
+        return true;
+    }
     let Some(origin) = Origin::parse(origin) else { return false };
     origin.authority.host.eq_ignore_ascii_case(host.host)
         && origin.port() == host.port.or_else(|| default_port(origin.scheme))

@@ -9,7 +9,7 @@ use super::error::RequestError;
 use super::extension::Extensions;
 use super::fields::Fields;
 use super::headers::Headers;
-use super::key::{Key, accept_key};
+use super::key::Key;
 use super::rejection::Rejection;
 use super::server::ServerConfig;
 use super::{HOST, ORIGIN, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, token};
@@ -63,7 +63,7 @@ impl Request {
     /// [`cause`](Rejection::cause) says what is wrong; each [`RequestError`] names its status.
     pub fn upgrade(&self, config: &ServerConfig) -> Result<Acceptance<'_>, Rejection> {
         let key = self.check(config)?;
-        let acceptance = Acceptance::new(self, accept_key(key.as_str()));
+        let acceptance = Acceptance::new(self, key.accept());
         #[cfg(feature = "deflate")]
         if let Some(deflate) = &config.deflate {
             return acceptance.deflate(Some(deflate));
