@@ -80,10 +80,10 @@ impl ClientRequest {
     /// # Errors
     /// [`BuildError::Authority`] or [`BuildError::Target`], as with `new`.
     pub fn with_key(authority: &str, target: &str, key: [u8; 16]) -> Result<Self, BuildError> {
-        let authority = if authority.parse::<Ipv6Addr>().is_ok() {
-            format!("[{authority}]")
-        } else if Authority::parse(authority).is_some() {
+        let authority = if Authority::parse(authority).is_some() {
             authority.to_owned()
+        } else if authority.parse::<Ipv6Addr>().is_ok() {
+            format!("[{authority}]")
         } else {
             return Err(BuildError::Authority { authority: authority.to_owned() });
         };

@@ -177,7 +177,9 @@ impl Headers {
     }
 
     fn name_is(&self, field: &Field, name: &str) -> bool {
-        field.name_end - field.start == name.len() && self.name(field).eq_ignore_ascii_case(name.as_bytes())
+        let own = self.name(field);
+        // Most are written as we write them, which is found out faster.
+        own.len() == name.len() && (own == name.as_bytes() || own.eq_ignore_ascii_case(name.as_bytes()))
     }
 }
 
