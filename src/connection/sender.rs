@@ -286,6 +286,13 @@ impl Sender {
         self.counters.with(decoded, encoded)
     }
 
+    /// Returns how many bytes were sent so far, as they stand on the wire.
+    #[cfg(feature = "driver")]
+    #[inline]
+    pub(crate) fn sent_bytes(&self) -> u64 {
+        self.counters.wire_bytes
+    }
+
     /// Refuses everything from now on: the connection ended without our Close.
     pub(crate) fn shut(&mut self) {
         self.is_closed = true;

@@ -20,11 +20,19 @@ pub fn accept_key(key: &str) -> AcceptKey {
 }
 
 fn accept(key: &[u8]) -> AcceptKey {
-    let mut sha1 = Sha1::new();
-    sha1.update(key);
-    sha1.update(GUID);
+    let hash = match <[u8; 24]>::try_from(key) {
+        // A key as it should be: hashed in one piece, which is faster.
+        Ok(key) => {
+            let mut proof = [0; 24 + GUID.len()];
+            let (before, behind) = proof.split_at_mut(key.len());
+            before.copy_from_slice(&key);
+            behind.copy_from_slice(GUID);
+            Sha1::digest(proof)
+        }
+        Err(_) => Sha1::new().chain_update(key).chain_update(GUID).finalize(),
+    };
     let mut text = [0; 28];
-    encode(&sha1.finalize(), &mut text);
+    encode(&hash, &mut text);
     AcceptKey(text)
 }
 
@@ -104,6 +112,12 @@ mod tests {
     #[test]
     fn the_accept_key_of_section_1_3_is_reproduced() {
         assert_eq!(accept_key("dGhlIHNhbXBsZSBub25jZQ==").as_str(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+
+    #[test]
+    fn a_key_of_another_length_is_hashed_as_it_stands() {
+        // `printf '%s' x258EAFA5-E914-47DA-95CA-C5AB0DC85B11 | openssl sha1 -binary | base64`
+        assert_eq!(accept_key("x").as_str(), "JVxkmtKFjDcI/Pm/AGPEKSN6wT8=");
     }
 
     #[test]

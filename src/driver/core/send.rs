@@ -213,7 +213,7 @@ impl<T: Transport> Core<T> {
 
     /// The end of what is queued now.
     pub(in super::super) fn mark(&self) -> Mark {
-        Mark { bytes: self.connection.sent().wire_bytes, longs: self.host.longs }
+        Mark { bytes: self.connection.sent_bytes(), longs: self.host.longs }
     }
 
     /// Waits until everything before a mark is written.
@@ -336,7 +336,7 @@ impl<T: Transport> Core<T> {
                 self.long = Some(long);
             }
             (Fin::Last, close) => {
-                self.host.long_end = self.connection.sent().wire_bytes;
+                self.host.long_end = self.connection.sent_bytes();
                 if let Some(close) = close {
                     // It could be sent when it was asked for; that it no longer can only means that the peer was first.
                     let _ = self.connection.close(close, &mut self.outbox.output);
@@ -392,7 +392,7 @@ impl<T: Transport> Core<T> {
 
     /// Whether everything before a mark is written.
     fn is_written(&self, mark: Mark) -> bool {
-        let written = self.connection.sent().wire_bytes - self.outbox.waiting() as u64;
+        let written = self.connection.sent_bytes() - self.outbox.waiting() as u64;
         let done = self.host.longs.wrapping_sub(u32::from(self.long.is_some()));
         match done.wrapping_sub(mark.longs) {
             // The message that was the last long one is the last one still.
