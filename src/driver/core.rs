@@ -289,12 +289,17 @@ impl<T: Transport> Core<T> {
     }
 
     /// Says what stands in the way of writing anything more.
+    #[inline]
     fn check(&self) -> Result<(), Error> {
+        if self.failure.is_none() && !self.flags.is_cut_off { Ok(()) } else { Err(self.obstacle()) }
+    }
+
+    #[cold]
+    fn obstacle(&self) -> Error {
         match (self.failure, self.expired) {
-            (Some(kind), _) => Err(Error::Io(kind.into())),
-            (None, Some(timeout)) if self.flags.is_cut_off => Err(Error::Timeout(timeout)),
-            (None, None) if self.flags.is_cut_off => Err(Error::Lost),
-            (None, _) => Ok(()),
+            (Some(kind), _) => Error::Io(kind.into()),
+            (None, Some(timeout)) => Error::Timeout(timeout),
+            (None, None) => Error::Lost,
         }
     }
 

@@ -117,9 +117,11 @@ impl<T: Transport> Core<T> {
         if message.len() >= INSERTED || message.len() > fragment_size {
             return None;
         }
-        let sent = self.connection.send(message, self.outbox.open());
+        if let Err(error) = self.connection.send(message, self.outbox.open()) {
+            return Some(Err(error.into()));
+        }
         self.note_level();
-        Some(sent.map_err(Error::from))
+        Some(Ok(()))
     }
 
     /// Queues a message that is long, or prepared.
