@@ -30,7 +30,7 @@ use crate::outgoing::OutgoingRef;
 /// A source of masking keys (RFC 6455 §5.3). A closure is one.
 ///
 /// Keys must be unpredictable, or a hostile page could choose what goes over the wire (§10.3): take a CSPRNG. With the
-/// feature `std` the default is `rand`'s thread-local generator.
+/// feature `std` the default is `rand`'s thread-local generator, of which a thread draws 64 keys at a time.
 pub trait MaskingKeys: Send + Sync {
     /// Returns the key for the next frame.
     fn next_key(&mut self) -> [u8; 4];
@@ -176,9 +176,11 @@ impl Sender {
     /// # Errors
     ///
     /// [`SendError::Closed`], [`SendError::MessageOpen`].
+    #[inline]
     pub fn head(&mut self, kind: MessageKind, payload: &mut [u8]) -> Result<FrameHead, SendError> {
         self.check_between_messages()?;
-        self.fragment_head(kind, Rsv::NONE, Fin::Last, payload)
+        let masking_key = self.next_key(payload);
+        Ok(self.whole_head(kind, payload.len(), masking_key))
     }
 
     /// Returns the header for a whole message whose payload is shared and cannot be masked: for servers.
@@ -186,10 +188,11 @@ impl Sender {
     /// # Errors
     ///
     /// [`SendError::MaskRequired`] on a client; [`SendError::Closed`], [`SendError::MessageOpen`].
+    #[inline]
     pub fn shared_head(&mut self, kind: MessageKind, payload: &[u8]) -> Result<FrameHead, SendError> {
         self.check_unmasked()?;
         self.check_between_messages()?;
-        self.shared_fragment_head(kind, Rsv::NONE, Fin::Last, payload.len())
+        Ok(self.whole_head(kind, payload.len(), None))
     }
 
     /// The header of the next fragment, whose payload the caller writes; a client's is masked in place. The first one of a
@@ -202,10 +205,7 @@ impl Sender {
         payload: &mut [u8],
     ) -> Result<FrameHead, SendError> {
         let open = self.check_fragment(kind)?;
-        let masking_key = self.keys.as_mut().map(|keys| keys.next_key());
-        if let Some(key) = masking_key {
-            mask(payload, key);
-        }
+        let masking_key = self.next_key(payload);
         Ok(self.next_head(kind, rsv, open, fin, payload.len(), masking_key))
     }
 
@@ -365,6 +365,25 @@ impl Sender {
         };
         self.counters.frames += 1;
         self.counters.wire_bytes += (head_len + payload.len()) as u64;
+    }
+
+    /// The key of the next frame, on a client, and masks its payload in place.
+    #[inline]
+    fn next_key(&mut self, payload: &mut [u8]) -> Option<[u8; 4]> {
+        let key = self.keys.as_mut()?.next_key();
+        mask(payload, key);
+        Some(key)
+    }
+
+    /// The header of a whole message whose payload the caller writes.
+    #[inline]
+    fn whole_head(&mut self, kind: MessageKind, len: usize, masking_key: Option<[u8; 4]>) -> FrameHead {
+        let (opcode, payload_len) = (opcode(kind), len as u64);
+        let head = FrameHeader { fin: true, rsv: Rsv::NONE, opcode, masking_key, payload_len }.encode();
+        self.count(Fin::Last, len);
+        self.counters.frames += 1;
+        self.counters.wire_bytes += (head.len() + len) as u64;
+        head
     }
 
     /// The header of a frame whose payload the caller writes: it begins a message, or goes on with the open one.

@@ -106,6 +106,7 @@ impl Connection {
     /// # Errors
     ///
     /// [`SendError::Closed`], [`SendError::MessageOpen`].
+    #[inline]
     pub fn head(&mut self, kind: MessageKind, payload: &mut [u8]) -> Result<FrameHead, SendError> {
         self.sender.head(kind, payload)
     }
@@ -115,6 +116,7 @@ impl Connection {
     /// # Errors
     ///
     /// [`SendError::MaskRequired`] on a client; [`SendError::Closed`], [`SendError::MessageOpen`].
+    #[inline]
     pub fn shared_head(&mut self, kind: MessageKind, payload: &[u8]) -> Result<FrameHead, SendError> {
         self.sender.shared_head(kind, payload)
     }

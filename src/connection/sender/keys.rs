@@ -2,7 +2,8 @@
 //!
 //! They come out of `rand`'s thread-local CSPRNG, which hands out bytes in blocks. To ask it for four at a time costs more
 //! than the bytes, so a thread draws a block of keys at once: what a client's frame then takes is one load. The block is
-//! the thread's, so a connection is no larger for it.
+//! the thread's, so a connection is no larger for it. As with the generator itself, a process that forks has the same keys in
+//! both halves for a while.
 
 use core::cell::Cell;
 
