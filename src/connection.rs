@@ -100,7 +100,7 @@ impl Connection {
     #[cfg(feature = "std")]
     #[must_use]
     pub fn client(config: impl Into<Arc<Config>>) -> Self {
-        Self::client_with_keys(config, rand::random::<[u8; 4]>)
+        Self::client_with_keys(config, self::sender::thread_key)
     }
 
     /// Creates the client's end of a connection with masking keys from a source of the caller's: for `no_std`, and for

@@ -206,12 +206,17 @@ impl FrameHeader {
         Ok(Some((header, bytes.len() - rest.len())))
     }
 
+    /// The first byte: FIN, the reserved bits and the opcode.
+    pub(crate) const fn first_byte(fin: bool, rsv: Rsv, opcode: OpCode) -> u8 {
+        (fin as u8) << 7 | rsv.0 | opcode as u8
+    }
+
     /// Encodes the header, the length in its shortest form.
     #[must_use]
     #[inline]
     pub const fn encode(&self) -> FrameHead {
         let mut bytes = [0; Self::MAX];
-        bytes[0] = (self.fin as u8) << 7 | self.rsv.0 | self.opcode as u8;
+        bytes[0] = Self::first_byte(self.fin, self.rsv, self.opcode);
         let length = self.payload_len.to_be_bytes();
         let mut len = if self.payload_len <= 125 {
             bytes[1] = length[7];

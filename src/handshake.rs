@@ -27,6 +27,7 @@ mod deadline;
 mod deflate;
 mod error;
 mod extension;
+mod fields;
 mod head;
 mod headers;
 mod key;

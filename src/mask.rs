@@ -7,8 +7,11 @@
 
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 mod avx2;
+mod copy;
 
 use core::mem;
+
+pub(crate) use self::copy::copy_masked;
 
 /// Masks, or unmasks, a payload in place with the masking key of its frame.
 ///
@@ -109,7 +112,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// The RFC's definition, letter for letter: the twin that `mask` must agree with.
-    fn naive(payload: &mut [u8], key: [u8; 4]) {
+    pub(super) fn naive(payload: &mut [u8], key: [u8; 4]) {
         for (i, byte) in payload.iter_mut().enumerate() {
             *byte ^= key[i % 4];
         }

@@ -66,3 +66,24 @@ proptest! {
         prop_assert_eq!(request.headers(), &headers);
     }
 }
+
+#[test]
+fn fields_that_were_received_are_written_in_one_way_however_they_came() {
+    let expected = "Host: a\r\nx-Empty: \r\nX-List: b,  c\r\n";
+    let heads = [
+        "Host: a\r\nx-Empty: \r\nX-List: b,  c\r\n",
+        "Host:a\r\nx-Empty:\r\nX-List: b,  c\r\n",
+        "Host:  a\r\nx-Empty: \t\r\nX-List:\tb,  c \r\n",
+        "Host: a \r\nx-Empty: \r\nX-List: b,  c\r\n",
+        "Host: a\r\nx-Empty: \r\nX-List: b,  c\t\r\n",
+    ];
+    for fields in heads {
+        let head = format!("GET /chat HTTP/1.1\r\n{fields}\r\n");
+        let request = ServerHandshake::new(&ServerConfig::default()).receive(&mut head.as_bytes()).unwrap().unwrap();
+        let mut written = Vec::new();
+        request.headers().write(&mut written);
+        assert_eq!(written.escape_ascii().to_string(), expected.as_bytes().escape_ascii().to_string(), "{fields:?}");
+        let fields: Vec<_> = request.headers().iter().collect();
+        assert_eq!(fields, [("Host", &b"a"[..]), ("x-Empty", b""), ("X-List", b"b,  c")]);
+    }
+}

@@ -108,6 +108,30 @@ fn every_split_of_a_response_in_two_and_into_bytes_gives_the_same() {
     }
 }
 
+/// A head that comes at once takes another way through the parser than one that comes in bytes.
+#[test]
+fn a_head_with_any_byte_in_any_place_gives_the_same_at_once_and_in_bytes() {
+    let [request, response] = [
+        "GET / HTTP/1.1\r\nHost: a\r\nA:\r\nB: \r\n\r\nframes",
+        "HTTP/1.1 101 S\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nA: b\r\n\r\nframes",
+    ]
+    .map(str::as_bytes);
+    for byte in 0..=u8::MAX {
+        for at in 0..response.len() {
+            for taken in [0, 1] {
+                if at < request.len() {
+                    let bytes = [&request[..at], &[byte], &request[at + taken..]].concat();
+                    let in_bytes = serve(&bytes.chunks(1).collect::<Vec<_>>());
+                    assert_eq!(serve(&[&bytes]), in_bytes, "{}", bytes.escape_ascii());
+                }
+                let bytes = [&response[..at], &[byte], &response[at + taken..]].concat();
+                let in_bytes = connect(&bytes.chunks(1).collect::<Vec<_>>());
+                assert_eq!(connect(&[&bytes]), in_bytes, "{}", bytes.escape_ascii());
+            }
+        }
+    }
+}
+
 /// A sound message with some bytes changed, so that every kind of damage is met.
 fn damaged(messages: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
     let byte = prop_oneof![Just(b'\r'), Just(b'\n'), Just(b' '), Just(b':'), Just(0), any::<u8>()];

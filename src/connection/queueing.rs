@@ -79,7 +79,14 @@ impl Connection {
         answered
     }
 
+    /// How many bytes were sent so far, as they stand on the wire.
+    #[inline]
+    pub(crate) fn sent_bytes(&self) -> u64 {
+        self.sender.sent_bytes()
+    }
+
     /// Whether our Close was sent, or can be no more.
+    #[inline]
     pub(crate) fn is_close_sent(&self) -> bool {
         self.sender.is_closed()
     }

@@ -4,6 +4,9 @@
 //! takes the header alone and leaves the payload where it is. Every frame of a client is masked with a fresh key.
 
 mod encoding;
+mod framing;
+#[cfg(feature = "std")]
+mod keys;
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -11,6 +14,8 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use self::encoding::Extension;
+#[cfg(feature = "std")]
+pub(super) use self::keys::thread_key;
 use crate::close::Close;
 use crate::config::Config;
 use crate::connection::counters::{Counters, Tally};
@@ -18,15 +23,14 @@ use crate::connection::event::Reply;
 use crate::control::ControlPayload;
 use crate::error::SendError;
 use crate::extension::{Encoder, Fin};
-use crate::frame::{FrameHead, FrameHeader, OpCode, Rsv};
-use crate::mask::mask;
+use crate::frame::{OpCode, Rsv};
 use crate::message::{MessageKind, MessageRef};
 use crate::outgoing::OutgoingRef;
 
 /// A source of masking keys (RFC 6455 §5.3). A closure is one.
 ///
 /// Keys must be unpredictable, or a hostile page could choose what goes over the wire (§10.3): take a CSPRNG. With the
-/// feature `std` the default is `rand`'s thread-local generator.
+/// feature `std` the default is `rand`'s thread-local generator, of which a thread draws 64 keys at a time.
 pub trait MaskingKeys: Send + Sync {
     /// Returns the key for the next frame.
     fn next_key(&mut self) -> [u8; 4];
@@ -165,59 +169,6 @@ impl Sender {
         self.fragment(open, piece, fin, output)
     }
 
-    /// Returns the header for a whole message, for a vectored write: the caller writes it, then the payload.
-    ///
-    /// A client's payload is masked in place. The message is one frame, however long, and no extension sees it.
-    ///
-    /// # Errors
-    ///
-    /// [`SendError::Closed`], [`SendError::MessageOpen`].
-    pub fn head(&mut self, kind: MessageKind, payload: &mut [u8]) -> Result<FrameHead, SendError> {
-        self.check_between_messages()?;
-        self.fragment_head(kind, Rsv::NONE, Fin::Last, payload)
-    }
-
-    /// Returns the header for a whole message whose payload is shared and cannot be masked: for servers.
-    ///
-    /// # Errors
-    ///
-    /// [`SendError::MaskRequired`] on a client; [`SendError::Closed`], [`SendError::MessageOpen`].
-    pub fn shared_head(&mut self, kind: MessageKind, payload: &[u8]) -> Result<FrameHead, SendError> {
-        self.check_unmasked()?;
-        self.check_between_messages()?;
-        self.shared_fragment_head(kind, Rsv::NONE, Fin::Last, payload.len())
-    }
-
-    /// The header of the next fragment, whose payload the caller writes; a client's is masked in place. The first one of a
-    /// message is marked with `rsv`.
-    pub(crate) fn fragment_head(
-        &mut self,
-        kind: MessageKind,
-        rsv: Rsv,
-        fin: Fin,
-        payload: &mut [u8],
-    ) -> Result<FrameHead, SendError> {
-        let open = self.check_fragment(kind)?;
-        let masking_key = self.keys.as_mut().map(|keys| keys.next_key());
-        if let Some(key) = masking_key {
-            mask(payload, key);
-        }
-        Ok(self.next_head(kind, rsv, open, fin, payload.len(), masking_key))
-    }
-
-    /// The header of the next fragment, whose payload of `len` bytes is shared and cannot be masked: for servers.
-    pub(crate) fn shared_fragment_head(
-        &mut self,
-        kind: MessageKind,
-        rsv: Rsv,
-        fin: Fin,
-        len: usize,
-    ) -> Result<FrameHead, SendError> {
-        self.check_unmasked()?;
-        let open = self.check_fragment(kind)?;
-        Ok(self.next_head(kind, rsv, open, fin, len, None))
-    }
-
     /// Appends a ping.
     ///
     /// # Errors
@@ -282,6 +233,13 @@ impl Sender {
         self.counters.with(decoded, encoded)
     }
 
+    /// Returns how many bytes were sent so far, as they stand on the wire.
+    #[cfg(feature = "driver")]
+    #[inline]
+    pub(crate) fn sent_bytes(&self) -> u64 {
+        self.counters.wire_bytes
+    }
+
     /// Refuses everything from now on: the connection ended without our Close.
     pub(crate) fn shut(&mut self) {
         self.is_closed = true;
@@ -326,42 +284,6 @@ impl Sender {
         }
         self.frame(true, Rsv::NONE, opcode, payload, output);
         Ok(())
-    }
-
-    /// Appends a frame.
-    #[inline]
-    fn frame(&mut self, fin: bool, rsv: Rsv, opcode: OpCode, payload: &[u8], output: &mut Vec<u8>) {
-        let masking_key = self.keys.as_mut().map(|keys| keys.next_key());
-        let head = FrameHeader { fin, rsv, opcode, masking_key, payload_len: payload.len() as u64 }.encode();
-        output.reserve(head.len() + payload.len());
-        output.extend_from_slice(&head);
-        match masking_key {
-            None => output.extend_from_slice(payload),
-            Some(key) => copy_masked(payload, key, output),
-        }
-        self.counters.frames += 1;
-        self.counters.wire_bytes += (head.len() + payload.len()) as u64;
-    }
-
-    /// The header of a frame whose payload the caller writes: it begins a message, or goes on with the open one.
-    fn next_head(
-        &mut self,
-        kind: MessageKind,
-        rsv: Rsv,
-        open: Option<OpenMessage>,
-        fin: Fin,
-        len: usize,
-        masking_key: Option<[u8; 4]>,
-    ) -> FrameHead {
-        let (fin_bit, payload_len) = (fin == Fin::Last, len as u64);
-        let open = open.unwrap_or(OpenMessage { kind, coding: Coding::AsIs(rsv), is_first: true });
-        let (opcode, rsv) = open.marks(rsv);
-        let head = FrameHeader { fin: fin_bit, rsv, opcode, masking_key, payload_len }.encode();
-        self.open = (fin == Fin::More).then_some(OpenMessage { is_first: false, ..open });
-        self.count(fin, len);
-        self.counters.frames += 1;
-        self.counters.wire_bytes += (head.len() + len) as u64;
-        head
     }
 
     /// Counts the payload of a fragment, and its message if that ends.
@@ -414,15 +336,3 @@ fn opcode(kind: MessageKind) -> OpCode {
         MessageKind::Binary => OpCode::Binary,
     }
 }
-
-/// Appends a payload, masked while it is in the cache from being copied.
-fn copy_masked(payload: &[u8], masking_key: [u8; 4], output: &mut Vec<u8>) {
-    for piece in payload.chunks(COPY) {
-        let start = output.len();
-        output.extend_from_slice(piece);
-        mask(&mut output[start..], masking_key);
-    }
-}
-
-/// Bytes that are copied before they are masked; a multiple of the key's four.
-const COPY: usize = 4096;

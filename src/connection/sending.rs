@@ -6,7 +6,7 @@ use super::{Connection, EndCause};
 use crate::close::Close;
 use crate::error::SendError;
 use crate::extension::Fin;
-use crate::frame::{FrameHead, Rsv};
+use crate::frame::FrameHead;
 use crate::message::MessageKind;
 use crate::outgoing::OutgoingRef;
 use crate::prepared::PreparedMessage;
@@ -111,7 +111,7 @@ impl Connection {
     pub(crate) fn shared_fragment_head(
         &mut self,
         kind: MessageKind,
-        rsv: Rsv,
+        rsv: crate::frame::Rsv,
         fin: Fin,
         len: usize,
     ) -> Result<FrameHead, SendError> {
@@ -123,6 +123,7 @@ impl Connection {
     /// # Errors
     ///
     /// [`SendError::Closed`], [`SendError::MessageOpen`].
+    #[inline]
     pub fn head(&mut self, kind: MessageKind, payload: &mut [u8]) -> Result<FrameHead, SendError> {
         self.sender.head(kind, payload)
     }
@@ -132,6 +133,7 @@ impl Connection {
     /// # Errors
     ///
     /// [`SendError::MaskRequired`] on a client; [`SendError::Closed`], [`SendError::MessageOpen`].
+    #[inline]
     pub fn shared_head(&mut self, kind: MessageKind, payload: &[u8]) -> Result<FrameHead, SendError> {
         self.sender.shared_head(kind, payload)
     }

@@ -103,6 +103,10 @@ struct Flags {
     /// Whether something happened that a task may be waiting for.
     wakes_senders: bool,
     wakes_receiver: bool,
+    /// Whether such tasks were listed since they were woken last. Only steps list them, so if none is, the list need not be
+    /// looked at: whoever was on it before is woken by an earlier step.
+    lists_senders: bool,
+    lists_receiver: bool,
 }
 
 impl Default for Flags {
@@ -121,6 +125,8 @@ impl Default for Flags {
             is_split: false,
             wakes_senders: false,
             wakes_receiver: false,
+            lists_senders: false,
+            lists_receiver: false,
         }
     }
 }
@@ -187,15 +193,20 @@ impl<T: Transport> Core<T> {
         this
     }
 
-    /// Says whom to wake, now that the core is about to be left.
-    pub(super) fn wakes(&mut self) -> Wakes<T> {
+    /// Says whom to wake, now that the core is about to be left; `None` if there is nothing to be done.
+    #[inline]
+    pub(super) fn wakes(&mut self) -> Option<Wakes<T>> {
         let state = self.connection.state();
         self.flags.wakes_senders |= state != self.flags.state;
         self.flags.state = state;
-        let senders = core::mem::take(&mut self.flags.wakes_senders);
-        let receiver = core::mem::take(&mut self.flags.wakes_receiver);
+        let Flags { wakes_senders, wakes_receiver, lists_senders, lists_receiver, .. } = &mut self.flags;
+        let senders = core::mem::take(wakes_senders) && core::mem::take(lists_senders);
+        let receiver = core::mem::take(wakes_receiver) && core::mem::take(lists_receiver);
+        if !senders && !receiver && self.spent.is_none() {
+            return None;
+        }
         let wakers = (senders || receiver).then(|| self.host.wakers.clone());
-        Wakes { wakers, senders, receiver, spent: self.spent.take() }
+        Some(Wakes { wakers, senders, receiver, spent: self.spent.take() })
     }
 
     /// Gives the connection a seat, before anybody waits for it.
@@ -264,7 +275,7 @@ impl<T: Transport> Core<T> {
             if self.connection.owes_pong() {
                 self.tell_time();
             }
-            if self.outbox.is_empty() && !self.encode_long() {
+            if self.outbox.is_empty() && (self.long.is_none() || !self.encode_long()) {
                 if self.flags.has_no_receiver && self.connection.is_close_sent() {
                     self.let_go();
                 }
@@ -278,29 +289,37 @@ impl<T: Transport> Core<T> {
     }
 
     /// Says what stands in the way of writing anything more.
+    #[inline]
     fn check(&self) -> Result<(), Error> {
+        if self.failure.is_none() && !self.flags.is_cut_off { Ok(()) } else { Err(self.obstacle()) }
+    }
+
+    #[cold]
+    fn obstacle(&self) -> Error {
         match (self.failure, self.expired) {
-            (Some(kind), _) => Err(Error::Io(kind.into())),
-            (None, Some(timeout)) if self.flags.is_cut_off => Err(Error::Timeout(timeout)),
-            (None, None) if self.flags.is_cut_off => Err(Error::Lost),
-            (None, _) => Ok(()),
+            (Some(kind), _) => Error::Io(kind.into()),
+            (None, Some(timeout)) => Error::Timeout(timeout),
+            (None, None) => Error::Lost,
         }
     }
 
     /// Writes and flushes what is encoded.
     fn poll_write_out(&mut self, asker: Asker<'_>) -> Poll<Result<(), Error>> {
-        loop {
-            self.check()?;
+        let mut has_progressed = false;
+        let written = loop {
+            if let Err(error) = self.check() {
+                break Poll::Ready(Err(error));
+            }
             if self.outbox.is_empty() {
                 if !self.flags.is_unflushed {
-                    return Poll::Ready(Ok(()));
+                    break Poll::Ready(Ok(()));
                 }
                 match self.poll_output(asker, |transport, _, cx| transport.poll_flush(cx).map_ok(|()| 0)) {
                     Poll::Ready(Ok(_)) => self.flags.is_unflushed = false,
                     Poll::Ready(Err(error)) => self.fail_unless_interrupted(&error),
-                    Poll::Pending => return Poll::Pending,
+                    Poll::Pending => break Poll::Pending,
                 }
-                self.note_progress();
+                has_progressed = true;
                 continue;
             }
             match self.poll_output(asker, write) {
@@ -310,12 +329,16 @@ impl<T: Transport> Core<T> {
                     self.outbox.advance(len.min(self.outbox.waiting()));
                     self.flags.is_unflushed = true;
                     self.note_level();
-                    self.note_progress();
+                    has_progressed = true;
                 }
                 Poll::Ready(Err(error)) => self.fail_unless_interrupted(&error),
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => break Poll::Pending,
             }
+        };
+        if has_progressed {
+            self.note_progress();
         }
+        written
     }
 
     /// Polls the transport's output so that everybody is woken when it is worth asking again.
@@ -341,11 +364,13 @@ impl<T: Transport> Core<T> {
     fn register(&mut self, asker: Asker<'_>) {
         match asker {
             Asker::Receiver(waker) => {
+                self.flags.lists_receiver = true;
                 if let Some(waker) = self.host.wakers.set_receiver(waker) {
                     self.spent.get_or_insert_default().waker = Some(waker);
                 }
             }
             Asker::Sender(waker) => {
+                self.flags.lists_senders = true;
                 let listed = self.host.wakers.add_sender(waker);
                 if !listed.is_empty() {
                     self.spent.get_or_insert_default().listed = listed;
@@ -452,6 +477,9 @@ impl<T: Transport> Core<T> {
 
 /// Writes as much of the output as one call takes.
 fn write<T: Transport>(transport: &mut T, outbox: &Outbox, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    if let Some(whole) = outbox.whole() {
+        return transport.poll_write(cx, whole);
+    }
     let mut pieces = [IoSlice::new(&[]); PIECES];
     let count = outbox.pieces(&mut pieces);
     match &pieces[..count] {

@@ -71,7 +71,7 @@ impl<T: Transport> Drop for Step<'_, T> {
         if !self.is_whole {
             self.core.fail(ErrorKind::Other);
         }
-        self.late.0 = Some(self.core.wakes());
+        self.late.0 = self.core.wakes();
     }
 }
 

@@ -40,6 +40,7 @@ struct Insert {
 
 impl Outbox {
     /// Returns the buffer to be appended to, with some room.
+    #[inline]
     pub(super) fn open(&mut self) -> &mut Vec<u8> {
         if self.output.capacity() == 0 {
             self.output = pool::take_to_write();
@@ -57,6 +58,7 @@ impl Outbox {
     }
 
     /// How many bytes wait.
+    #[inline]
     pub(super) fn waiting(&self) -> usize {
         self.output.len() - self.written + self.inserted()
     }
@@ -67,12 +69,20 @@ impl Outbox {
     }
 
     /// How many bytes wait outside of the buffer.
+    #[inline]
     pub(super) fn inserted(&self) -> usize {
         self.inserts.as_ref().map_or(0, |inserts| inserts.len)
     }
 
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.waiting() == 0
+    }
+
+    /// All that waits, if it lies in one piece.
+    #[inline]
+    pub(super) fn whole(&self) -> Option<&[u8]> {
+        if self.inserts.is_none() { self.output.get(self.written..) } else { None }
     }
 
     /// The first pieces that wait; returns how many there are. One piece is enough where `pieces` has room for no more.
@@ -99,7 +109,16 @@ impl Outbox {
     }
 
     /// Takes note that the first `len` bytes that wait were written.
-    pub(super) fn advance(&mut self, mut len: usize) {
+    #[inline]
+    pub(super) fn advance(&mut self, len: usize) {
+        if self.inserts.is_none() {
+            self.written += len;
+            return self.reclaim();
+        }
+        self.advance_over_inserts(len);
+    }
+
+    fn advance_over_inserts(&mut self, mut len: usize) {
         while let Some(inserts) = &mut self.inserts {
             let Some(insert) = inserts.queue.front_mut() else { break };
             let before = (insert.at - self.written).min(len);
@@ -121,7 +140,10 @@ impl Outbox {
     /// Drops everything that waits.
     pub(super) fn clear(&mut self) {
         pool::give_back_write(core::mem::take(&mut self.output));
-        *self = Self::default();
+        self.written = 0;
+        if self.inserts.is_some() {
+            self.inserts = None;
+        }
     }
 
     /// Gives back the memory of what was written: all of it, or enough to be worth moving the rest.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::message::{Message, MessageKind, MessageRef};
-use crate::outgoing::Uncompressed;
+use crate::outgoing::{OutgoingRef, Uncompressed};
 use crate::prepared::PreparedMessage;
 
 /// A message to be sent, lent, owned or prepared: everything that sends takes what can become one.
@@ -64,6 +64,18 @@ impl Outgoing<'_> {
     #[must_use]
     pub fn may_be_encoded(&self) -> bool {
         self.may_be_encoded
+    }
+
+    /// The message, lent; `None` for one that is prepared.
+    #[inline]
+    pub(super) fn lent(&self) -> Option<OutgoingRef<'_>> {
+        let message = match &self.body {
+            Body::Lent(message) => *message,
+            Body::Owned(message) => message.as_ref(),
+            Body::Prepared(_) => return None,
+        };
+        let outgoing = OutgoingRef::from(message);
+        Some(if self.may_be_encoded { outgoing } else { outgoing.as_it_is() })
     }
 
     /// Whether the payload can be kept without a copy.

@@ -149,7 +149,7 @@ impl<'r> Acceptance<'r> {
         let mut headers = Headers::with_capacity(5 + self.headers.len(), 256);
         headers.push(UPGRADE, b"websocket");
         headers.push(CONNECTION, b"Upgrade");
-        headers.push(SEC_WEBSOCKET_ACCEPT, self.accept.as_str().as_bytes());
+        headers.push(SEC_WEBSOCKET_ACCEPT, self.accept.as_bytes());
         if let Some(subprotocol) = self.subprotocol {
             headers.push(SEC_WEBSOCKET_PROTOCOL, subprotocol.as_bytes());
         }

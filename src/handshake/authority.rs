@@ -1,5 +1,6 @@
 //! A host with an optional port, as `Host` (§4.1), `Origin` and a client's address have it.
 
+use super::token;
 use core::net::Ipv6Addr;
 
 /// A host and the port, if one is named.
@@ -21,9 +22,8 @@ impl<'a> Authority<'a> {
                 close + 2
             }
             None => {
-                let end = text.find(':').unwrap_or(text.len());
-                let name = text.get(..end)?;
-                if name.is_empty() || !name.bytes().all(is_name_byte) {
+                let end = text.bytes().position(|byte| !is_name_byte(byte)).unwrap_or(text.len());
+                if end == 0 {
                     return None;
                 }
                 end
@@ -42,10 +42,14 @@ impl<'a> Authority<'a> {
     }
 }
 
-/// The bytes of a registered name or IPv4 address (RFC 3986 §3.2.2).
-fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&byte)
+/// Says whether `byte` may stand in a registered name or IPv4 address (RFC 3986 §3.2.2).
+const fn is_name_byte(byte: u8) -> bool {
+    NAME[byte as usize]
 }
+
+/// Letters, digits and ``-._~%!$&'()*+,;=``.
+const NAME: [bool; 256] =
+    token::table(b"-._~%!$&'()*+,;=0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
 
 #[cfg(test)]
 mod tests {

@@ -116,13 +116,12 @@ impl ClientHandshake {
         loop {
             match &mut self.state {
                 State::Reading(reader) => {
-                    let received = match reader.receive(input) {
-                        Ok(Some(head)) => parse_response(head, self.max_headers).map(|parsed| (parsed, head.len())),
+                    let parsed = match reader.receive(input, |bytes| parse_response(bytes, self.max_headers)) {
+                        Ok(Some(parsed)) => parsed,
                         Ok(None) => return Ok(None),
-                        Err(error) => Err(error),
+                        Err(error) => return Err(self.fail(error.into())),
                     };
-                    let (head, len) = received.map_err(|error| self.fail(error.into()))?;
-                    if let Some(response) = self.receive_head(head, len)? {
+                    if let Some(response) = self.receive_head(parsed.head, parsed.len)? {
                         return Ok(Some(response));
                     }
                 }

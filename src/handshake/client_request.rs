@@ -8,7 +8,7 @@ use super::error::InvalidDeflate;
 use super::error::{BuildError, ResponseError};
 use super::extension::{Extension, Extensions};
 use super::headers::Headers;
-use super::key::{Key, accept_key};
+use super::key::Key;
 use super::origin::Origin;
 use super::request::is_target_byte;
 use super::{
@@ -24,6 +24,8 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::Ipv6Addr;
+#[cfg(feature = "std")]
+use rand::Rng as _;
 
 /// A request to open a WebSocket connection, to be written to a server.
 ///
@@ -64,7 +66,9 @@ impl ClientRequest {
     /// [`BuildError::Authority`] or [`BuildError::Target`] if one of them is not what is described here.
     #[cfg(feature = "std")]
     pub fn new(authority: &str, target: &str) -> Result<Self, BuildError> {
-        Self::with_key(authority, target, rand::random())
+        let mut key = [0; 16];
+        rand::rng().fill_bytes(&mut key);
+        Self::with_key(authority, target, key)
     }
 
     /// Creates a request with a given key, for tests and where there is no `std`.
@@ -76,10 +80,10 @@ impl ClientRequest {
     /// # Errors
     /// [`BuildError::Authority`] or [`BuildError::Target`], as with `new`.
     pub fn with_key(authority: &str, target: &str, key: [u8; 16]) -> Result<Self, BuildError> {
-        let authority = if authority.parse::<Ipv6Addr>().is_ok() {
-            format!("[{authority}]")
-        } else if Authority::parse(authority).is_some() {
+        let authority = if Authority::parse(authority).is_some() {
             authority.to_owned()
+        } else if authority.parse::<Ipv6Addr>().is_ok() {
+            format!("[{authority}]")
         } else {
             return Err(BuildError::Authority { authority: authority.to_owned() });
         };
@@ -224,7 +228,7 @@ impl ClientRequest {
         if !headers.list_contains(CONNECTION, "upgrade") {
             return Err(ResponseError::ConnectionLacksUpgrade);
         }
-        if only(&headers, SEC_WEBSOCKET_ACCEPT)? != accept_key(self.key.as_str()).as_str().as_bytes() {
+        if only(&headers, SEC_WEBSOCKET_ACCEPT)? != self.key.accept().as_bytes() {
             return Err(ResponseError::AcceptMismatch);
         }
         self.verify_subprotocol(&headers)?;

@@ -1,6 +1,6 @@
-//! The head of an HTTP/1.1 message: found in the stream byte by byte, parsed once when it is whole.
+//! The head of an HTTP/1.1 message: found in the stream byte by byte, parsed when it is whole.
 //!
-//! A head that arrives in one piece is parsed where it lies; one that does not is gathered, and only new bytes are
+//! A head that arrives in one piece is parsed where it lies, at once; one that does not is gathered, and only new bytes are
 //! looked at, so a peer that trickles costs no more than one that does not (tungstenite's CVE-2023-43669). What
 //! can never become a head is refused at its first wrong byte.
 
@@ -41,6 +41,23 @@ pub(super) enum StartLine {
 impl StartLine {
     pub(super) const REQUEST: Self = Self::Method { seen: 0 };
     pub(super) const STATUS: Self = Self::Protocol { seen: 0 };
+
+    /// Goes on over these bytes; returns the position of the first that cannot begin the start line.
+    fn check(&mut self, fresh: &[u8]) -> Option<usize> {
+        for (position, &byte) in fresh.iter().enumerate() {
+            *self = match *self {
+                Self::Method { seen } if token::is_token_byte(byte) => Self::Method { seen: seen + 1 },
+                Self::Method { seen: 1.. } if byte == b' ' => Self::Plausible,
+                Self::Protocol { seen } if PROTOCOL.get(seen) == Some(&byte) && seen + 1 < PROTOCOL.len() => {
+                    Self::Protocol { seen: seen + 1 }
+                }
+                Self::Protocol { seen } if PROTOCOL.get(seen) == Some(&byte) => Self::Plausible,
+                Self::Method { .. } | Self::Protocol { .. } => return Some(position),
+                Self::Plausible => return None,
+            };
+        }
+        None
+    }
 }
 
 impl HeadReader {
@@ -48,8 +65,34 @@ impl HeadReader {
         Self { start_line, max, room: max, buffer: Vec::new(), last: 0 }
     }
 
+    /// Takes bytes off `input` up to the end of the head; gives what `parse` makes of it once it is whole.
+    ///
+    /// A head that lies whole in the first input is parsed before its end is known, for the parser finds that, too. Another
+    /// one is parsed when it is whole: not again with each piece.
+    pub(super) fn receive<T>(
+        &mut self,
+        input: &mut &[u8],
+        parse: impl Fn(&[u8]) -> Result<Parsed<T>, HeadError>,
+    ) -> Result<Option<Parsed<T>>, HeadError> {
+        if self.buffer.is_empty() {
+            let (window, _) = input.split_at(input.len().min(self.room));
+            if let Ok(parsed) = parse(window) {
+                let (head, rest) = input.split_at(parsed.len);
+                if parsed.is_sound || self.is_sound(head) {
+                    *input = rest;
+                    return Ok(Some(parsed));
+                }
+            }
+        }
+        let Some(head) = self.gather(input)? else { return Ok(None) };
+        match parse(head)? {
+            parsed if parsed.len == head.len() => Ok(Some(parsed)),
+            _ => Err(HeadError::Malformed { part: HeadPart::StartLine }),
+        }
+    }
+
     /// Takes bytes off `input` up to the end of the head; lends the head once it is whole.
-    pub(super) fn receive<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Result<Option<&'a [u8]>, HeadError> {
+    fn gather<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Result<Option<&'a [u8]>, HeadError> {
         let bytes = *input;
         let old = self.buffer.len();
         // Bytes beyond the room are not looked at: what follows the head must not count against its limit.
@@ -84,7 +127,7 @@ impl HeadReader {
 
     /// Refuses what can never become a head, at its first wrong byte, whatever the pieces in which it comes.
     fn check(&mut self, fresh: &[u8]) -> Result<(), HeadError> {
-        let start_line = self.check_start_line(fresh);
+        let start_line = self.start_line.check(fresh);
         let previous = self.last;
         self.last = *fresh.last().unwrap_or(&previous);
         if start_line.is_none() && !has_wrong_byte(previous, fresh) {
@@ -100,34 +143,38 @@ impl HeadReader {
         Err(HeadError::Malformed { part })
     }
 
-    /// Returns the position of the first byte that cannot begin the start line.
-    fn check_start_line(&mut self, fresh: &[u8]) -> Option<usize> {
-        for (position, &byte) in fresh.iter().enumerate() {
-            self.start_line = match self.start_line {
-                StartLine::Method { seen } if token::is_token_byte(byte) => StartLine::Method { seen: seen + 1 },
-                StartLine::Method { seen: 1.. } if byte == b' ' => StartLine::Plausible,
-                StartLine::Protocol { seen } if PROTOCOL.get(seen) == Some(&byte) && seen + 1 < PROTOCOL.len() => {
-                    StartLine::Protocol { seen: seen + 1 }
-                }
-                StartLine::Protocol { seen } if PROTOCOL.get(seen) == Some(&byte) => StartLine::Plausible,
-                StartLine::Method { .. } | StartLine::Protocol { .. } => return Some(position),
-                StartLine::Plausible => return None,
-            };
-        }
-        None
+    /// Says whether [`Self::check`] would let a whole head pass.
+    fn is_sound(&self, head: &[u8]) -> bool {
+        { self.start_line }.check(head).is_none() && !has_wrong_byte(self.last, head)
     }
 }
 
-/// Parses a whole request head.
-pub(super) fn parse_request(head: &[u8], max_headers: usize) -> Result<Request, HeadError> {
-    with_slots(head, max_headers, |slots| {
+/// What was parsed at the front of some bytes.
+#[derive(Debug)]
+pub(super) struct Parsed<T> {
+    pub(super) head: T,
+    /// How long the head is.
+    pub(super) len: usize,
+    /// Whether it is known that [`HeadReader::check`] would let it pass: the parser has looked at every byte.
+    is_sound: bool,
+}
+
+/// Parses the request head at the front of `bytes`.
+pub(super) fn parse_request(bytes: &[u8], max_headers: usize) -> Result<Parsed<Request>, HeadError> {
+    with_slots(bytes, max_headers, |slots| {
         let mut request = httparse::Request::new(&mut []);
-        let parsed = request.parse_with_uninit_headers(head, slots);
-        check_parsed(parsed, head, max_headers)?;
+        let parsed = request.parse_with_uninit_headers(bytes, slots);
+        let head = check_parsed(parsed, bytes, max_headers)?;
         let (Some(method), Some(target), Some(1)) = (request.method, request.path, request.version) else {
             return Err(HeadError::HttpVersion);
         };
-        Ok(Request::new(method, target, copy_headers(request.headers, head)))
+        // Method, target and version are free of controls, and where the line ends then there is nothing else in it.
+        let start_line = method.len() + " ".len() + target.len() + " HTTP/1.1".len();
+        let (headers, is_sound) = match copy_lines(request.headers, head, start_line) {
+            Some(headers) => (headers, true),
+            None => (copy_fields(request.headers, head), false),
+        };
+        Ok(Parsed { head: Request::new(method, target, headers), len: head.len(), is_sound })
     })
 }
 
@@ -141,18 +188,21 @@ pub(super) struct ResponseHead {
     pub(super) headers: Headers,
 }
 
-/// Parses a whole response head.
-pub(super) fn parse_response(head: &[u8], max_headers: usize) -> Result<ResponseHead, HeadError> {
-    with_slots(head, max_headers, |slots| {
+/// Parses the response head at the front of `bytes`.
+pub(super) fn parse_response(bytes: &[u8], max_headers: usize) -> Result<Parsed<ResponseHead>, HeadError> {
+    with_slots(bytes, max_headers, |slots| {
         let mut response = httparse::Response::new(&mut []);
         let config = httparse::ParserConfig::default();
-        let parsed = config.parse_response_with_uninit_headers(&mut response, head, slots);
-        check_parsed(parsed, head, max_headers)?;
+        let parsed = config.parse_response_with_uninit_headers(&mut response, bytes, slots);
+        let head = check_parsed(parsed, bytes, max_headers)?;
         let (Some(version), Some(status)) = (response.version, response.code) else {
             return Err(HeadError::HttpVersion);
         };
         let reason = response.reason.unwrap_or_default().to_owned();
-        Ok(ResponseHead { version, status, reason, headers: copy_headers(response.headers, head) })
+        let start_line = head.iter().position(|&byte| byte == b'\r');
+        let headers = start_line.and_then(|start_line| copy_lines(response.headers, head, start_line));
+        let headers = headers.unwrap_or_else(|| copy_fields(response.headers, head));
+        Ok(Parsed { head: ResponseHead { version, status, reason, headers }, len: head.len(), is_sound: false })
     })
 }
 
@@ -173,14 +223,15 @@ fn with_slots<'h, T>(head: &'h [u8], max_headers: usize, parse: impl FnOnce(&mut
 
 type Slot<'h> = MaybeUninit<httparse::Header<'h>>;
 
-fn check_parsed(parsed: httparse::Result<usize>, head: &[u8], max_headers: usize) -> Result<(), HeadError> {
+/// Returns the head, which ends before what follows it in `bytes`.
+fn check_parsed(parsed: httparse::Result<usize>, bytes: &[u8], max_headers: usize) -> Result<&[u8], HeadError> {
     let part = match parsed {
-        Ok(httparse::Status::Complete(len)) if len == head.len() => return Ok(()),
-        Ok(httparse::Status::Complete(_) | httparse::Status::Partial) => HeadPart::StartLine,
+        Ok(httparse::Status::Complete(len)) => return Ok(bytes.get(..len).unwrap_or(bytes)),
+        Ok(httparse::Status::Partial) => HeadPart::StartLine,
         Err(httparse::Error::TooManyHeaders) => {
             return Err(HeadError::TooManyHeaders { max: max_headers });
         }
-        Err(httparse::Error::Version) if names_http_version(head) => {
+        Err(httparse::Error::Version) if names_http_version(bytes) => {
             return Err(HeadError::HttpVersion);
         }
         Err(httparse::Error::HeaderName) => HeadPart::HeaderName,
@@ -197,7 +248,14 @@ fn names_http_version(head: &[u8]) -> bool {
     line.split(|&byte| byte == b' ').any(|word| word.starts_with(PROTOCOL))
 }
 
-fn copy_headers(parsed: &[httparse::Header<'_>], head: &[u8]) -> Headers {
+/// Copies the fields of a head whose start line is so long, line by line as they stand there; `None` if one of them is
+/// written in another way than ours.
+fn copy_lines(parsed: &[httparse::Header<'_>], head: &[u8], start_line: usize) -> Option<Headers> {
+    let lines = head.get(start_line..)?.strip_prefix(b"\r\n")?.strip_suffix(b"\r\n")?;
+    Headers::copy_of(lines, parsed.iter().map(|header| (header.name, header.value)))
+}
+
+fn copy_fields(parsed: &[httparse::Header<'_>], head: &[u8]) -> Headers {
     // A space that the peer left out behind a colon is written, so the copy can be longer by one byte a field.
     let mut headers = Headers::with_capacity(parsed.len(), head.len() + parsed.len());
     for header in parsed {

@@ -31,12 +31,11 @@ pub struct Headers {
     fields: Vec<Field>,
 }
 
-/// Where a field stands in the text.
+/// Where a field stands in the text; its value begins behind a colon and a space.
 #[derive(Clone, Copy)]
 struct Field {
     start: usize,
     name_end: usize,
-    value_start: usize,
     value_end: usize,
 }
 
@@ -49,6 +48,26 @@ impl Headers {
     /// Creates an empty list with room for so many fields and so many bytes of text.
     pub(super) fn with_capacity(fields: usize, bytes: usize) -> Self {
         Self { text: Vec::with_capacity(bytes), fields: Vec::with_capacity(fields) }
+    }
+
+    /// Copies the lines of a head that was parsed into these fields, if they are written as we write them; `None` if not.
+    pub(super) fn copy_of<'f>(
+        lines: &[u8],
+        parsed: impl ExactSizeIterator<Item = (&'f str, &'f [u8])>,
+    ) -> Option<Self> {
+        let mut fields = Vec::with_capacity(parsed.len());
+        let mut start = 0;
+        for (name, value) in parsed {
+            let name_end = start + name.len();
+            let value_end = name_end + SEPARATOR.len() + value.len();
+            // Whatever stands elsewhere has moved one of these two.
+            if !lines.get(name_end..)?.starts_with(SEPARATOR) || !lines.get(value_end..)?.starts_with(LINE_END) {
+                return None;
+            }
+            fields.push(Field { start, name_end, value_end });
+            start = value_end + LINE_END.len();
+        }
+        (start == lines.len()).then(|| Self { text: lines.to_vec(), fields })
     }
 
     /// Adds a field at the end; fields of the same name that are there already stay.
@@ -74,12 +93,11 @@ impl Headers {
         let start = self.text.len();
         self.text.extend_from_slice(name.as_bytes());
         let name_end = self.text.len();
-        self.text.extend_from_slice(b": ");
-        let value_start = self.text.len();
+        self.text.extend_from_slice(SEPARATOR);
         self.text.extend_from_slice(token::trim(value));
         let value_end = self.text.len();
-        self.text.extend_from_slice(b"\r\n");
-        self.fields.push(Field { start, name_end, value_start, value_end });
+        self.text.extend_from_slice(LINE_END);
+        self.fields.push(Field { start, name_end, value_end });
     }
 
     /// Adds all the fields of another list at the end.
@@ -89,7 +107,6 @@ impl Headers {
         self.fields.extend(other.fields.iter().map(|field| Field {
             start: base + field.start,
             name_end: base + field.name_end,
-            value_start: base + field.value_start,
             value_end: base + field.value_end,
         }));
     }
@@ -122,10 +139,13 @@ impl Headers {
 
     /// Iterates over the names and values, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.fields.iter().map(|field| {
-            let name = self.text.get(field.start..field.name_end).unwrap_or_default();
-            (core::str::from_utf8(name).unwrap_or_default(), self.value(field))
-        })
+        self.fields.iter().map(|field| (core::str::from_utf8(self.name(field)).unwrap_or_default(), self.value(field)))
+    }
+
+    /// Iterates over the names and values as bytes, in order.
+    #[inline]
+    pub(super) fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.fields.iter().map(|field| (self.name(field), self.value(field)))
     }
 
     /// Says whether a field of that name is there.
@@ -145,16 +165,21 @@ impl Headers {
 
     /// Says whether the comma-separated lists of that name hold an element, compared without regard to case.
     pub(super) fn list_contains(&self, name: &str, element: &str) -> bool {
-        self.get_all(name).flat_map(token::elements).any(|found| found.eq_ignore_ascii_case(element.as_bytes()))
+        self.get_all(name).any(|value| token::has_element(value, element))
+    }
+
+    fn name(&self, field: &Field) -> &[u8] {
+        self.text.get(field.start..field.name_end).unwrap_or_default()
     }
 
     fn value(&self, field: &Field) -> &[u8] {
-        self.text.get(field.value_start..field.value_end).unwrap_or_default()
+        self.text.get(field.name_end + SEPARATOR.len()..field.value_end).unwrap_or_default()
     }
 
     fn name_is(&self, field: &Field, name: &str) -> bool {
-        field.name_end - field.start == name.len()
-            && self.text.get(field.start..field.name_end).is_some_and(|own| own.eq_ignore_ascii_case(name.as_bytes()))
+        let own = self.name(field);
+        // Most are written as we write them, which is found out faster.
+        own.len() == name.len() && (own == name.as_bytes() || own.eq_ignore_ascii_case(name.as_bytes()))
     }
 }
 
@@ -195,3 +220,8 @@ impl fmt::Debug for Values<'_> {
         f.debug_list().entries(self.clone().map(<[u8]>::escape_ascii)).finish()
     }
 }
+
+/// What stands between a name and its value.
+const SEPARATOR: &[u8] = b": ";
+
+const LINE_END: &[u8] = b"\r\n";

@@ -1,8 +1,8 @@
 //! The nonce of the client and the server's proof of having read it (§1.3, §4.1, §4.2.2).
 
+use super::token;
 use base64::Engine as _;
-use base64::alphabet::STANDARD;
-use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
+use base64::prelude::BASE64_STANDARD as BASE64;
 use core::fmt;
 use sha1::{Digest as _, Sha1};
 
@@ -16,11 +16,23 @@ use sha1::{Digest as _, Sha1};
 /// assert_eq!(accept_key("dGhlIHNhbXBsZSBub25jZQ==").as_str(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 /// ```
 pub fn accept_key(key: &str) -> AcceptKey {
-    let mut sha1 = Sha1::new();
-    sha1.update(key.as_bytes());
-    sha1.update(GUID);
+    accept(key.as_bytes())
+}
+
+fn accept(key: &[u8]) -> AcceptKey {
+    let hash = match <[u8; 24]>::try_from(key) {
+        // A key as it should be: hashed in one piece, which is faster.
+        Ok(key) => {
+            let mut proof = [0; 24 + GUID.len()];
+            let (before, behind) = proof.split_at_mut(key.len());
+            before.copy_from_slice(&key);
+            behind.copy_from_slice(GUID);
+            Sha1::digest(proof)
+        }
+        Err(_) => Sha1::new().chain_update(key).chain_update(GUID).finalize(),
+    };
     let mut text = [0; 28];
-    encode(&sha1.finalize(), &mut text);
+    encode(&hash, &mut text);
     AcceptKey(text)
 }
 
@@ -32,6 +44,10 @@ impl AcceptKey {
     /// Returns the value as it stands in the header field.
     pub fn as_str(&self) -> &str {
         core::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
     }
 }
 
@@ -62,13 +78,18 @@ impl Key {
         core::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// Reads a key off the wire; `None` if it does not decode to 16 bytes (§4.2.1, item 5).
+    /// Reads a key off the wire; `None` if it does not decode to 16 bytes (§4.2.1, item 5): 22 characters of base64, the
+    /// last with bits that count for nothing, and the padding. §4.1 itself prints a key in which these bits are set,
+    /// `AQIDBAUGBwgJCgsMDQ4PEC==`.
     pub(super) fn parse(value: &[u8]) -> Option<Self> {
         let text: [u8; 24] = value.try_into().ok()?;
-        // Two bytes more than needed: the decoder asks for room by the length of the text, padding included.
-        let mut nonce = [0; 18];
-        let len = BASE64.decode_slice(text, &mut nonce).ok()?;
-        (len == 16).then_some(Self(text))
+        let characters = text.strip_suffix(b"==")?;
+        characters.iter().all(|&byte| CHARACTERS[byte as usize]).then_some(Self(text))
+    }
+
+    /// Computes the value that answers it.
+    pub(super) fn accept(&self) -> AcceptKey {
+        accept(&self.0)
     }
 }
 
@@ -78,10 +99,8 @@ fn encode(bytes: &[u8], text: &mut [u8]) {
     debug_assert!(written.is_ok(), "the buffer is as long as the text");
 }
 
-/// Padded base64 that takes a last character with unused bits set: §4.1 itself prints such a key,
-/// `AQIDBAUGBwgJCgsMDQ4PEC==`.
-const BASE64: GeneralPurpose =
-    GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
+/// The alphabet of base64.
+const CHARACTERS: [bool; 256] = token::table(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/");
 
 /// The identifier that no endpoint ignorant of the protocol is likely to use (§1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -93,6 +112,12 @@ mod tests {
     #[test]
     fn the_accept_key_of_section_1_3_is_reproduced() {
         assert_eq!(accept_key("dGhlIHNhbXBsZSBub25jZQ==").as_str(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+
+    #[test]
+    fn a_key_of_another_length_is_hashed_as_it_stands() {
+        // `printf '%s' x258EAFA5-E914-47DA-95CA-C5AB0DC85B11 | openssl sha1 -binary | base64`
+        assert_eq!(accept_key("x").as_str(), "JVxkmtKFjDcI/Pm/AGPEKSN6wT8=");
     }
 
     #[test]

@@ -48,8 +48,13 @@ impl OriginPolicy {
     ///
     /// `origin` and `host` are the values of the two header fields.
     pub fn allows(&self, origin: &str, host: &str) -> bool {
+        self.allows_at(origin, || Authority::parse(host))
+    }
+
+    /// As [`Self::allows`], with the host as it is read where that matters.
+    pub(super) fn allows_at<'h>(&self, origin: &str, host: impl FnOnce() -> Option<Authority<'h>>) -> bool {
         match self {
-            Self::SameHost => is_same_host(origin, host),
+            Self::SameHost => host().is_some_and(|host| is_same_host(origin, &host)),
             Self::AllowList(patterns) => patterns.iter().any(|pattern| pattern.matches(origin)),
             Self::Any => true,
         }
@@ -144,9 +149,11 @@ pub(super) struct Origin<'a> {
 
 impl<'a> Origin<'a> {
     pub(super) fn parse(text: &'a str) -> Option<Self> {
-        let (scheme, authority) = text.split_once("://")?;
+        // No scheme has a colon in it.
+        let (scheme, rest) = text.split_at_checked(text.bytes().position(|byte| byte == b':')?)?;
+        let authority = rest.strip_prefix("://")?;
         let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
         if !is_scheme {
             return None;
         }
@@ -159,10 +166,13 @@ impl<'a> Origin<'a> {
     }
 }
 
-fn is_same_host(origin: &str, host: &str) -> bool {
-    let (Some(origin), Some(host)) = (Origin::parse(origin), Authority::parse(host)) else {
-        return false;
-    };
+fn is_same_host(origin: &str, host: &Authority<'_>) -> bool {
+    // As most browsers have it: neither names a port.
+    let authority = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+    if authority == Some(host.host) && host.port.is_none() {
+        return true;
+    }
+    let Some(origin) = Origin::parse(origin) else { return false };
     origin.authority.host.eq_ignore_ascii_case(host.host)
         && origin.port() == host.port.or_else(|| default_port(origin.scheme))
 }

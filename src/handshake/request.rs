@@ -7,14 +7,12 @@ use super::acceptance::Acceptance;
 use super::authority::Authority;
 use super::error::RequestError;
 use super::extension::Extensions;
+use super::fields::Fields;
 use super::headers::Headers;
-use super::key::{Key, accept_key};
+use super::key::Key;
 use super::rejection::Rejection;
 use super::server::ServerConfig;
-use super::{
-    CONNECTION, CONTENT_LENGTH, HOST, ORIGIN, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
-    SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE, token,
-};
+use super::{HOST, ORIGIN, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, token};
 use alloc::borrow::{Cow, ToOwned};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -65,7 +63,7 @@ impl Request {
     /// [`cause`](Rejection::cause) says what is wrong; each [`RequestError`] names its status.
     pub fn upgrade(&self, config: &ServerConfig) -> Result<Acceptance<'_>, Rejection> {
         let key = self.check(config)?;
-        let acceptance = Acceptance::new(self, accept_key(key.as_str()));
+        let acceptance = Acceptance::new(self, key.accept());
         #[cfg(feature = "deflate")]
         if let Some(deflate) = &config.deflate {
             return acceptance.deflate(Some(deflate));
@@ -151,54 +149,27 @@ impl Request {
         if !is_target(&self.target) {
             return Err(RequestError::Target);
         }
-        let host = self.check_host()?;
-        self.check_body()?;
-        self.check_upgrade()?;
-        self.check_version()?;
-        let key =
-            Key::parse(self.only(SEC_WEBSOCKET_KEY)?).ok_or(RequestError::Malformed { header: SEC_WEBSOCKET_KEY })?;
-        self.check_subprotocols()?;
-        if self.extensions().any(|extension| extension.is_err()) {
+        let fields = Fields::of(&self.headers);
+        // RFC 9112 §3.2: a request with no `Host`, with several, or with one that is no host, is answered with 400.
+        let malformed = RequestError::Malformed { header: HOST };
+        let host = core::str::from_utf8(fields.host.only(HOST)?).map_err(|_| malformed.clone())?;
+        let host = Authority::parse(host).ok_or(malformed)?;
+        // Bytes behind the head are frames: a body would be taken for them.
+        if fields.has_body {
+            return Err(RequestError::Body);
+        }
+        fields.check_upgrade()?;
+        fields.check_version()?;
+        let key = fields.key.only(SEC_WEBSOCKET_KEY)?;
+        let key = Key::parse(key).ok_or(RequestError::Malformed { header: SEC_WEBSOCKET_KEY })?;
+        if fields.has_subprotocols {
+            self.check_subprotocols()?;
+        }
+        if fields.has_extensions && self.extensions().any(|extension| extension.is_err()) {
             return Err(RequestError::Malformed { header: SEC_WEBSOCKET_EXTENSIONS });
         }
-        self.check_origin(config, host)?;
+        fields.check_origin(config, host)?;
         Ok(key)
-    }
-
-    /// RFC 9112 §3.2: a request with no `Host`, with several, or with one that is no host, is answered with 400.
-    fn check_host(&self) -> Result<&str, RequestError> {
-        let malformed = RequestError::Malformed { header: HOST };
-        let host = core::str::from_utf8(self.only(HOST)?).map_err(|_| malformed.clone())?;
-        Authority::parse(host).map(|_| host).ok_or(malformed)
-    }
-
-    /// Bytes behind the head are frames: a body would be taken for them.
-    fn check_body(&self) -> Result<(), RequestError> {
-        let has_length = self.headers.get_all(CONTENT_LENGTH).any(|value| value != b"0");
-        if has_length || self.headers.contains(TRANSFER_ENCODING) { Err(RequestError::Body) } else { Ok(()) }
-    }
-
-    /// §4.2.1, items 3 and 4.
-    fn check_upgrade(&self) -> Result<(), RequestError> {
-        if !self.headers.contains(UPGRADE) {
-            return Err(RequestError::NotAnUpgrade);
-        }
-        if !self.headers.list_contains(UPGRADE, "websocket") {
-            return Err(RequestError::NotWebSocket);
-        }
-        if !self.headers.list_contains(CONNECTION, "upgrade") {
-            return Err(RequestError::ConnectionLacksUpgrade);
-        }
-        Ok(())
-    }
-
-    /// §4.2.1, item 6, and §4.4: a client of another version is told which one is spoken here.
-    fn check_version(&self) -> Result<(), RequestError> {
-        match self.only(SEC_WEBSOCKET_VERSION) {
-            Ok(b"13") => Ok(()),
-            Ok(_) | Err(RequestError::Missing { .. }) => Err(RequestError::UnsupportedVersion),
-            Err(duplicate) => Err(duplicate),
-        }
     }
 
     /// §4.1, item 10: one or more tokens, all unique.
@@ -220,27 +191,6 @@ impl Request {
             return Err(RequestError::DuplicateSubprotocol);
         }
         Ok(())
-    }
-
-    /// §10.2. More than one origin is refused under every policy: which one would count?
-    fn check_origin(&self, config: &ServerConfig, host: &str) -> Result<(), RequestError> {
-        let origin = match self.only(ORIGIN) {
-            Ok(origin) => String::from_utf8_lossy(origin),
-            Err(RequestError::Missing { .. }) => return Ok(()),
-            Err(duplicate) => return Err(duplicate),
-        };
-        if config.origins.allows(&origin, host) {
-            Ok(())
-        } else {
-            Err(RequestError::OriginRefused { origin: origin.into_owned() })
-        }
-    }
-
-    /// Returns the value of a header field that must be there once.
-    fn only(&self, header: &'static str) -> Result<&[u8], RequestError> {
-        let mut values = self.headers.get_all(header);
-        let value = values.next().ok_or(RequestError::Missing { header })?;
-        if values.next().is_some() { Err(RequestError::Duplicate { header }) } else { Ok(value) }
     }
 }
 

@@ -101,19 +101,16 @@ impl ServerHandshake {
     /// line may go on in the next.
     pub fn receive(&mut self, input: &mut &[u8]) -> Result<Option<Request>, Rejection> {
         let received = match &mut self.state {
-            State::Reading(reader) => match reader.receive(input) {
-                Ok(Some(head)) => parse_request(head, self.max_headers),
-                Ok(None) => return Ok(None),
-                Err(error) => Err(error),
-            },
+            State::Reading(reader) => reader.receive(input, |bytes| parse_request(bytes, self.max_headers)),
             State::Done => return Ok(None),
             State::Failed(error) => return Err(error.clone().into()),
         };
         match received {
-            Ok(request) => {
+            Ok(Some(parsed)) => {
                 self.state = State::Done;
-                Ok(Some(request))
+                Ok(Some(parsed.head))
             }
+            Ok(None) => Ok(None),
             Err(error) => Err(self.fail(error)),
         }
     }

@@ -34,17 +34,24 @@ pub(super) fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|&byte| byte == b',').map(trim).filter(|element| !element.is_empty())
 }
 
-/// The token characters: letters, digits and ``!#$%&'*+-.^_`|~``.
-const TOKEN: [bool; 256] = {
+/// Says whether a comma-separated list holds an element, compared without regard to case.
+pub(super) fn has_element(value: &[u8], element: &str) -> bool {
+    elements(value).any(|found| found.eq_ignore_ascii_case(element.as_bytes()))
+}
+
+/// A table of the bytes that are allowed somewhere.
+pub(super) const fn table(allowed: &[u8]) -> [bool; 256] {
     let mut table = [false; 256];
-    let allowed = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let mut index = 0;
     while index < allowed.len() {
         table[allowed[index] as usize] = true;
         index += 1;
     }
     table
-};
+}
+
+/// The token characters: letters, digits and ``!#$%&'*+-.^_`|~``.
+const TOKEN: [bool; 256] = table(b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
 
 #[cfg(test)]
 mod tests {

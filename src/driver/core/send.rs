@@ -105,6 +105,27 @@ impl<T: Transport> Core<T> {
         if self.is_taken() {
             return Err(Error::Full);
         }
+        self.queue_short(&message).unwrap_or_else(|| self.queue_long(message))
+    }
+
+    /// Queues a message that has its turn and its room as most are queued: copied, whoever owns the payload. `None` if it is
+    /// not one of these.
+    #[inline]
+    fn queue_short(&mut self, message: &Outgoing<'_>) -> Option<Result<(), Error>> {
+        let message = message.lent()?;
+        let fragment_size = self.connection.config().fragment_size.max(1);
+        if message.len() >= INSERTED || message.len() > fragment_size {
+            return None;
+        }
+        if let Err(error) = self.connection.send(message, self.outbox.open()) {
+            return Some(Err(error.into()));
+        }
+        self.note_level();
+        Some(Ok(()))
+    }
+
+    /// Queues a message that is long, or prepared.
+    fn queue_long(&mut self, message: Outgoing<'_>) -> Result<(), Error> {
         self.check_between_messages()?;
         let kind = message.kind();
         let coding = self.connection.coding(kind, Some(message.payload().len()), message.may_be_encoded());
@@ -183,18 +204,18 @@ impl<T: Transport> Core<T> {
         waker: &Waker,
         message: &mut Option<Outgoing<'_>>,
     ) -> Poll<Result<(), Error>> {
-        if message.is_some() {
-            ready!(self.poll_room(waker))?;
+        let Some(waiting) = message else { return Poll::Ready(Ok(())) };
+        ready!(self.poll_room(waker))?;
+        if let Some(queued) = self.queue_short(waiting) {
+            *message = None;
+            return Poll::Ready(queued);
         }
-        Poll::Ready(match message.take() {
-            Some(message) => self.queue(message),
-            None => Ok(()),
-        })
+        Poll::Ready(message.take().map_or(Ok(()), |message| self.queue(message)))
     }
 
     /// The end of what is queued now.
     pub(in super::super) fn mark(&self) -> Mark {
-        Mark { bytes: self.connection.sent().wire_bytes, longs: self.host.longs }
+        Mark { bytes: self.connection.sent_bytes(), longs: self.host.longs }
     }
 
     /// Waits until everything before a mark is written.
@@ -317,7 +338,7 @@ impl<T: Transport> Core<T> {
                 self.long = Some(long);
             }
             (Fin::Last, close) => {
-                self.host.long_end = self.connection.sent().wire_bytes;
+                self.host.long_end = self.connection.sent_bytes();
                 if let Some(close) = close {
                     // It could be sent when it was asked for; that it no longer can only means that the peer was first.
                     let _ = self.connection.close(close, &mut self.outbox.output);
@@ -373,7 +394,7 @@ impl<T: Transport> Core<T> {
 
     /// Whether everything before a mark is written.
     fn is_written(&self, mark: Mark) -> bool {
-        let written = self.connection.sent().wire_bytes - self.outbox.waiting() as u64;
+        let written = self.connection.sent_bytes() - self.outbox.waiting() as u64;
         let done = self.host.longs.wrapping_sub(u32::from(self.long.is_some()));
         match done.wrapping_sub(mark.longs) {
             // The message that was the last long one is the last one still.
@@ -396,4 +417,4 @@ impl<T: Transport> Core<T> {
 }
 
 /// The shortest payload that is worth a place of its own in a vectored write, in bytes.
-const INSERTED: usize = 8 * 1024;
+const INSERTED: usize = 4 * 1024;

@@ -1,0 +1,153 @@
+//! Frames and headers (RFC 6455 §5.2): appended to the output, or the header alone for a payload that the caller writes.
+
+use alloc::vec::Vec;
+
+use super::{Coding, OpenMessage, Sender, opcode};
+use crate::error::SendError;
+use crate::extension::Fin;
+use crate::frame::{FrameHead, FrameHeader, OpCode, Rsv};
+use crate::mask::{copy_masked, mask};
+use crate::message::MessageKind;
+
+impl Sender {
+    /// Returns the header for a whole message, for a vectored write: the caller writes it, then the payload.
+    ///
+    /// A client's payload is masked in place. The message is one frame, however long, and no extension sees it.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`], [`SendError::MessageOpen`].
+    #[inline]
+    pub fn head(&mut self, kind: MessageKind, payload: &mut [u8]) -> Result<FrameHead, SendError> {
+        self.check_between_messages()?;
+        let masking_key = self.next_key(payload);
+        Ok(self.whole_head(kind, payload.len(), masking_key))
+    }
+
+    /// Returns the header for a whole message whose payload is shared and cannot be masked: for servers.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::MaskRequired`] on a client; [`SendError::Closed`], [`SendError::MessageOpen`].
+    #[inline]
+    pub fn shared_head(&mut self, kind: MessageKind, payload: &[u8]) -> Result<FrameHead, SendError> {
+        self.check_unmasked()?;
+        self.check_between_messages()?;
+        Ok(self.whole_head(kind, payload.len(), None))
+    }
+
+    /// The header of the next fragment, whose payload the caller writes; a client's is masked in place. The first one of a
+    /// message is marked with `rsv`.
+    pub(crate) fn fragment_head(
+        &mut self,
+        kind: MessageKind,
+        rsv: Rsv,
+        fin: Fin,
+        payload: &mut [u8],
+    ) -> Result<FrameHead, SendError> {
+        let open = self.check_fragment(kind)?;
+        let masking_key = self.next_key(payload);
+        Ok(self.next_head(kind, rsv, open, fin, payload.len(), masking_key))
+    }
+
+    /// The header of the next fragment, whose payload of `len` bytes is shared and cannot be masked: for servers.
+    pub(crate) fn shared_fragment_head(
+        &mut self,
+        kind: MessageKind,
+        rsv: Rsv,
+        fin: Fin,
+        len: usize,
+    ) -> Result<FrameHead, SendError> {
+        self.check_unmasked()?;
+        let open = self.check_fragment(kind)?;
+        Ok(self.next_head(kind, rsv, open, fin, len, None))
+    }
+
+    /// Appends a frame.
+    #[inline]
+    pub(super) fn frame(&mut self, fin: bool, rsv: Rsv, opcode: OpCode, payload: &[u8], output: &mut Vec<u8>) {
+        let first = FrameHeader::first_byte(fin, rsv, opcode);
+        let header = |masking_key| FrameHeader { fin, rsv, opcode, masking_key, payload_len: payload.len() as u64 };
+        // A header has one of six lengths, and one whose length is known here is stored and not copied by a call.
+        let (short, medium) = (u8::try_from(payload.len()), u16::try_from(payload.len()).map(u16::to_be_bytes));
+        let head_len = match &mut self.keys {
+            None => match (short, medium) {
+                (Ok(len @ ..=125), _) => append([first, len], payload, output),
+                (_, Ok([high, low])) => append([first, 126, high, low], payload, output),
+                (_, Err(_)) => append(header(None).encode(), payload, output),
+            },
+            Some(keys) => {
+                let key @ [a, b, c, d] = keys.next_key();
+                match (short, medium) {
+                    (Ok(len @ ..=125), _) => append_masked([first, 0x80 | len, a, b, c, d], key, payload, output),
+                    (_, Ok([high, low])) => {
+                        append_masked([first, 0x80 | 126, high, low, a, b, c, d], key, payload, output)
+                    }
+                    (_, Err(_)) => append_masked(header(Some(key)).encode(), key, payload, output),
+                }
+            }
+        };
+        self.counters.frames += 1;
+        self.counters.wire_bytes += (head_len + payload.len()) as u64;
+    }
+
+    /// The key of the next frame, on a client, and masks its payload in place.
+    #[inline]
+    fn next_key(&mut self, payload: &mut [u8]) -> Option<[u8; 4]> {
+        let key = self.keys.as_mut()?.next_key();
+        mask(payload, key);
+        Some(key)
+    }
+
+    /// The header of a whole message whose payload the caller writes.
+    #[inline]
+    fn whole_head(&mut self, kind: MessageKind, len: usize, masking_key: Option<[u8; 4]>) -> FrameHead {
+        let (opcode, payload_len) = (opcode(kind), len as u64);
+        let head = FrameHeader { fin: true, rsv: Rsv::NONE, opcode, masking_key, payload_len }.encode();
+        self.count(Fin::Last, len);
+        self.counters.frames += 1;
+        self.counters.wire_bytes += (head.len() + len) as u64;
+        head
+    }
+
+    /// The header of a frame whose payload the caller writes: it begins a message, or goes on with the open one.
+    fn next_head(
+        &mut self,
+        kind: MessageKind,
+        rsv: Rsv,
+        open: Option<OpenMessage>,
+        fin: Fin,
+        len: usize,
+        masking_key: Option<[u8; 4]>,
+    ) -> FrameHead {
+        let (fin_bit, payload_len) = (fin == Fin::Last, len as u64);
+        let open = open.unwrap_or(OpenMessage { kind, coding: Coding::AsIs(rsv), is_first: true });
+        let (opcode, rsv) = open.marks(rsv);
+        let head = FrameHeader { fin: fin_bit, rsv, opcode, masking_key, payload_len }.encode();
+        self.open = (fin == Fin::More).then_some(OpenMessage { is_first: false, ..open });
+        self.count(fin, len);
+        self.counters.frames += 1;
+        self.counters.wire_bytes += (head.len() + len) as u64;
+        head
+    }
+}
+
+/// Appends a header and its payload; returns how long the header is.
+#[inline(always)]
+fn append(head: impl AsRef<[u8]>, payload: &[u8], output: &mut Vec<u8>) -> usize {
+    let head = head.as_ref();
+    output.reserve(head.len() + payload.len());
+    output.extend_from_slice(head);
+    output.extend_from_slice(payload);
+    head.len()
+}
+
+/// Appends a header and its payload, masked; returns how long the header is.
+#[inline(always)]
+fn append_masked(head: impl AsRef<[u8]>, key: [u8; 4], payload: &[u8], output: &mut Vec<u8>) -> usize {
+    let head = head.as_ref();
+    output.reserve(head.len() + payload.len());
+    output.extend_from_slice(head);
+    copy_masked(payload, key, output);
+    head.len()
+}
