@@ -36,7 +36,7 @@ use crate::control::ControlPayload;
 use crate::error::ProtocolError;
 use crate::extension::Encoder;
 use crate::frame::Rsv;
-use crate::message::Chunk;
+use crate::message::{Chunk, MessageRef};
 use crate::time::{Instant, Timeout};
 
 /// One WebSocket connection after its opening handshake, as a machine that turns bytes into events and messages into
@@ -178,17 +178,8 @@ impl Connection {
         assembler: &'m mut Assembler,
         output: &mut Vec<u8>,
     ) -> Result<Option<Received<'m>>, ProtocolError> {
-        if self.owed_pong.is_none() {
-            match self.receiver.receive_whole(input, assembler.max()) {
-                Ok(Some(message)) => return Ok(Some(Received::Message(message))),
-                Ok(None) => {}
-                Err(error) => return Err(self.fail(error, output)),
-            }
-            match self.receiver.receive_fragments(input, assembler.max()) {
-                Ok(Some(message)) => return Ok(Some(Received::Message(message))),
-                Ok(None) => {}
-                Err(error) => return Err(self.fail(error, output)),
-            }
+        if let Some(message) = self.receive_whole(input, assembler.max(), output)? {
+            return Ok(Some(Received::Message(message)));
         }
         self.receive_gathered(input, assembler, output)
     }
@@ -502,6 +493,29 @@ impl Connection {
         }
         self.note_decoded(assembler);
         Ok(Some(Received::Message(assembler.message())))
+    }
+
+    /// Receives a whole message of at most `max` bytes that lies in the input, by a short path; `None`, with nothing touched,
+    /// where there is something else.
+    #[inline]
+    pub(crate) fn receive_whole<'b>(
+        &mut self,
+        input: &mut &'b mut [u8],
+        max: usize,
+        output: &mut Vec<u8>,
+    ) -> Result<Option<MessageRef<'b>>, ProtocolError> {
+        if self.owed_pong.is_some() {
+            return Ok(None);
+        }
+        match self.receiver.receive_whole(input, max) {
+            Ok(None) => {}
+            Ok(Some(message)) => return Ok(Some(message)),
+            Err(error) => return Err(self.fail(error, output)),
+        }
+        match self.receiver.receive_fragments(input, max) {
+            Err(error) => Err(self.fail(error, output)),
+            message => message,
+        }
     }
 
     /// Receives a frame of a message in several, if it lies whole in the input: see [`Receiver::receive_fragment`].

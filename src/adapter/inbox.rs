@@ -186,6 +186,20 @@ impl Inbox {
         })
     }
 
+    /// Lends the whole message that is [there](Self::has_message).
+    #[inline]
+    pub(crate) fn lend_whole(
+        &mut self,
+        connection: &mut Connection,
+        output: &mut Vec<u8>,
+    ) -> Result<Option<MessageRef<'_>>, ProtocolError> {
+        let Self { buffer, start, end, assembler, .. } = self;
+        let mut input = &mut buffer[*start..*end];
+        let message = connection.receive_whole(&mut input, assembler.max(), output);
+        *start = *end - input.len();
+        message
+    }
+
     /// Gives away the message that is ready.
     pub(crate) fn take(
         &mut self,

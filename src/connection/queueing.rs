@@ -46,6 +46,12 @@ impl Connection {
         self.sender.send_piece(kind, coding, piece, fin, output)
     }
 
+    /// Whether sending runs no code of others, which may panic: see [`Sender::is_plain`](crate::Sender).
+    #[inline]
+    pub(crate) fn sends_plainly(&self) -> bool {
+        self.sender.is_plain()
+    }
+
     /// Returns how a message that begins now is to be encoded; `len` is its length where known.
     pub(crate) fn coding(&mut self, kind: MessageKind, len: Option<usize>, may_be_encoded: bool) -> Coding {
         self.sender.coding(kind, len, may_be_encoded)

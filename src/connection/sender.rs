@@ -109,6 +109,13 @@ impl Sender {
         self.fragment(OpenMessage { kind: message.kind(), coding, is_first: true }, payload, Fin::Last, output)
     }
 
+    /// Whether sending runs no code of others, which may panic: no source of keys, and no extension.
+    #[cfg(feature = "driver")]
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.keys.is_none() && self.extension.is_none()
+    }
+
     /// Appends a text message.
     ///
     /// # Errors

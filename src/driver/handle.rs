@@ -9,8 +9,10 @@ use std::io::ErrorKind;
 
 use super::core::{Core, Wakes};
 use super::negotiated::Negotiated;
-use super::sync::{Mutex, PoisonError};
+use super::sync::{Mutex, MutexGuard, PoisonError};
 use super::transport::Transport;
+use crate::adapter::Inbox;
+use crate::message::MessageRef;
 
 /// A core that several tasks use.
 #[derive(Debug)]
@@ -28,11 +30,22 @@ impl<T: Transport> Shared<T> {
     pub(super) fn with<R>(&self, f: impl FnOnce(&mut Core<T>) -> R) -> R {
         // Dropped last, when the lock is free again.
         let mut late = Late(None);
-        let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut core = self.lock();
         let mut step = Step { core: &mut core, late: &mut late, is_whole: false };
         let result = f(step.core);
         step.is_whole = true;
         result
+    }
+
+    /// Gives the core for what needs no step: it runs no code of others, wakes nobody and drops nothing of theirs.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Core<T>> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lends the whole message that is there, or not, as [`Core::lend_whole`]; gives the inbox back if none is.
+    pub(super) fn lend_whole<'i>(&self, inbox: &'i mut Inbox) -> Result<Option<MessageRef<'i>>, &'i mut Inbox> {
+        let mut core = self.lock();
+        if core.has_message(inbox) { Ok(core.lend_whole(inbox)) } else { Err(inbox) }
     }
 
     /// Gives the core back.

@@ -19,7 +19,7 @@ use super::reader::MessageReader;
 use super::split::{Receiver, Sender, split};
 use super::transport::Transport;
 use super::writer::MessageWriter;
-use crate::adapter::{Error, Inbox, Mode, Ready};
+use crate::adapter::{Error, Inbox, Mode};
 use crate::close::{Close, CloseCode};
 use crate::config::Config;
 use crate::connection::{Connection, Counters, EndCause, State};
@@ -141,12 +141,15 @@ impl<T: Transport> WebSocket<T> {
     /// As [`Self::receive`].
     pub async fn receive_ref(&mut self) -> Result<Option<MessageRef<'_>>, Error> {
         let Self { core, inbox, .. } = self;
-        let ready = match core.has_message(inbox) {
-            true => Some(Ready::InBuffer),
-            false => poll_fn(|cx| step(core, |core| core.poll_receive(inbox, Mode::Messages, cx))).await?,
+        let lent = if core.has_message(inbox) {
+            core.lend_whole(inbox)
+        } else {
+            match poll_fn(|cx| step(core, |core| core.poll_receive(inbox, Mode::Messages, cx))).await? {
+                Some(ready) => core.lend(inbox, ready),
+                None => return Ok(None),
+            }
         };
-        let Some(ready) = ready else { return Ok(None) };
-        match core.lend(inbox, ready) {
+        match lent {
             Some(message) => Ok(Some(message)),
             None => Self::down(core).await.map(|()| None),
         }
@@ -239,7 +242,11 @@ impl<T: Transport> WebSocket<T> {
     ///
     /// When the future is dropped before it is ready, the message was not queued.
     pub async fn feed<'m>(&mut self, message: impl Into<Outgoing<'m>>) -> Result<(), Error> {
-        let mut message = Some(message.into());
+        let message = message.into();
+        if let Some(queued) = self.core.queue_at_once(&message) {
+            return queued;
+        }
+        let mut message = Some(message);
         poll_fn(|cx| self.step(|core| core.poll_feed(cx.waker(), &mut message))).await
     }
 
@@ -437,9 +444,9 @@ impl<T: Transport> WebSocket<T> {
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
         let Self { core, inbox, .. } = self;
         if core.has_message(inbox) {
-            return match core.take(inbox, Ready::InBuffer) {
-                Ok(message) => Poll::Ready(Ok(message)),
-                Err(_) => step(core, |core| core.poll_down(cx)).map_ok(|()| None),
+            return match core.take_whole(inbox) {
+                Some(message) => Poll::Ready(Ok(Some(message))),
+                None => step(core, |core| core.poll_down(cx)).map_ok(|()| None),
             };
         }
         step(core, |core| core.poll_message(inbox, cx))

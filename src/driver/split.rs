@@ -103,9 +103,15 @@ impl<T: Transport> Receiver<T> {
     /// As [`Self::receive`].
     pub async fn receive_ref(&mut self) -> Result<Option<MessageRef<'_>>, Error> {
         let Self { shared, inbox, .. } = self;
-        let received = poll_fn(|cx| shared.with(|core| core.poll_receive(inbox, Mode::Messages, cx)));
-        let Some(ready) = received.await? else { return Ok(None) };
-        match shared.with(|core| core.lend(inbox, ready)) {
+        let lent = match shared.lend_whole(inbox) {
+            Ok(lent) => lent,
+            Err(inbox) => {
+                let received = poll_fn(|cx| shared.with(|core| core.poll_receive(inbox, Mode::Messages, cx)));
+                let Some(ready) = received.await? else { return Ok(None) };
+                shared.with(|core| core.lend(inbox, ready))
+            }
+        };
+        match lent {
             Some(message) => Ok(Some(message)),
             None => Self::down(shared).await.map(|()| None),
         }
@@ -179,7 +185,17 @@ impl<T: Transport> Receiver<T> {
 
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
         let Self { shared, inbox, .. } = self;
-        shared.with(|core| core.poll_message(inbox, cx))
+        let mut core = shared.lock();
+        if !core.has_message(inbox) {
+            drop(core);
+            return shared.with(|core| core.poll_message(inbox, cx));
+        }
+        let taken = core.take_whole(inbox);
+        drop(core);
+        match taken {
+            Some(message) => Poll::Ready(Ok(Some(message))),
+            None => shared.with(|core| core.poll_down(cx)).map_ok(|()| None),
+        }
     }
 
     /// Takes the connection down after something that was about to be lent turned out to be wrong.
@@ -223,7 +239,11 @@ impl<T: Transport> Sender<T> {
     ///
     /// When the future is dropped before it is ready, the message was not queued.
     pub async fn feed<'m>(&self, message: impl Into<Outgoing<'m>>) -> Result<(), Error> {
-        let mut message = Some(message.into());
+        let message = message.into();
+        if let Some(queued) = self.shared.lock().queue_at_once(&message) {
+            return queued;
+        }
+        let mut message = Some(message);
         poll_fn(|cx| self.shared.with(|core| core.poll_feed(cx.waker(), &mut message))).await
     }
 

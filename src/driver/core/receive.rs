@@ -20,6 +20,20 @@ impl<T: Transport> Core<T> {
         !self.flags.is_deaf && inbox.has_message(&self.connection)
     }
 
+    /// Lends the whole message that is there; `None` if it turned out to be wrong, and the connection is to be taken down.
+    #[inline]
+    pub(in super::super) fn lend_whole<'i>(&mut self, inbox: &'i mut Inbox) -> Option<MessageRef<'i>> {
+        inbox.lend_whole(&mut self.connection, &mut self.outbox.output).ok().flatten()
+    }
+
+    /// Gives away the whole message that is there, or not, as [`Self::lend_whole`].
+    #[inline]
+    pub(in super::super) fn take_whole(&mut self, inbox: &mut Inbox) -> Option<Message> {
+        let message = self.lend_whole(inbox).map(MessageRef::to_owned);
+        release(inbox);
+        message
+    }
+
     /// Gives away the message that is ready; an error if it turned out to be wrong, and the connection is to be taken down.
     #[inline]
     pub(in super::super) fn take(&mut self, inbox: &mut Inbox, ready: Ready) -> Result<Option<Message>, ProtocolError> {

@@ -124,6 +124,18 @@ impl<T: Transport> Core<T> {
         Some(Ok(()))
     }
 
+    /// Queues a message as most are queued, where nothing stands in its way and no code of others runs: then no step need be
+    /// taken. `None` where that is not so.
+    #[inline]
+    pub(in super::super) fn queue_at_once(&mut self, message: &Outgoing<'_>) -> Option<Result<(), Error>> {
+        let is_free = self.flags.has_kept_time
+            && !self.flags.is_full
+            && !self.is_taken()
+            && self.check().is_ok()
+            && self.connection.sends_plainly();
+        if is_free { self.queue_short(message) } else { None }
+    }
+
     /// Queues a message that is long, or prepared.
     fn queue_long(&mut self, message: Outgoing<'_>) -> Result<(), Error> {
         self.check_between_messages()?;
