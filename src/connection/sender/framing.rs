@@ -38,6 +38,7 @@ impl Sender {
 
     /// The header of the next fragment, whose payload the caller writes; a client's is masked in place. The first one of a
     /// message is marked with `rsv`.
+    #[cfg(feature = "driver")]
     pub(crate) fn fragment_head(
         &mut self,
         kind: MessageKind,

@@ -60,6 +60,6 @@ mod tests {
         let mut keys = [draw(), other].concat();
         keys.sort_unstable();
         keys.dedup();
-        assert!(keys.len() >= KEYS * 4 + 1, "{} different keys", keys.len());
+        assert!(keys.len() > KEYS * 4, "{} different keys", keys.len());
     }
 }
