@@ -38,6 +38,7 @@ impl Sender {
 
     /// The header of the next fragment, whose payload the caller writes; a client's is masked in place. The first one of a
     /// message is marked with `rsv`.
+    #[cfg(feature = "driver")]
     pub(crate) fn fragment_head(
         &mut self,
         kind: MessageKind,
@@ -150,4 +151,40 @@ fn append_masked(head: impl AsRef<[u8]>, key: [u8; 4], payload: &[u8], output: &
     output.extend_from_slice(head);
     copy_masked(payload, key, output);
     head.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::connection::Connection;
+    use alloc::vec;
+
+    const KEY: [u8; 4] = [1, 2, 3, 4];
+
+    #[test]
+    fn section_5_2_a_frame_is_its_header_and_its_payload_whatever_the_length() {
+        for len in [0, 1, 125, 126, 127, 255, 256, 65_535, 65_536, 70_000] {
+            for (mut connection, masking_key) in [
+                (Connection::server(Config::default()), None),
+                (Connection::client_with_keys(Config::default(), || KEY), Some(KEY)),
+            ] {
+                let mut payload = vec![0x55; len];
+                let mut output = vec![7; 3];
+                connection.send_binary(&payload, &mut output).unwrap();
+                let sent = connection.sent();
+
+                let (fin, rsv, opcode, payload_len) = (true, Rsv::NONE, OpCode::Binary, len as u64);
+                let header = FrameHeader { fin, rsv, opcode, masking_key, payload_len }.encode();
+                // And the header alone is the same one, with the payload masked for it.
+                let head = connection.head(MessageKind::Binary, &mut payload).unwrap();
+                assert_eq!(head, header, "{len} bytes");
+                assert_eq!(output, [&[7; 3], &header[..], &payload].concat(), "{len} bytes");
+                assert_eq!((sent.frames, sent.messages, sent.payload_bytes), (1, 1, len as u64));
+                assert_eq!(sent.wire_bytes, (header.len() + len) as u64);
+                assert_eq!(connection.sent().wire_bytes, 2 * sent.wire_bytes);
+                assert_eq!(connection.sent().messages, 2);
+            }
+        }
+    }
 }
