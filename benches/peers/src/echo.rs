@@ -17,6 +17,7 @@ use self::traffic::Traffic;
 use crate::libraries::Standing;
 use crate::samples::Samples;
 use crate::table::{Progress, short};
+use crate::tcp::javascript::Engine;
 use crate::tcp::limits::Cores;
 use crate::tcp::{Measured, Process, Protocol, Runs, SERVERS, Server};
 
@@ -99,6 +100,8 @@ pub fn run(only: &str, rounds: usize, seconds: f64) -> Result<Value, Box<dyn Err
     }
     cells.retain(|cell| cell.to_string().contains(only));
     let progress = Progress::new(cells.len())?;
+    let versions: Vec<String> =
+        [Engine::Bun, Engine::Node].into_iter().filter_map(|engine| engine.version().ok()).collect();
     let mut figures = Vec::new();
     for cell in cells {
         progress.at(&cell.to_string());
@@ -110,6 +113,7 @@ pub fn run(only: &str, rounds: usize, seconds: f64) -> Result<Value, Box<dyn Err
             "depth": cell.depth,
             "bounded": cell.bounded(),
             "len": cell.len,
+            "versions": versions,
             "two_cores": cores.are_two(),
             "libraries": rows.iter().map(|(server, row)| row.json(server)).collect::<Vec<_>>(),
         }));

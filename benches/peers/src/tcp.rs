@@ -187,3 +187,65 @@ fn on_threads<R: Send + 'static>(listener: TcpListener, serve: fn(TcpStream) -> 
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::SocketAddr;
+
+    use super::*;
+    use crate::echo::peer;
+    use crate::echo::traffic::Traffic;
+
+    /// Starts a server in this process, where it stays.
+    fn start(serve: Serve) -> SocketAddr {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there is a port");
+        let address = listener.local_addr().expect("it has an address");
+        thread::spawn(move || serve(listener).map_err(|error| error.to_string()));
+        address
+    }
+
+    /// Sends `count` messages in writes of `piece` bytes, reads at the same time, and compares.
+    fn goes_round(server: &Server, address: SocketAddr, traffic: &Traffic, count: usize, piece: usize) {
+        let mut stream = peer::open(address, &mut 1, server.speaks).expect("it opens");
+        let mut writing = stream.try_clone().expect("it can be shared");
+        let [bytes, rest] = traffic.sent.slices(0, count * traffic.sent.frame);
+        assert!(rest.is_empty(), "the ring is long enough");
+        thread::scope(|scope| {
+            scope
+                .spawn(move || bytes.chunks(piece).for_each(|piece| writing.write_all(piece).expect("it takes bytes")));
+            let mut answer = vec![0; count * traffic.answered.frame];
+            stream.read_exact(&mut answer).expect("as much comes back");
+            assert!(traffic.answered.is(0, &answer), "{} sends something else back", server.name);
+        });
+    }
+
+    #[test]
+    fn every_server_echoes_every_byte_of_messages_that_come_together_and_in_pieces() {
+        for server in SERVERS {
+            let Start::Here(serve) = server.start else { continue };
+            let address = start(serve);
+            for (len, count, piece) in [(16, 1000, usize::MAX), (16, 20, 7), (1024, 200, 1500), (64 * 1024, 8, 100_000)]
+            {
+                let traffic = Traffic::new(len, server.speaks);
+                goes_round(server, address, &traffic, 1, usize::MAX);
+                goes_round(server, address, &traffic, count, piece);
+            }
+        }
+    }
+
+    #[test]
+    fn a_server_that_answers_with_other_bytes_is_found_out() {
+        let wrong: Serve = |listener| {
+            on_threads(listener, |mut stream| {
+                let mut byte = [0];
+                while stream.read(&mut byte).is_ok_and(|read| read == 1) {
+                    let _ = stream.write_all(&[byte[0] ^ 1]);
+                }
+            })
+        };
+        let traffic = Traffic::new(16, Protocol::Bytes);
+        let mut stream = peer::open(start(wrong), &mut 1, Protocol::Bytes).expect("it opens");
+        assert_eq!(peer::echo(&mut stream, &traffic), Err("something else comes back".into()));
+    }
+}
