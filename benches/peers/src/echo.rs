@@ -21,6 +21,29 @@ use crate::tcp::javascript::Engine;
 use crate::tcp::limits::Cores;
 use crate::tcp::{Measured, Process, Protocol, Runs, SERVERS, Server};
 
+/// What is to be measured.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// Only cells and servers with this in their names.
+    pub only: String,
+    pub server: String,
+    pub rounds: usize,
+    /// How long a round is.
+    pub seconds: f64,
+}
+
+impl Default for Asked {
+    fn default() -> Self {
+        Self { only: String::new(), server: String::new(), rounds: 3, seconds: 0.5 }
+    }
+}
+
+impl Asked {
+    fn servers(&self) -> impl Iterator<Item = &'static Server> {
+        SERVERS.iter().filter(|server| server.name.contains(&self.server))
+    }
+}
+
 /// What goes over the connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Cell {
@@ -85,12 +108,12 @@ impl Row {
     }
 }
 
-/// Measures all cells with `only` in their headings, and prints and returns the figures.
+/// Measures all cells that are asked for, and prints and returns the figures.
 ///
 /// # Errors
 ///
 /// Where this machine does not let it.
-pub fn run(only: &str, rounds: usize, seconds: f64) -> Result<Value, Box<dyn Error>> {
+pub fn run(asked: &Asked) -> Result<Value, Box<dyn Error>> {
     let cores = Cores::new()?;
     let mut cells = Vec::new();
     for len in [16, 1024, 64 * 1024] {
@@ -98,14 +121,14 @@ pub fn run(only: &str, rounds: usize, seconds: f64) -> Result<Value, Box<dyn Err
             cells.extend([1, 64].map(|depth| Cell { connections, depth, len }));
         }
     }
-    cells.retain(|cell| cell.to_string().contains(only));
+    cells.retain(|cell| cell.to_string().contains(&asked.only));
     let progress = Progress::new(cells.len())?;
     let versions: Vec<String> =
         [Engine::Bun, Engine::Node].into_iter().filter_map(|engine| engine.version().ok()).collect();
     let mut figures = Vec::new();
     for cell in cells {
         progress.at(&cell.to_string());
-        let rows = measure(cell, rounds, seconds, &cores);
+        let rows = measure(cell, asked, &cores);
         progress.print(&table(&cell.to_string(), &rows));
         figures.push(json!({
             "cell": cell.to_string(),
@@ -123,10 +146,10 @@ pub fn run(only: &str, rounds: usize, seconds: f64) -> Result<Value, Box<dyn Err
 }
 
 /// Lets servers take turns, each with new connections in each round.
-fn measure(cell: Cell, rounds: usize, seconds: f64, cores: &Cores) -> Vec<(&'static Server, Row)> {
+fn measure(cell: Cell, asked: &Asked, cores: &Cores) -> Vec<(&'static Server, Row)> {
     let traffic = |protocol| Traffic::new(cell.len, protocol);
     let (messages, bytes) = (traffic(Protocol::WebSocket), traffic(Protocol::Bytes));
-    let measured = SERVERS.iter().filter(|server| server.measured == Measured::TimeAndMemory);
+    let measured = asked.servers().filter(|server| server.measured == Measured::TimeAndMemory);
     let mut rows: Vec<_> = measured.map(|server| (server, Row::default(), None)).collect();
     for (server, row, process) in &mut rows {
         match cell.refusal(server) {
@@ -137,11 +160,11 @@ fn measure(cell: Cell, rounds: usize, seconds: f64, cores: &Cores) -> Vec<(&'sta
             },
         }
     }
-    for _ in 0..rounds {
+    for _ in 0..asked.rounds {
         for (server, row, process) in &mut rows {
             let Some(running) = process else { continue };
             let traffic = if server.speaks == Protocol::Bytes { &bytes } else { &messages };
-            match round(server, running, traffic, cell.connections, Flow::Each(cell.bounded()), seconds) {
+            match round(server, running, traffic, cell.connections, Flow::Each(cell.bounded()), asked.seconds) {
                 Ok(figures) => row.push(&figures),
                 Err(why) => {
                     (row.absent, *process) = (Some(why.to_string()), None);

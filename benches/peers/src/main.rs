@@ -13,7 +13,7 @@ use sockeye_peers::{
 };
 
 const USAGE: &str = "\
-usage: sockeye-peers COMMAND [--json FILE] [--only TEXT] [--rounds N] [--seconds S]
+usage: sockeye-peers COMMAND [--json FILE] [--only TEXT] [--rounds N]
 
 commands:
   compression   permessage-deflate of the libraries: time, size on the wire, memory
@@ -33,6 +33,7 @@ options:
   --only TEXT   only the cells with this in their heading, such as 'JSON 1 KiB'
   --rounds N    how often each library has its turn in a cell; default 9, over TCP 3
   --seconds S   how long a round over TCP is; default 0.5
+  --server TEXT only the servers with this in their names, over TCP
   --read N      the most bytes that a read gives; default 65536";
 
 fn main() -> ExitCode {
@@ -47,15 +48,19 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), Box<dyn Error>> {
     let mut words: Vec<String> = Vec::new();
-    let (mut json, mut only, mut read) = (None::<OsString>, String::new(), 64 * 1024);
-    let (mut asked, mut seconds) = (None::<usize>, 0.5);
+    let (mut json, mut only, mut rounds, mut read) = (None::<OsString>, String::new(), 9, 64 * 1024);
+    let mut asked = echo::Asked::default();
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
             Long("json") => json = Some(parser.value()?),
             Long("only") => only = parser.value()?.string()?,
-            Long("rounds") => asked = Some(parser.value()?.parse()?),
-            Long("seconds") => seconds = parser.value()?.parse()?,
+            Long("rounds") => {
+                rounds = parser.value()?.parse()?;
+                asked.rounds = rounds;
+            }
+            Long("seconds") => asked.seconds = parser.value()?.parse()?,
+            Long("server") => asked.server = parser.value()?.string()?,
             Long("read") => read = parser.value()?.parse()?,
             Long("help") | Short('h') => {
                 println!("{USAGE}");
@@ -65,7 +70,7 @@ fn run() -> Result<(), Box<dyn Error>> {
             other => return Err(format!("{}\n{USAGE}", other.unexpected()).into()),
         }
     }
-    let (rounds, rounds_of_tcp) = (asked.unwrap_or(9), asked.unwrap_or(3));
+    asked.only.clone_from(&only);
     let figures = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["compression"] => compression::run(&only, rounds)?,
         ["backends"] => backends::run(&only, rounds)?,
@@ -76,8 +81,8 @@ fn run() -> Result<(), Box<dyn Error>> {
         ["worker", name, job] => return libraries::compressing::work(name, job),
         ["handshake"] => handshake::run(&only, rounds)?,
         ["memory"] => memory::run()?,
-        ["echo"] => echo::run(&only, rounds_of_tcp, seconds)?,
-        ["scale"] => echo::scale::run(&only, rounds_of_tcp, seconds)?,
+        ["echo"] => echo::run(&asked)?,
+        ["scale"] => echo::scale::run(&asked)?,
         ["serve", name] => return tcp::serve(name),
         ["weigh", name] => return memory::work(name),
         ["all"] => serde_json::json!({
@@ -88,8 +93,8 @@ fn run() -> Result<(), Box<dyn Error>> {
             "memory": memory::run()?,
             "instructions": instructions::run(&only, read)?,
             "compression": compression::run(&only, rounds)?,
-            "echo": echo::run(&only, rounds_of_tcp, seconds)?,
-            "scale": echo::scale::run(&only, rounds_of_tcp, seconds)?,
+            "echo": echo::run(&asked)?,
+            "scale": echo::scale::run(&asked)?,
         }),
         ["report", file] => {
             let figures = serde_json::from_str(&std::fs::read_to_string(file)?)?;

@@ -8,18 +8,18 @@ use serde_json::{Value, json};
 
 use super::load::Flow;
 use super::traffic::Traffic;
-use super::{peer, round};
+use super::{Asked, peer, round};
 use crate::samples::Samples;
 use crate::table::{Progress, short};
 use crate::tcp::limits::{self, Cores};
-use crate::tcp::{Measured, Process, Runs, SERVERS, Server};
+use crate::tcp::{Measured, Process, Runs, Server};
 
 /// Measures both, and prints and returns the figures.
 ///
 /// # Errors
 ///
 /// Where this machine does not let it.
-pub fn run(only: &str, rounds: usize, seconds: f64) -> Result<Value, Box<dyn Error>> {
+pub fn run(asked: &Asked) -> Result<Value, Box<dyn Error>> {
     let cores = Cores::new()?;
     let most = limits::connections(CONNECTIONS);
     if most < CONNECTIONS {
@@ -27,20 +27,20 @@ pub fn run(only: &str, rounds: usize, seconds: f64) -> Result<Value, Box<dyn Err
     }
     Ok(json!({
         "most": most,
-        "resident": if RESIDENT.contains(only) { residents(most, &cores)? } else { json!([]) },
-        "cpu": if CPU.contains(only) { times(most, rounds, seconds, &cores)? } else { json!([]) },
+        "resident": if RESIDENT.contains(&asked.only) { residents(most, asked, &cores)? } else { json!([]) },
+        "cpu": if CPU.contains(&asked.only) { times(most, asked, &cores)? } else { json!([]) },
     }))
 }
 
 /// How much memory each server has.
-fn residents(most: usize, cores: &Cores) -> Result<Value, Box<dyn Error>> {
-    let progress = Progress::new(SERVERS.len())?;
+fn residents(most: usize, asked: &Asked, cores: &Cores) -> Result<Value, Box<dyn Error>> {
+    let progress = Progress::new(asked.servers().count())?;
     let mut figures = Vec::new();
     progress.print(&format!(
         "\n{RESIDENT}\n  {:<22} {:>10} {:>12} {:>14}\n",
         "", "first KiB", "connections", "bytes for each"
     ));
-    for server in SERVERS {
+    for server in asked.servers() {
         progress.at(server.name);
         let (levels, absent) = match resident(server, most, cores) {
             Ok((levels, None)) => (levels, None),
@@ -91,8 +91,8 @@ fn resident(
 }
 
 /// How long servers work for a message of 16 bytes, by the number of connections.
-fn times(most: usize, rounds: usize, seconds: f64, cores: &Cores) -> Result<Value, Box<dyn Error>> {
-    let servers = || SERVERS.iter().filter(|server| server.measured == Measured::TimeAndMemory);
+fn times(most: usize, asked: &Asked, cores: &Cores) -> Result<Value, Box<dyn Error>> {
+    let servers = || asked.servers().filter(|server| server.measured == Measured::TimeAndMemory);
     let servers = || servers().filter(|server| server.runs == Runs::Together);
     let counts: Vec<usize> = [1, 10, 100, 1000, CONNECTIONS].into_iter().map(|count| count.min(most)).collect();
     let progress = Progress::new(counts.len())?;
@@ -104,11 +104,11 @@ fn times(most: usize, rounds: usize, seconds: f64, cores: &Cores) -> Result<Valu
             Process::start(server, cores).map_err(|why| *absent = Some(why)).ok()
         };
         let mut processes: Vec<_> = figures.iter_mut().map(start).collect();
-        for _ in 0..rounds {
+        for _ in 0..asked.rounds {
             for ((server, samples, absent), process) in figures.iter_mut().zip(&mut processes) {
                 let Some(running) = process else { continue };
                 let traffic = Traffic::new(16, server.speaks);
-                match round(server, running, &traffic, count, Flow::All(IN_FLIGHT), seconds) {
+                match round(server, running, &traffic, count, Flow::All(IN_FLIGHT), asked.seconds) {
                     Ok(figures) => samples[column].push(figures.cpu),
                     Err(why) => (*absent, *process) = (Some(why.to_string()), None),
                 }
