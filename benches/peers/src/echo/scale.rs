@@ -12,7 +12,7 @@ use super::{Asked, peer, round};
 use crate::samples::Samples;
 use crate::table::{Progress, short};
 use crate::tcp::limits::{self, Cores};
-use crate::tcp::{Measured, Process, Runs, Server};
+use crate::tcp::{Process, Server};
 
 /// Measures both, and prints and returns the figures.
 ///
@@ -92,8 +92,7 @@ fn resident(
 
 /// How long servers work for a message of 16 bytes, by the number of connections.
 fn times(most: usize, asked: &Asked, cores: &Cores) -> Result<Value, Box<dyn Error>> {
-    let servers = || asked.servers().filter(|server| server.measured == Measured::TimeAndMemory);
-    let servers = || servers().filter(|server| server.runs == Runs::Together);
+    let servers = || asked.servers().filter(|server| CURVES.contains(&server.name));
     let counts: Vec<usize> = [1, 10, 100, 1000, CONNECTIONS].into_iter().map(|count| count.min(most)).collect();
     let progress = Progress::new(counts.len())?;
     let mut figures: Vec<(&Server, Vec<Samples>, Option<String>)> =
@@ -138,6 +137,18 @@ fn times(most: usize, asked: &Asked, cores: &Cores) -> Result<Value, Box<dyn Err
 /// What the cells are called.
 const RESIDENT: &str = "resident memory of a server, by idle connections after an echo of 1 KiB on each";
 const CPU: &str = "CPU of a server for 16 bytes, ns, by connections, with 64 messages under way in all";
+
+/// Who has a curve of time: to open so many connections takes long.
+const CURVES: [&str; 8] = [
+    "sockeye, tokio",
+    "raw, tokio",
+    "raw, mio",
+    "tokio-tungstenite",
+    "tokio-websockets",
+    "sockudo-ws",
+    "ws-net",
+    "Bun",
+];
 
 const CONNECTIONS: usize = 10_000;
 /// How many connections more there are whenever memory is looked at.
