@@ -145,7 +145,8 @@ fn table(
             Best::Most => ours < theirs,
         };
         write!(text, " {:.2}{} |", ours / theirs, if is_behind { " ◀" } else { "" })?;
-        if is_behind && column.best == Best::Least {
+        // With more under way, times are those of whoever happened to be served first.
+        if is_behind && (column.field == "cpu" || column.field == "p50" && cell["depth"] == 1) {
             let heading = cell["cell"].as_str().unwrap_or_default();
             behind.push((ours / theirs, format!("{heading}, {} | {who}", column.title)));
         }
