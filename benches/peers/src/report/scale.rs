@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 use serde_json::Value;
 
 use crate::libraries::Standing;
@@ -137,7 +138,8 @@ fn draw(file: &Path, title: &str, lines: &[Line<'_>], axis: Axis) -> Result<(), 
         root.draw(&Text::new(short(value), (8, y(value) - 7), font(12))).map_err(text_of)?;
     }
     for (count, _) in lines.iter().max_by_key(|line| line.points.len()).map_or(&[][..], |line| &line.points) {
-        root.draw(&Text::new(count.to_string(), (x(*count) - 8, bottom + 6), font(12))).map_err(text_of)?;
+        let centered = font(12).pos(Pos::new(HPos::Center, VPos::Top));
+        root.draw(&Text::new(count.to_string(), (x(*count), bottom + 6), centered)).map_err(text_of)?;
     }
     // Names go from the top down, apart from each other.
     let mut ends: Vec<(i32, &Line<'_>)> =
@@ -156,7 +158,7 @@ fn draw(file: &Path, title: &str, lines: &[Line<'_>], axis: Axis) -> Result<(), 
         let last = line.points.last().map_or(0.0, |(_, value)| *value);
         let place = (height - 7).max(least);
         let label = format!("{} {}{}", line.name, short(last), if last > highest { " …" } else { "" });
-        root.draw(&Text::new(label, (right + 8, place), font(12))).map_err(text_of)?;
+        root.draw(&Text::new(label, (right + 26, place), font(12))).map_err(text_of)?;
         least = place + 14;
     }
     root.present().map_err(text_of)?;
@@ -172,4 +174,4 @@ const WIDTH: i32 = 900;
 const HEIGHT: i32 = 420;
 const HEAD: i32 = 48;
 const EDGE: i32 = 56;
-const NAMES: i32 = 230;
+const NAMES: i32 = 250;
