@@ -34,7 +34,7 @@ pub struct Asked {
 
 impl Default for Asked {
     fn default() -> Self {
-        Self { only: String::new(), server: String::new(), rounds: 3, seconds: 0.5 }
+        Self { only: String::new(), server: String::new(), rounds: 3, seconds: 0.4 }
     }
 }
 

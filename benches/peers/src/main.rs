@@ -32,7 +32,7 @@ options:
   --json FILE   writes the figures there, too
   --only TEXT   only the cells with this in their heading, such as 'JSON 1 KiB'
   --rounds N    how often each library has its turn in a cell; default 9, over TCP 3
-  --seconds S   how long a round over TCP is; default 0.5
+  --seconds S   how long a round over TCP is; default 0.4
   --server TEXT only the servers with this in their names, over TCP
   --read N      the most bytes that a read gives; default 65536";
 
