@@ -177,7 +177,7 @@ fn measure(cell: Cell, asked: &Asked, cores: &Cores) -> Vec<(&'static Server, Ro
     rows.into_iter().map(|(server, row, _)| (server, row)).collect()
 }
 
-/// A round with new connections, on each of which one message has gone round before.
+/// A round with new connections.
 fn round(
     server: &Server,
     process: &Process,
@@ -186,10 +186,8 @@ fn round(
     flow: Flow,
     seconds: f64,
 ) -> Result<Figures, Box<dyn Error>> {
-    let (mut source, mut streams) = (1, Vec::with_capacity(connections));
-    for _ in 0..connections {
-        streams.push(peer::open(process.address(), &mut source, server.speaks)?);
-    }
+    let mut streams = Vec::with_capacity(connections);
+    peer::open(process.address(), connections, server.speaks, &mut streams)?;
     let measured = Duration::from_secs_f64(seconds);
     Load::new(streams, traffic, flow)?.run(process, Span { warm: measured / 4, measured })
 }

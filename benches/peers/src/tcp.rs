@@ -206,9 +206,15 @@ mod tests {
         address
     }
 
+    fn open(address: SocketAddr, protocol: Protocol) -> TcpStream {
+        let mut streams = Vec::new();
+        peer::open(address, 1, protocol, &mut streams).expect("it opens");
+        streams.pop().expect("it is one")
+    }
+
     /// Sends `count` messages in writes of `piece` bytes, reads at the same time, and compares.
     fn goes_round(server: &Server, address: SocketAddr, traffic: &Traffic, count: usize, piece: usize) {
-        let mut stream = peer::open(address, &mut 1, server.speaks).expect("it opens");
+        let mut stream = open(address, server.speaks);
         let mut writing = stream.try_clone().expect("it can be shared");
         let [bytes, rest] = traffic.sent.slices(0, count * traffic.sent.frame);
         assert!(rest.is_empty(), "the ring is long enough");
@@ -246,7 +252,7 @@ mod tests {
             })
         };
         let traffic = Traffic::new(16, Protocol::Bytes);
-        let mut stream = peer::open(start(wrong), &mut 1, Protocol::Bytes).expect("it opens");
-        assert_eq!(peer::echo(&mut stream, &traffic), Err("something else comes back".into()));
+        let stream = open(start(wrong), Protocol::Bytes);
+        assert_eq!(peer::echo(&mut [stream], &traffic), Err("something else comes back".into()));
     }
 }

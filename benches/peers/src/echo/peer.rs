@@ -10,22 +10,40 @@ use socket2::{Domain, SockRef, Socket, Type};
 use super::traffic::Traffic;
 use crate::tcp::Protocol;
 
-/// Opens a connection; `source` is the last byte of the address that it comes from, and moves on when that has no ports left.
+/// Opens connections, some at a time, so that waiting for one is waiting for all of them.
 ///
 /// # Errors
 ///
-/// Says why there is none.
-pub fn open(address: SocketAddr, source: &mut u8, protocol: Protocol) -> Result<TcpStream, String> {
-    let mut stream = connect(address, source).map_err(|error| format!("it cannot be connected to: {error}"))?;
-    let prepare = |stream: &TcpStream| {
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        // Closed by a reset, it leaves no port that has to wait.
-        SockRef::from(stream).set_linger(Some(Duration::ZERO))
-    };
-    prepare(&stream).map_err(|error| error.to_string())?;
+/// Says why there are no more; those that there are stay in `streams`.
+pub fn open(address: SocketAddr, count: usize, protocol: Protocol, streams: &mut Vec<TcpStream>) -> Result<(), String> {
+    // The last byte of the address that they come from, which moves on when that has no ports left.
+    let mut source = 1;
+    let end = streams.len() + count;
+    while streams.len() < end {
+        let mut opened = Vec::new();
+        for _ in 0..AT_A_TIME.min(end - streams.len()) {
+            let stream =
+                connect(address, &mut source).map_err(|error| format!("it cannot be connected to: {error}"))?;
+            opened.push(prepare(stream, protocol).map_err(|error| error.to_string())?);
+        }
+        for mut stream in opened {
+            if protocol == Protocol::WebSocket {
+                finish(&mut stream)?;
+            }
+            streams.push(stream);
+        }
+    }
+    Ok(())
+}
+
+/// Sets a connection up, and begins the opening handshake (RFC 6455 §4.1), with the key of its §1.3.
+fn prepare(mut stream: TcpStream, protocol: Protocol) -> io::Result<TcpStream> {
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    // Closed by a reset, it leaves no port that has to wait.
+    SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
     if protocol == Protocol::WebSocket {
-        shake(&mut stream)?;
+        stream.write_all(REQUEST.as_bytes())?;
     }
     Ok(stream)
 }
@@ -43,9 +61,8 @@ fn connect(address: SocketAddr, source: &mut u8) -> io::Result<TcpStream> {
     }
 }
 
-/// The opening handshake (RFC 6455 §4.1), with the key of its §1.3.
-fn shake(stream: &mut TcpStream) -> Result<(), String> {
-    stream.write_all(REQUEST.as_bytes()).map_err(|error| error.to_string())?;
+/// Reads what ends the opening handshake.
+fn finish(stream: &mut TcpStream) -> Result<(), String> {
     let (mut response, mut byte) = (Vec::new(), [0]);
     // Byte by byte, so that what is behind it stays.
     while !response.ends_with(b"\r\n\r\n") {
@@ -65,20 +82,26 @@ fn shake(stream: &mut TcpStream) -> Result<(), String> {
     }
 }
 
-/// Sends the first message on a connection that blocks, and waits for it.
+/// Sends the first message on connections that block, and waits for it.
 ///
 /// # Errors
 ///
 /// Where something else comes back, or nothing.
-pub fn echo(stream: &mut TcpStream, traffic: &Traffic) -> Result<(), String> {
+pub fn echo(streams: &mut [TcpStream], traffic: &Traffic) -> Result<(), String> {
     let [message, _] = traffic.sent.slices(0, traffic.sent.frame);
-    stream.write_all(&message).map_err(|error| error.to_string())?;
     let mut answer = vec![0; traffic.answered.frame];
-    stream.read_exact(&mut answer).map_err(|error| format!("nothing comes back: {error}"))?;
-    match traffic.answered.is(0, &answer) {
-        true => Ok(()),
-        false => Err(OTHER.into()),
+    for some in streams.chunks_mut(AT_A_TIME) {
+        for stream in &mut *some {
+            stream.write_all(&message).map_err(|error| error.to_string())?;
+        }
+        for stream in some {
+            stream.read_exact(&mut answer).map_err(|error| format!("nothing comes back: {error}"))?;
+            if !traffic.answered.is(0, &answer) {
+                return Err(OTHER.into());
+            }
+        }
     }
+    Ok(())
 }
 
 /// A connection that does not block.
@@ -191,6 +214,9 @@ const REQUEST: &str = "GET /echo HTTP/1.1\r\n\
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
 const OTHER: &str = "something else comes back";
+
+/// How many connections are opened at the same time: less than a server may leave waiting.
+const AT_A_TIME: usize = 64;
 
 /// How long an answer may take.
 pub const PATIENCE: Duration = Duration::from_secs(5);

@@ -75,14 +75,12 @@ fn resident(
     let process = Process::start(server, cores)?;
     let traffic = Traffic::new(1024, server.speaks);
     sleep(PAUSE);
-    let (mut source, mut streams, mut levels) = (1, Vec::with_capacity(most), vec![(0, process.resident()?)]);
+    let (mut streams, mut levels) = (Vec::with_capacity(most), vec![(0, process.resident()?)]);
     while streams.len() < most {
-        for _ in 0..STEP.min(most - streams.len()) {
-            let opened = peer::open(process.address(), &mut source, server.speaks);
-            match opened.and_then(|mut stream| peer::echo(&mut stream, &traffic).map(|()| stream)) {
-                Ok(stream) => streams.push(stream),
-                Err(why) => return Ok((levels, Some(format!("{} connections, then {why}", streams.len())))),
-            }
+        let before = streams.len();
+        let opened = peer::open(process.address(), STEP.min(most - before), server.speaks, &mut streams);
+        if let Err(why) = opened.and_then(|()| peer::echo(&mut streams[before..], &traffic)) {
+            return Ok((levels, Some(format!("{} connections, then {why}", streams.len()))));
         }
         sleep(PAUSE);
         levels.push((streams.len(), process.resident()?));

@@ -87,7 +87,7 @@ fn absent<'f>(cell: &'f Value, name: &str) -> Option<&'f str> {
 }
 
 /// The servers, in the order in which they are listed.
-fn names<'f>(cell: &'f Value) -> Vec<&'f str> {
+fn names(cell: &Value) -> Vec<&str> {
     cell["libraries"].as_array().into_iter().flatten().filter_map(|row| row["library"].as_str()).collect()
 }
 

@@ -31,7 +31,6 @@ pub trait Upgrade: 'static {
     /// # Errors
     ///
     /// Where the request is none for a WebSocket.
-    #[expect(clippy::type_complexity, reason = "it is named nowhere else")]
     fn upgrade(
         request: Request<Incoming>,
     ) -> Result<(Response<Self::Body>, impl Future<Output: Send> + Send + 'static), Self::Error>;
