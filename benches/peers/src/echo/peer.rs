@@ -63,12 +63,12 @@ fn connect(address: SocketAddr, source: &mut u8) -> io::Result<TcpStream> {
 
 /// Reads what ends the opening handshake.
 fn finish(stream: &mut TcpStream) -> Result<(), String> {
-    let (mut response, mut byte) = (Vec::new(), [0]);
-    // Byte by byte, so that what is behind it stays.
+    let (mut response, mut buffer) = (Vec::new(), [0; 1024]);
+    // Nothing may be behind it, for nothing was sent.
     while !response.ends_with(b"\r\n\r\n") {
-        match stream.read(&mut byte).map_err(|error| format!("it answers nothing: {error}"))? {
+        match stream.read(&mut buffer).map_err(|error| format!("it answers nothing: {error}"))? {
             0 => return Err(format!("it answers {:?}", String::from_utf8_lossy(&response))),
-            _ => response.extend_from_slice(&byte),
+            read => response.extend_from_slice(&buffer[..read]),
         }
     }
     let response = String::from_utf8_lossy(&response);
