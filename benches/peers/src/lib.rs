@@ -25,6 +25,8 @@ pub mod chart;
 #[cfg(feature = "all")]
 pub mod compression;
 #[cfg(feature = "all")]
+pub mod echo;
+#[cfg(feature = "all")]
 pub mod handshake;
 #[cfg(feature = "all")]
 pub mod instructions;
@@ -48,3 +50,5 @@ pub mod send;
 pub mod stream;
 #[cfg(feature = "all")]
 pub mod table;
+#[cfg(feature = "all")]
+pub mod tcp;

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use lexopt::prelude::*;
 use sockeye_peers::{
-    backends, compression, handshake, instructions, libraries, machine, memory, receive, report, send,
+    backends, compression, echo, handshake, instructions, libraries, machine, memory, receive, report, send, tcp,
 };
 
 const USAGE: &str = "\
@@ -25,11 +25,15 @@ commands:
   handshake     opening handshakes, in memory
   memory        heap of an idle connection
   instructions  instructions for each message, by valgrind's callgrind
+  echo          a server of each library on TCP, beside Bun, ws on Node, and raw TCP
+  scale         memory and time of these servers by the number of connections
 
 options:
   --json FILE   writes the figures there, too
   --only TEXT   only the cells with this in their heading, such as 'JSON 1 KiB'
-  --rounds N    how often each library has its turn in a cell; default 9
+  --rounds N    how often each library has its turn in a cell; default 9, over TCP 3
+  --seconds S   how long a round over TCP is; default 0.4
+  --server TEXT only the servers with this in their names, over TCP
   --read N      the most bytes that a read gives; default 65536";
 
 fn main() -> ExitCode {
@@ -45,12 +49,18 @@ fn main() -> ExitCode {
 fn run() -> Result<(), Box<dyn Error>> {
     let mut words: Vec<String> = Vec::new();
     let (mut json, mut only, mut rounds, mut read) = (None::<OsString>, String::new(), 9, 64 * 1024);
+    let mut asked = echo::Asked::default();
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
             Long("json") => json = Some(parser.value()?),
             Long("only") => only = parser.value()?.string()?,
-            Long("rounds") => rounds = parser.value()?.parse()?,
+            Long("rounds") => {
+                rounds = parser.value()?.parse()?;
+                asked.rounds = rounds;
+            }
+            Long("seconds") => asked.seconds = parser.value()?.parse()?,
+            Long("server") => asked.server = parser.value()?.string()?,
             Long("read") => read = parser.value()?.parse()?,
             Long("help") | Short('h') => {
                 println!("{USAGE}");
@@ -60,6 +70,7 @@ fn run() -> Result<(), Box<dyn Error>> {
             other => return Err(format!("{}\n{USAGE}", other.unexpected()).into()),
         }
     }
+    asked.only.clone_from(&only);
     let figures = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["compression"] => compression::run(&only, rounds)?,
         ["backends"] => backends::run(&only, rounds)?,
@@ -70,6 +81,9 @@ fn run() -> Result<(), Box<dyn Error>> {
         ["worker", name, job] => return libraries::compressing::work(name, job),
         ["handshake"] => handshake::run(&only, rounds)?,
         ["memory"] => memory::run()?,
+        ["echo"] => echo::run(&asked)?,
+        ["scale"] => echo::scale::run(&asked)?,
+        ["serve", name] => return tcp::serve(name),
         ["weigh", name] => return memory::work(name),
         ["all"] => serde_json::json!({
             "machine": machine::describe(rounds, read),
@@ -79,6 +93,8 @@ fn run() -> Result<(), Box<dyn Error>> {
             "memory": memory::run()?,
             "instructions": instructions::run(&only, read)?,
             "compression": compression::run(&only, rounds)?,
+            "echo": echo::run(&asked)?,
+            "scale": echo::scale::run(&asked)?,
         }),
         ["report", file] => {
             let figures = serde_json::from_str(&std::fs::read_to_string(file)?)?;

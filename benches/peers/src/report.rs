@@ -1,6 +1,8 @@
 //! Draws the figures of a JSON file: tables in Markdown, and a chart of bars for each but compression.
 
 mod compression;
+mod echo;
+mod scale;
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -41,6 +43,12 @@ pub fn run(figures: &Value, folder: &Path) -> Result<(), Box<dyn Error>> {
     }
     if let Some(figures) = figures.get("compression").and_then(Value::as_array) {
         compression::tables(&mut tables, figures)?;
+    }
+    if let Some(cells) = figures.get("echo").and_then(Value::as_array) {
+        echo::tables(&mut tables, cells, &charts, &mut behind)?;
+    }
+    if let Some(figures) = figures.get("scale") {
+        scale::tables(&mut tables, figures, &charts)?;
     }
     let mut text = head(&figures["machine"])?;
     behind.sort_by(|(a, _), (b, _)| f64::total_cmp(b, a));

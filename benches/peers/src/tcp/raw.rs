@@ -1,0 +1,126 @@
+//! Bytes back as they were, through one buffer for all connections: what nobody can be faster than.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::error::Error;
+use std::future::poll_fn;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpListener;
+use std::pin::Pin;
+use std::task::{Poll, ready};
+
+use mio::{Events, Interest, Poll as Selector, Token};
+use tokio::io::{AsyncRead as _, AsyncWrite as _, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::on_tokio;
+
+thread_local!(static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; LEN]));
+
+/// On tokio.
+///
+/// # Errors
+///
+/// Where it cannot accept.
+pub fn tokio(listener: TcpListener) -> Result<(), Box<dyn Error>> {
+    on_tokio(listener, echo)
+}
+
+async fn echo(mut stream: TcpStream) -> io::Result<()> {
+    loop {
+        // What is not written at once is kept beside the buffer.
+        let rest = poll_fn(|cx| {
+            BUFFER.with_borrow_mut(|buffer| {
+                let mut buffer = ReadBuf::new(buffer);
+                ready!(Pin::new(&mut stream).poll_read(cx, &mut buffer))?;
+                let written = match Pin::new(&mut stream).poll_write(cx, buffer.filled()) {
+                    Poll::Ready(written) => written?,
+                    Poll::Pending => 0,
+                };
+                match buffer.filled() {
+                    [] => Poll::Ready(Err(io::Error::from(ErrorKind::UnexpectedEof))),
+                    filled => Poll::Ready(Ok(filled[written..].to_vec())),
+                }
+            })
+        });
+        let rest = rest.await?;
+        if !rest.is_empty() {
+            stream.write_all(&rest).await?;
+        }
+    }
+}
+
+/// On mio.
+///
+/// # Errors
+///
+/// Where it cannot accept.
+pub fn mio(listener: TcpListener) -> Result<(), Box<dyn Error>> {
+    listener.set_nonblocking(true)?;
+    let mut listener = mio::net::TcpListener::from_std(listener);
+    let (mut selector, mut events) = (Selector::new()?, Events::with_capacity(1024));
+    selector.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+    let (mut connections, mut accepted) = (HashMap::new(), 0);
+    let mut buffer = vec![0; LEN];
+    loop {
+        selector.poll(&mut events, None)?;
+        for event in &events {
+            if event.token() == LISTENER {
+                while let Some((mut stream, _)) = unless_blocked(listener.accept())? {
+                    stream.set_nodelay(true)?;
+                    let token = Token(accepted);
+                    accepted += 1;
+                    selector.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+                    connections.insert(token, Connection { stream, rest: Vec::new() });
+                }
+            } else if let Some(connection) = connections.get_mut(&event.token())
+                && connection.advance(&mut buffer).is_err()
+            {
+                connections.remove(&event.token());
+            }
+        }
+    }
+}
+
+struct Connection {
+    stream: mio::net::TcpStream,
+    /// What was read and there was no room to write.
+    rest: Vec<u8>,
+}
+
+impl Connection {
+    /// Does what can be done without waiting.
+    fn advance(&mut self, buffer: &mut [u8]) -> io::Result<()> {
+        if !self.rest.is_empty() {
+            let written = unless_blocked(self.stream.write(&self.rest))?.unwrap_or(0);
+            self.rest.drain(..written);
+        }
+        while self.rest.is_empty() {
+            let read = match unless_blocked(self.stream.read(buffer))? {
+                Some(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Some(read) => read,
+                None => return Ok(()),
+            };
+            let written = unless_blocked(self.stream.write(&buffer[..read]))?.unwrap_or(0);
+            self.rest.extend_from_slice(&buffer[written..read]);
+            // Where less came than there was room for, more will be told of.
+            if read < buffer.len() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `None` where it would have to wait.
+fn unless_blocked<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+const LISTENER: Token = Token(usize::MAX);
+
+/// The most that is read at once, in bytes.
+const LEN: usize = 64 * 1024;
