@@ -14,8 +14,14 @@ use crate::receive::{Gives, Incoming, Receive};
 use crate::send::{self, Outgoing, Turns};
 use crate::stream::Stream;
 
-pub const LENT: Library =
-    Library::new("sockeye", Standing::Ours).receives::<Lent>().sends::<Sending>().opens::<Shaking>().idles::<Resting>();
+pub const LENT: Library = Library::new("sockeye", Standing::Ours)
+    .receives::<Lent>()
+    .sends::<Sending>()
+    .opens::<Shaking>()
+    .idles::<Resting>()
+    .broadcasts::<super::crowds::ours::Engine>()
+    .broadcasts_deflated::<super::crowds::ours::Engine>()
+    .gathers::<super::crowds::ours::Engine>();
 pub const OWNED: Library = Library::new("sockeye, owned", Standing::Ours).receives::<Owned>();
 
 /// An end of a connection.
