@@ -104,15 +104,15 @@ pub async fn once<F: Future>(future: F) -> Option<F::Output> {
     .await
 }
 
-/// The cells, in the order in which they are measured, and how many messages a sample of each takes.
-fn jobs() -> Vec<(String, Job, usize)> {
+/// The cells, in the order in which they are measured, how many messages a sample of each takes, and how many connections.
+fn jobs() -> Vec<(String, Job, usize, usize)> {
     let received = CONNECTIONS.map(|connections| {
         let job = Rota { len: LEN, connections };
-        (job.to_string(), Job::Gather(job), job.count())
+        (job.to_string(), Job::Gather(job), job.count(), connections)
     });
     let broadcast = CONNECTIONS.map(|connections| {
         let job = Publication { payload: Payload::Plain(Content::Binary), len: LEN, connections };
-        (job.to_string(), Job::Broadcast(job), job.count())
+        (job.to_string(), Job::Broadcast(job), job.count(), connections)
     });
     received.into_iter().chain(broadcast).collect()
 }
@@ -125,7 +125,7 @@ fn jobs() -> Vec<(String, Job, usize)> {
 pub fn run(only: &str, rounds: usize) -> Result<Value, Box<dyn Error>> {
     let jobs: Vec<_> = jobs().into_iter().filter(|(heading, ..)| heading.contains(only)).collect();
     let (progress, mut figures) = (Progress::new(jobs.len())?, Vec::new());
-    for (heading, job, count) in jobs {
+    for (heading, job, count, connections) in jobs {
         progress.at(&heading);
         let is_drawn = |name: &str| SHOWN.contains(&name);
         let libraries = LIBRARIES.iter().filter(|library| library.has(&job) && is_drawn(library.name));
@@ -134,7 +134,7 @@ pub fn run(only: &str, rounds: usize) -> Result<Value, Box<dyn Error>> {
         for row in &rows {
             let mut value = row.json();
             if row.absent.is_none() {
-                let cache = misses(row, &job, count)?;
+                let cache = misses(row, &job, 2_000_usize.max(connections))?;
                 text +=
                     &format!("  {:<22} {:.2} lines not in the first cache\n", row.library, cache.unwrap_or(f64::NAN));
                 value["misses"] = json!(cache);

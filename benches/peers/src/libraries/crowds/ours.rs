@@ -1,5 +1,5 @@
 //! sockeye: a message is prepared once for all. By the engine alone, where the caller writes; by the adapter for threads; and by
-//! that for tokio, where the message is queued and flushed, or given to `try_send` of halves that were split, as in its example.
+//! that for tokio, by `send`, and by `try_send` of halves that were split, as in its example.
 
 use std::sync::Arc;
 
@@ -160,8 +160,7 @@ impl Broadcast for Tokio {
         runtime.block_on(async {
             let message = prepared(message);
             for socket in ends {
-                socket.feed(&message).await.expect("it is open");
-                socket.flush().await.expect("it is open");
+                socket.send(&message).await.expect("it is open");
             }
         });
     }
