@@ -69,6 +69,15 @@ struct Encoding {
     next: List,
 }
 
+#[cfg(feature = "std")]
+impl Encoding {
+    /// Whether it is this way. The number tells most of them apart.
+    #[inline]
+    fn is(&self, rsv: Rsv, variant: Variant) -> bool {
+        self.rsv == rsv && self.variant.number == variant.number && self.variant.extension == variant.extension
+    }
+}
+
 /// A message as an extension encoded it.
 #[derive(Debug)]
 pub(crate) struct Encoded {
@@ -139,6 +148,25 @@ impl PreparedMessage {
         encoder: &mut dyn Encoder,
     ) -> Result<Option<&Encoded>, ExtensionError> {
         let mut place = &**self.encodings.list();
+        while let Some(encoding) = place.get() {
+            if encoding.is(rsv, variant) {
+                return Ok(encoding.encoded.as_ref());
+            }
+            place = &encoding.next;
+        }
+        self.encode(place, rsv, variant, encoder)
+    }
+
+    /// Adds the message as this encoder encodes it to the end of the list, unless another does meanwhile.
+    #[cfg(feature = "std")]
+    #[cold]
+    fn encode<'p>(
+        &'p self,
+        mut place: &'p List,
+        rsv: Rsv,
+        variant: Variant,
+        encoder: &mut dyn Encoder,
+    ) -> Result<Option<&'p Encoded>, ExtensionError> {
         let mut failure = None;
         loop {
             let encoding = place.get_or_init(|| {
@@ -153,7 +181,7 @@ impl PreparedMessage {
                 let encoded = encoded.map_err(|error| failure = Some(error)).ok();
                 Box::new(Encoding { rsv, variant, encoded, next: OnceLock::new() })
             });
-            if encoding.rsv == rsv && encoding.variant == variant {
+            if encoding.is(rsv, variant) {
                 return failure.map_or(Ok(encoding.encoded.as_ref()), Err);
             }
             place = &encoding.next;

@@ -186,4 +186,4 @@ const CONNECTIONS: [usize; 5] = [1, 10, 100, 1_000, 10_000];
 const LEN: usize = 16;
 
 /// How many messages there are before the first comes again.
-const RING: u64 = 64;
+const RING: u64 = 8;
