@@ -141,7 +141,7 @@ pub fn tally(name: &str, job: &str) -> Result<(), Box<dyn Error>> {
     let Job::Broadcast(publication) = serde_json::from_str(job)? else { return Err("that is no broadcast".into()) };
     let tally = prepare_of(name, job)?.map(|mut work| {
         // What is there once, and in each connection, is there after these.
-        work(publication.connections * 2);
+        work(publication.connections * RING);
         let count = publication.connections * RING;
         let (asked, written) = (asked_for(), Stream::written().writes);
         work(count);

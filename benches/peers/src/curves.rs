@@ -136,8 +136,9 @@ pub fn run(only: &str, rounds: usize) -> Result<Value, Box<dyn Error>> {
             if row.absent.is_none() {
                 let is_counted = !NOT_COUNTED.contains(&row.library);
                 let cache = if is_counted { misses(row, &job, 2_000_usize.max(connections))? } else { None };
-                text +=
-                    &format!("  {:<22} {:.2} lines not in the first cache\n", row.library, cache.unwrap_or(f64::NAN));
+                if let Some(cache) = cache {
+                    text += &format!("  {:<22} {cache:.2} lines not in the first cache\n", row.library);
+                }
                 value["misses"] = json!(cache);
             }
             libraries.push(value);

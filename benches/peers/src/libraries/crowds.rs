@@ -3,6 +3,8 @@
 //! Connections lie where they came to lie, and are taken in an order of no order, as on a server that has run for a while: so
 //! none is in a cache because the one before it was.
 
+#![expect(clippy::vec_box, reason = "each lies by itself, as where a task has it")]
+
 pub mod fastwebsockets;
 pub mod memcpy;
 pub mod ours;
