@@ -205,3 +205,59 @@ fn count(row: &Row, job: &Job) -> Result<Tally, Box<dyn Error>> {
 
 /// How many messages there are before the first comes again.
 const RING: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::fragmented;
+
+    const RIGHT: u8 = 0;
+    const CHANGES_A_BYTE: u8 = 1;
+    const LEAVES_ONE_OUT: u8 = 2;
+    const SENDS_TWICE: u8 = 3;
+    const TAKES_THE_OTHER_KIND: u8 = 4;
+
+    /// A server that does something wrong, to the last of its connections.
+    struct Server<const WRONG: u8>(Vec<Stream>);
+
+    impl<const WRONG: u8> Broadcast for Server<WRONG> {
+        fn open(_: &Publication, streams: Vec<Stream>) -> Self {
+            Self(streams)
+        }
+
+        fn publish(&mut self, message: &mut Message) {
+            let mut frame = Vec::new();
+            fragmented(message.kind, &message.bytes, 1, false, &mut frame);
+            let (last, others) = self.0.split_last_mut().expect("there is one");
+            others.iter_mut().for_each(|stream| _ = stream.put(&frame));
+            match WRONG {
+                CHANGES_A_BYTE => *frame.last_mut().expect("it is not empty") ^= 1,
+                LEAVES_ONE_OUT => return,
+                SENDS_TWICE => _ = last.put(&frame),
+                TAKES_THE_OTHER_KIND => frame[0] ^= 0x03,
+                _ => {}
+            }
+            last.put(&frame);
+        }
+    }
+
+    #[test]
+    fn who_sends_something_else_to_one_of_many_has_no_figure() {
+        let job = Publication { payload: Payload::Plain(Content::Binary), len: 200, connections: 5 };
+        assert!(prepare::<Server<RIGHT>>(&job).is_ok());
+        for prepared in [
+            prepare::<Server<CHANGES_A_BYTE>>(&job),
+            prepare::<Server<LEAVES_ONE_OUT>>(&job),
+            prepare::<Server<SENDS_TWICE>>(&job),
+            prepare::<Server<TAKES_THE_OTHER_KIND>>(&job),
+        ] {
+            assert!(matches!(prepared, Err(Absent::Failed(_))));
+        }
+    }
+
+    #[test]
+    fn what_was_to_be_compressed_and_is_not_is_no_figure() {
+        let job = Publication { payload: Payload::Deflated, len: 1024, connections: 2 };
+        assert!(matches!(prepare::<Server<RIGHT>>(&job), Err(Absent::Failed(_))));
+    }
+}
