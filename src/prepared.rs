@@ -42,8 +42,20 @@ pub struct PreparedMessage {
     pub(crate) kind: MessageKind,
     pub(crate) payload: Bytes,
     #[cfg(feature = "std")]
-    encodings: OnceLock<Arc<OnceLock<Box<Encoding>>>>,
+    encodings: Encodings,
 }
+
+/// Where the encodings of a message are, which its clones share.
+#[cfg(feature = "std")]
+#[derive(Debug)]
+enum Encodings {
+    Shared(Arc<List>),
+    /// Of a message made at compile time, for which there is memory once it is encoded or cloned.
+    Later(OnceLock<Arc<List>>),
+}
+
+#[cfg(feature = "std")]
+type List = OnceLock<Box<Encoding>>;
 
 /// One of the ways in which a message was encoded, and then the next: a list that only grows, so that what is in it can be
 /// lent.
@@ -54,7 +66,16 @@ struct Encoding {
     variant: Variant,
     /// `None` where the encoder that was to do it failed.
     encoded: Option<Encoded>,
-    next: OnceLock<Box<Encoding>>,
+    next: List,
+}
+
+#[cfg(feature = "std")]
+impl Encoding {
+    /// Whether it is this way. The number tells most of them apart.
+    #[inline]
+    fn is(&self, rsv: Rsv, variant: Variant) -> bool {
+        self.rsv == rsv && self.variant.number == variant.number && self.variant.extension == variant.extension
+    }
 }
 
 /// A message as an extension encoded it.
@@ -75,7 +96,12 @@ impl PreparedMessage {
             Message::Text(text) => (MessageKind::Text, Bytes::from(text)),
             Message::Binary(bytes) => (MessageKind::Binary, bytes),
         };
-        Self::from_parts(kind, payload)
+        Self {
+            // There at once, so that cloning it is no more than counting.
+            #[cfg(feature = "std")]
+            encodings: Encodings::Shared(Arc::default()),
+            ..Self::from_parts(kind, payload)
+        }
     }
 
     /// Prepares a text message at compile time.
@@ -96,7 +122,7 @@ impl PreparedMessage {
             kind,
             payload,
             #[cfg(feature = "std")]
-            encodings: OnceLock::new(),
+            encodings: Encodings::Later(OnceLock::new()),
         }
     }
 
@@ -121,7 +147,26 @@ impl PreparedMessage {
         variant: Variant,
         encoder: &mut dyn Encoder,
     ) -> Result<Option<&Encoded>, ExtensionError> {
-        let mut place = &**self.encodings();
+        let mut place = &**self.encodings.list();
+        while let Some(encoding) = place.get() {
+            if encoding.is(rsv, variant) {
+                return Ok(encoding.encoded.as_ref());
+            }
+            place = &encoding.next;
+        }
+        self.encode(place, rsv, variant, encoder)
+    }
+
+    /// Adds the message as this encoder encodes it to the end of the list, unless another does meanwhile.
+    #[cfg(feature = "std")]
+    #[cold]
+    fn encode<'p>(
+        &'p self,
+        mut place: &'p List,
+        rsv: Rsv,
+        variant: Variant,
+        encoder: &mut dyn Encoder,
+    ) -> Result<Option<&'p Encoded>, ExtensionError> {
         let mut failure = None;
         loop {
             let encoding = place.get_or_init(|| {
@@ -136,7 +181,7 @@ impl PreparedMessage {
                 let encoded = encoded.map_err(|error| failure = Some(error)).ok();
                 Box::new(Encoding { rsv, variant, encoded, next: OnceLock::new() })
             });
-            if encoding.rsv == rsv && encoding.variant == variant {
+            if encoding.is(rsv, variant) {
                 return failure.map_or(Ok(encoding.encoded.as_ref()), Err);
             }
             place = &encoding.next;
@@ -148,14 +193,21 @@ impl PreparedMessage {
     pub(crate) fn encoded(&self, _: Rsv, _: Variant, _: &mut dyn Encoder) -> Result<Option<&Encoded>, ExtensionError> {
         Ok(None)
     }
+}
 
-    #[cfg(feature = "std")]
-    fn encodings(&self) -> &Arc<OnceLock<Box<Encoding>>> {
-        self.encodings.get_or_init(Arc::default)
+#[cfg(feature = "std")]
+impl Encodings {
+    #[inline]
+    fn list(&self) -> &Arc<List> {
+        match self {
+            Self::Shared(list) => list,
+            Self::Later(list) => list.get_or_init(Arc::default),
+        }
     }
 }
 
 impl Clone for PreparedMessage {
+    #[inline]
     fn clone(&self) -> Self {
         Self {
             head: self.head,
@@ -163,7 +215,7 @@ impl Clone for PreparedMessage {
             payload: self.payload.clone(),
             // Made now if it is not there, so that it is the same for both.
             #[cfg(feature = "std")]
-            encodings: self.encodings().clone().into(),
+            encodings: Encodings::Shared(self.encodings.list().clone()),
         }
     }
 }

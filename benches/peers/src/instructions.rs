@@ -5,7 +5,8 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::libraries::{Job, LIBRARIES, Library, prepare};
+use crate::broadcast::{Payload, Publication};
+use crate::libraries::{Job, LIBRARIES, prepare};
 use crate::library::Role;
 use crate::payloads::Content;
 use crate::process::once;
@@ -36,7 +37,7 @@ pub fn run(only: &str, read: usize) -> Result<Value, Box<dyn Error>> {
         let mut rows = Vec::new();
         for library in LIBRARIES {
             progress.at(&format!("{heading}: {}", library.name));
-            if has(library, &job) {
+            if library.has(&job) {
                 rows.push((library.name, count(library.name, &job)?));
             }
             progress.done();
@@ -54,15 +55,12 @@ fn jobs(read: usize) -> Vec<(String, Job)> {
     let outgoing = |len| Outgoing { role: Role::Server, len, batch: 64 };
     let received = SIZES.map(|len| (incoming(len).to_string(), Job::Receive(incoming(len))));
     let sent = SIZES.map(|len| (outgoing(len).to_string(), Job::Send(outgoing(len))));
-    received.into_iter().chain(sent).collect()
-}
-
-fn has(library: &Library, job: &Job) -> bool {
-    match job {
-        Job::Receive(_) => library.receive.is_some(),
-        Job::Send(_) => library.send.is_some(),
-        Job::Handshake(_) => library.handshake.is_some(),
-    }
+    // 64 divides what is counted.
+    let published = SIZES.map(|len| {
+        let job = Publication { payload: Payload::Plain(Content::Binary), len, connections: 64 };
+        (job.to_string(), Job::Broadcast(job))
+    });
+    received.into_iter().chain(sent).chain(published).collect()
 }
 
 /// Instructions for each message; none where the library fails.

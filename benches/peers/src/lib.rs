@@ -21,9 +21,13 @@ pub mod zlib;
 #[cfg(feature = "all")]
 pub mod backends;
 #[cfg(feature = "all")]
+pub mod broadcast;
+#[cfg(feature = "all")]
 pub mod chart;
 #[cfg(feature = "all")]
 pub mod compression;
+#[cfg(feature = "all")]
+pub mod curves;
 #[cfg(feature = "all")]
 pub mod echo;
 #[cfg(feature = "all")]

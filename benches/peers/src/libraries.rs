@@ -3,6 +3,7 @@
 pub mod adapters;
 pub mod bare;
 pub mod compressing;
+pub mod crowds;
 pub mod engine;
 pub mod fastwebsockets;
 pub mod over_hyper;
@@ -20,6 +21,8 @@ use std::error::Error;
 
 use serde::{Deserialize, Serialize};
 
+use crate::broadcast::{self, Broadcast, Payload, Publication};
+use crate::curves::{self, Gather, Rota};
 use crate::handshake::{self, Handshake, Opening};
 use crate::memory::{self, Idle, Weight};
 use crate::process::{self, Absent, Work};
@@ -32,6 +35,8 @@ pub enum Job {
     Receive(Incoming),
     Send(Outgoing),
     Handshake(Opening),
+    Broadcast(Publication),
+    Gather(Rota),
 }
 
 /// What prepares a job of a library.
@@ -47,6 +52,9 @@ pub struct Library {
     pub send: Option<Prepare<Outgoing>>,
     pub handshake: Option<Prepare<Opening>>,
     pub memory: Option<fn() -> Result<Weight, Absent>>,
+    pub broadcast: Option<Prepare<Publication>>,
+    pub broadcast_deflated: Option<Prepare<Publication>>,
+    pub gather: Option<Prepare<Rota>>,
 }
 
 /// Whose it is.
@@ -60,7 +68,18 @@ pub enum Standing {
 
 impl Library {
     const fn new(name: &'static str, standing: Standing) -> Self {
-        Self { name, standing, gives: Gives::Nothing, receive: None, send: None, handshake: None, memory: None }
+        Self {
+            name,
+            standing,
+            gives: Gives::Nothing,
+            receive: None,
+            send: None,
+            handshake: None,
+            memory: None,
+            broadcast: None,
+            broadcast_deflated: None,
+            gather: None,
+        }
     }
 
     const fn receives<R: Receive>(mut self) -> Self {
@@ -79,6 +98,40 @@ impl Library {
         self
     }
 
+    const fn broadcasts<B: Broadcast>(mut self) -> Self {
+        self.broadcast = Some(broadcast::prepare::<B>);
+        self
+    }
+
+    const fn broadcasts_deflated<B: Broadcast>(mut self) -> Self {
+        self.broadcast_deflated = Some(broadcast::prepare::<B>);
+        self
+    }
+
+    const fn gathers<G: Gather>(mut self) -> Self {
+        self.gather = Some(curves::prepare::<G>);
+        self
+    }
+
+    /// What prepares a broadcast of it.
+    fn of_broadcast(&self, job: &Publication) -> Option<Prepare<Publication>> {
+        match job.payload {
+            Payload::Plain(_) => self.broadcast,
+            Payload::Deflated => self.broadcast_deflated,
+        }
+    }
+
+    /// Whether there is such a job for it.
+    pub fn has(&self, job: &Job) -> bool {
+        match job {
+            Job::Receive(_) => self.receive.is_some(),
+            Job::Send(_) => self.send.is_some(),
+            Job::Handshake(_) => self.handshake.is_some(),
+            Job::Broadcast(job) => self.of_broadcast(job).is_some(),
+            Job::Gather(_) => self.gather.is_some(),
+        }
+    }
+
     const fn idles<I: Idle>(mut self) -> Self {
         self.memory = Some(memory::weigh::<I>);
         self
@@ -92,6 +145,7 @@ pub static LIBRARIES: &[Library] = &[
     adapters::BLOCKING,
     adapters::TOKIO,
     adapters::TOKIO_OWNED,
+    adapters::TOKIO_SPLIT,
     bare::MEMCPY,
     bare::UNMASK,
     tungstenite::LIBRARY,
@@ -100,6 +154,7 @@ pub static LIBRARIES: &[Library] = &[
     fastwebsockets::LIBRARY,
     sockudo::STREAM,
     sockudo::PROTOCOL,
+    sockudo::PUBSUB,
     yawc::SOCKET,
     yawc::CODEC,
     wtx::LIBRARY,
@@ -135,6 +190,8 @@ pub fn prepare(name: &str, job: &str) -> Result<Result<Work, Absent>, Box<dyn Er
         Job::Receive(job) => library.receive.map_or_else(absent, |prepare| prepare(&job)),
         Job::Send(job) => library.send.map_or_else(absent, |prepare| prepare(&job)),
         Job::Handshake(job) => library.handshake.map_or_else(absent, |prepare| prepare(&job)),
+        Job::Broadcast(job) => library.of_broadcast(&job).map_or_else(absent, |prepare| prepare(&job)),
+        Job::Gather(job) => library.gather.map_or_else(absent, |prepare| prepare(&job)),
     })
 }
 

@@ -9,7 +9,8 @@ use std::process::ExitCode;
 
 use lexopt::prelude::*;
 use sockeye_peers::{
-    backends, compression, echo, handshake, instructions, libraries, machine, memory, receive, report, send, tcp,
+    backends, broadcast, compression, curves, echo, handshake, instructions, libraries, machine, memory, receive,
+    report, send, tcp,
 };
 
 const USAGE: &str = "\
@@ -22,6 +23,8 @@ commands:
   report FILE   draws FILE, which `all` wrote: RESULTS.md and charts in benches/
   receive       messages out of memory
   send          messages into memory
+  broadcast     one message to many connections, in memory
+  curves        a small message by the number of connections (wants valgrind)
   handshake     opening handshakes, in memory
   memory        heap of an idle connection
   instructions  instructions for each message, by valgrind's callgrind
@@ -79,6 +82,9 @@ fn run() -> Result<(), Box<dyn Error>> {
         ["send"] => send::run(&only, rounds)?,
         // What this program starts itself as.
         ["worker", name, job] => return libraries::compressing::work(name, job),
+        ["broadcast"] => broadcast::run(&only, rounds)?,
+        ["curves"] => curves::run(&only, rounds)?,
+        ["tally", name, job] => return broadcast::tally(name, job),
         ["handshake"] => handshake::run(&only, rounds)?,
         ["memory"] => memory::run()?,
         ["echo"] => echo::run(&asked)?,
@@ -89,6 +95,8 @@ fn run() -> Result<(), Box<dyn Error>> {
             "machine": machine::describe(rounds, read),
             "receive": receive::run(&only, rounds, read)?,
             "send": send::run(&only, rounds)?,
+            "broadcast": broadcast::run(&only, rounds)?,
+            "curves": curves::run(&only, rounds)?,
             "handshake": handshake::run(&only, rounds)?,
             "memory": memory::run()?,
             "instructions": instructions::run(&only, read)?,

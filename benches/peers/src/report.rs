@@ -1,6 +1,8 @@
 //! Draws the figures of a JSON file: tables in Markdown, and a chart of bars for each but compression.
 
+mod broadcast;
 mod compression;
+mod curve;
 mod echo;
 mod scale;
 
@@ -40,6 +42,12 @@ pub fn run(figures: &Value, folder: &Path) -> Result<(), Box<dyn Error>> {
             chart::draw(&charts.join(&file), &format!("{title}{}", group.name), &panels(&group, unit))?;
             writeln!(tables, "\n![](results/{file})\n")?;
         }
+        if name == "broadcast" {
+            broadcast::each(&mut tables, cells)?;
+        }
+    }
+    if let Some(cells) = figures.get("curves").and_then(Value::as_array) {
+        broadcast::curves(&mut tables, cells, &charts)?;
     }
     if let Some(figures) = figures.get("compression").and_then(Value::as_array) {
         compression::tables(&mut tables, figures)?;
@@ -111,7 +119,7 @@ fn grouped(cells: &[Value]) -> Vec<Group<'_>> {
                     rest.join(" ").replace("in 2 fragments", "in fragments").replace("in 4 fragments", "in fragments");
                 (format!(" {verb} {rest}").replace("  ", " "), format!("{number} {unit}"))
             }
-            _ => (String::new(), heading.trim_start_matches("handshake ").to_owned()),
+            _ => (String::new(), heading.trim_start_matches("handshake ").trim_start_matches("broadcast ").to_owned()),
         };
         match groups.iter_mut().find(|group| group.name == name) {
             Some(group) => group.columns.push((column, cell)),
@@ -257,9 +265,10 @@ fn panels(group: &Group<'_>, unit: &str) -> Vec<Panel> {
 }
 
 /// What the file may have, under which title, and in which unit.
-const SECTIONS: [(&str, &str, &str); 5] = [
+const SECTIONS: [(&str, &str, &str); 6] = [
     ("receive", "Receive from memory", "ns a message"),
     ("send", "Send to memory", "ns a message"),
+    ("broadcast", "Broadcast: one message to many connections", "ns a recipient"),
     ("handshake", "Opening handshake", "ns"),
     ("memory", "Memory of an idle connection", "bytes of heap"),
     ("instructions", "Instructions for a message", "instructions"),

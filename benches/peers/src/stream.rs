@@ -1,8 +1,10 @@
 //! What takes the place of the socket where nothing is compressed: an endless row of the same frames to be read, and a place
 //! to write to. It gives and takes what a socket would, by one copy, and belongs to the library like a socket.
 
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io::{self, IoSlice, Read, Write};
+use std::iter;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -26,10 +28,57 @@ pub struct Stream {
 enum Sink {
     /// Over those before them, as into the kernel's buffers.
     Over(Box<[u8]>, usize),
+    /// Over those before them, in one place for all streams of the thread, as sockets share the kernel's memory.
+    Common,
     /// Kept, to be looked at.
     Kept(Arc<Mutex<Vec<u8>>>),
     /// To somebody who answers, and whose answer is what is read.
     Answered(Arc<Mutex<Answers>>),
+}
+
+/// The place that all streams of a thread write to, and how much they wrote.
+struct Common {
+    over: Box<[u8]>,
+    at: usize,
+    written: Written,
+}
+
+/// What was written, and in how many writes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Written {
+    pub bytes: u64,
+    pub writes: u64,
+}
+
+thread_local! {
+    static COMMON: RefCell<Common> =
+        RefCell::new(Common { over: vec![0; SINK].into(), at: 0, written: Written::default() });
+    /// How often streams that are read in turn had their turn.
+    static TURNS: Cell<usize> = const { Cell::new(0) };
+}
+
+impl Common {
+    /// Writes all pieces at once.
+    fn put<'a>(&mut self, pieces: impl Iterator<Item = &'a [u8]>) -> usize {
+        let mut whole = 0;
+        for piece in pieces {
+            put_over(&mut self.over, &mut self.at, piece);
+            whole += piece.len();
+        }
+        self.written.bytes += whole as u64;
+        self.written.writes += 1;
+        whole
+    }
+}
+
+/// Writes over what was written before.
+fn put_over(over: &mut [u8], at: &mut usize, mut bytes: &[u8]) {
+    while !bytes.is_empty() {
+        let len = bytes.len().min(over.len() - *at);
+        over[*at..*at + len].copy_from_slice(&bytes[..len]);
+        bytes = &bytes[len..];
+        *at = (*at + len) % over.len();
+    }
 }
 
 /// Who answers what was written.
@@ -75,6 +124,21 @@ impl Stream {
         Self { wire, at: 0, most, left: usize::MAX, sink: Sink::Kept(kept) }
     }
 
+    /// One of many: gives the next `most` of these bytes whenever its turn has come, and writes where all others do.
+    pub fn one_of_many(wire: Arc<[u8]>, most: usize) -> Self {
+        Self { wire, at: 0, most, left: TURNS.get() * most, sink: Sink::Common }
+    }
+
+    /// Gives each of the many its turn.
+    pub fn next_turn() {
+        TURNS.set(TURNS.get() + 1);
+    }
+
+    /// What the many have written so far.
+    pub fn written() -> Written {
+        COMMON.with_borrow(|common| common.written)
+    }
+
     /// Reads as much as there is room for, and one read gives; 0 bytes mean that there never are any.
     pub fn fill(&mut self, into: &mut [u8]) -> usize {
         let mut done = 0;
@@ -108,8 +172,20 @@ impl Stream {
             answers.read += piece.len();
             return put(piece);
         }
-        let mut left = if self.wire.is_empty() { 0 } else { room.min(self.most).min(self.left) };
-        self.left -= left;
+        let mut left = match (&self.sink, self.wire.is_empty()) {
+            (_, true) => 0,
+            // Of the many, `left` counts what was given.
+            (Sink::Common, _) => {
+                let left = room.min(TURNS.get() * self.most - self.left);
+                self.left += left;
+                left
+            }
+            _ => {
+                let left = room.min(self.most).min(self.left);
+                self.left -= left;
+                left
+            }
+        };
         while left > 0 {
             let len = left.min(self.wire.len() - self.at);
             put(&self.wire[self.at..self.at + len]);
@@ -119,17 +195,11 @@ impl Stream {
     }
 
     /// Writes all of it.
-    pub fn put(&mut self, mut bytes: &[u8]) -> usize {
+    pub fn put(&mut self, bytes: &[u8]) -> usize {
         let whole = bytes.len();
         match &mut self.sink {
-            Sink::Over(over, at) => {
-                while !bytes.is_empty() {
-                    let len = bytes.len().min(over.len() - *at);
-                    over[*at..*at + len].copy_from_slice(&bytes[..len]);
-                    bytes = &bytes[len..];
-                    *at = (*at + len) % over.len();
-                }
-            }
+            Sink::Over(over, at) => put_over(over, at, bytes),
+            Sink::Common => return COMMON.with_borrow_mut(|common| common.put(iter::once(bytes))),
             Sink::Kept(kept) => kept.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes),
             Sink::Answered(answers) => {
                 let answers = &mut *answers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -142,6 +212,14 @@ impl Stream {
             }
         }
         whole
+    }
+
+    /// Writes all of all pieces, by one write.
+    pub fn put_pieces<'a>(&mut self, pieces: impl Iterator<Item = &'a [u8]>) -> usize {
+        match self.sink {
+            Sink::Common => COMMON.with_borrow_mut(|common| common.put(pieces)),
+            _ => pieces.map(|piece| self.put(piece)).sum(),
+        }
     }
 }
 
@@ -160,7 +238,7 @@ impl Write for Stream {
     }
 
     fn write_vectored(&mut self, bytes: &[IoSlice<'_>]) -> io::Result<usize> {
-        Ok(bytes.iter().map(|bytes| self.put(bytes)).sum())
+        Ok(self.put_pieces(bytes.iter().map(|bytes| &**bytes)))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -249,7 +327,7 @@ impl wtx::stream::StreamWriter for Stream {
     }
 
     async fn write_all_vectored(&mut self, slices: &[&[u8]]) -> wtx::Result<()> {
-        slices.iter().for_each(|bytes| _ = self.put(bytes));
+        self.put_pieces(slices.iter().copied());
         Ok(())
     }
 }

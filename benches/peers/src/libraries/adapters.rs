@@ -19,12 +19,20 @@ pub const BLOCKING: Library = Library::new("sockeye, blocking", Standing::Ours)
     .receives::<Blocking>()
     .sends::<Blocking>()
     .opens::<ShakingBlocking>()
-    .idles::<RestingBlocking>();
+    .idles::<RestingBlocking>()
+    .broadcasts::<super::crowds::ours::Blocking>()
+    .broadcasts_deflated::<super::crowds::ours::Blocking>();
 pub const TOKIO: Library = Library::new("sockeye, tokio", Standing::Ours)
     .receives::<Tokio>()
     .sends::<Tokio>()
     .opens::<ShakingTokio>()
-    .idles::<RestingTokio>();
+    .idles::<RestingTokio>()
+    .broadcasts::<super::crowds::ours::Tokio>()
+    .broadcasts_deflated::<super::crowds::ours::Tokio>()
+    .gathers::<super::crowds::ours::Tokio>();
+pub const TOKIO_SPLIT: Library = Library::new("sockeye, tokio, split", Standing::Ours)
+    .broadcasts::<super::crowds::ours::Split>()
+    .broadcasts_deflated::<super::crowds::ours::Split>();
 pub const TOKIO_OWNED: Library = Library::new("sockeye, tokio, owned", Standing::Ours).receives::<TokioOwned>();
 
 /// An end of a connection for threads.

@@ -8,8 +8,12 @@ use crate::receive::{Gives, Incoming, Receive};
 use crate::send::{self, Outgoing, Turns};
 use crate::stream::Stream;
 
-pub const MEMCPY: Library =
-    Library::new("memcpy", Standing::Part).receives::<Memcpy>().sends::<Put>().opens::<Exchange>();
+pub const MEMCPY: Library = Library::new("memcpy", Standing::Part)
+    .receives::<Memcpy>()
+    .sends::<Put>()
+    .opens::<Exchange>()
+    .broadcasts::<super::crowds::memcpy::Memcpy>()
+    .broadcasts_deflated::<super::crowds::memcpy::Memcpy>();
 pub const UNMASK: Library = Library::new("memcpy, bare unmask", Standing::Part).receives::<Unmask>();
 
 /// The read alone.

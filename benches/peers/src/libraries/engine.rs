@@ -14,8 +14,14 @@ use crate::receive::{Gives, Incoming, Receive};
 use crate::send::{self, Outgoing, Turns};
 use crate::stream::Stream;
 
-pub const LENT: Library =
-    Library::new("sockeye", Standing::Ours).receives::<Lent>().sends::<Sending>().opens::<Shaking>().idles::<Resting>();
+pub const LENT: Library = Library::new("sockeye", Standing::Ours)
+    .receives::<Lent>()
+    .sends::<Sending>()
+    .opens::<Shaking>()
+    .idles::<Resting>()
+    .broadcasts::<super::crowds::ours::Engine>()
+    .broadcasts_deflated::<super::crowds::ours::Engine>()
+    .gathers::<super::crowds::ours::Engine>();
 pub const OWNED: Library = Library::new("sockeye, owned", Standing::Ours).receives::<Owned>();
 
 /// An end of a connection.
@@ -42,7 +48,15 @@ impl Caller {
     fn new(job: &Incoming, stream: Stream) -> Self {
         let connection = connection(job.role);
         let assembler = connection.assembler();
-        Self { connection, assembler, stream, buffer: vec![0; job.read.min(READ)], start: 0, end: 0, output: Vec::new() }
+        Self {
+            connection,
+            assembler,
+            stream,
+            buffer: vec![0; job.read.min(READ)],
+            start: 0,
+            end: 0,
+            output: Vec::new(),
+        }
     }
 
     fn read(&mut self) {

@@ -14,7 +14,9 @@ pub const LIBRARY: Library = Library::new("fastwebsockets", Standing::Theirs)
     .receives::<Fastwebsockets>()
     .sends::<Sending>()
     .opens::<over_hyper::Fastwebsockets>()
-    .idles::<Resting>();
+    .idles::<Resting>()
+    .broadcasts::<super::crowds::fastwebsockets::Sending>()
+    .gathers::<super::crowds::fastwebsockets::Receiving>();
 
 /// An end of a connection.
 pub fn socket(role: Role, stream: Stream) -> WebSocket<Stream> {

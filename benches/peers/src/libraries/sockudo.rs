@@ -19,9 +19,15 @@ pub const STREAM: Library = Library::new("sockudo-ws", Standing::Theirs)
     .receives::<Socket>()
     .sends::<Socket>()
     .opens::<Shaking>()
-    .idles::<Resting>();
-pub const PROTOCOL: Library =
-    Library::new("sockudo-ws, protocol", Standing::Theirs).receives::<Bare>().sends::<Encoding>();
+    .idles::<Resting>()
+    .broadcasts::<super::crowds::sockudo::Socket>();
+pub const PROTOCOL: Library = Library::new("sockudo-ws, protocol", Standing::Theirs)
+    .receives::<Bare>()
+    .sends::<Encoding>()
+    .broadcasts::<super::crowds::sockudo::Encoding>()
+    .broadcasts_deflated::<super::crowds::Each<super::compressing::sockudo::Sockudo>>();
+pub const PUBSUB: Library =
+    Library::new("sockudo-ws, PubSub", Standing::Theirs).broadcasts::<super::crowds::sockudo::Subscribed>();
 
 /// Its name for a role.
 pub fn role(role: Role) -> sockudo_ws::Role {
@@ -56,7 +62,8 @@ impl Receive for Socket {
     }
 }
 
-fn protocol(end: Role) -> Protocol {
+/// The protocol of an end, with the limits that are the default.
+pub fn protocol(end: Role) -> Protocol {
     let config = Config::default();
     Protocol::new(role(end), config.max_frame_size, config.max_message_size)
 }

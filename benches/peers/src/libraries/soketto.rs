@@ -17,7 +17,8 @@ pub const LIBRARY: Library = Library::new("soketto", Standing::Theirs)
     .receives::<Soketto>()
     .sends::<Sending>()
     .opens::<Shaking>()
-    .idles::<Resting>();
+    .idles::<Resting>()
+    .broadcasts::<super::crowds::soketto::Soketto>();
 
 /// Both halves of an end of a connection.
 pub fn halves(role: Role, stream: Stream) -> (Sender<Stream>, Receiver<Stream>) {

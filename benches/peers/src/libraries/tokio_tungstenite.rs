@@ -18,7 +18,9 @@ pub const LIBRARY: Library = Library::new("tokio-tungstenite", Standing::Theirs)
     .receives::<TokioTungstenite>()
     .sends::<TokioTungstenite>()
     .opens::<Shaking>()
-    .idles::<Resting>();
+    .idles::<Resting>()
+    .broadcasts::<super::crowds::tungstenite::Tokio>()
+    .gathers::<super::crowds::tungstenite::Tokio>();
 
 pub struct TokioTungstenite(WebSocketStream<Stream>, Runtime);
 

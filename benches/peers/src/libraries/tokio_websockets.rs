@@ -16,7 +16,9 @@ pub const LIBRARY: Library = Library::new("tokio-websockets", Standing::Theirs)
     .receives::<TokioWebsockets>()
     .sends::<TokioWebsockets>()
     .opens::<Shaking>()
-    .idles::<Resting>();
+    .idles::<Resting>()
+    .broadcasts::<super::crowds::tokio_websockets::TokioWebsockets>()
+    .gathers::<super::crowds::tokio_websockets::TokioWebsockets>();
 
 /// An end of a connection.
 pub fn socket(role: Role, stream: Stream) -> WebSocketStream<Stream> {

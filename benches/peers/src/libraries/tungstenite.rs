@@ -14,7 +14,8 @@ pub const LIBRARY: Library = Library::new("tungstenite", Standing::Theirs)
     .receives::<Tungstenite>()
     .sends::<Tungstenite>()
     .opens::<Shaking>()
-    .idles::<Tungstenite>();
+    .idles::<Tungstenite>()
+    .broadcasts::<super::crowds::tungstenite::Tungstenite>();
 
 /// Its name for a role.
 pub fn role(role: Role) -> protocol::Role {

@@ -12,8 +12,11 @@ use crate::receive::{Gives, Incoming, Receive};
 use crate::send::{self, Outgoing, Turns};
 use crate::stream::Stream;
 
-pub const LIBRARY: Library =
-    Library::new("web-socket", Standing::Theirs).receives::<Web>().sends::<Web>().idles::<Resting>();
+pub const LIBRARY: Library = Library::new("web-socket", Standing::Theirs)
+    .receives::<Web>()
+    .sends::<Web>()
+    .idles::<Resting>()
+    .broadcasts::<super::crowds::web_socket::Web>();
 
 /// An end of a connection.
 pub fn socket(role: Role, stream: Stream) -> WebSocket<BufReader<Stream>> {

@@ -10,8 +10,13 @@ use crate::receive::{Gives, Incoming, Receive};
 use crate::send::{self, Outgoing, Turns};
 use crate::stream::Stream;
 
-pub const LIBRARY: Library =
-    Library::new("ws-net", Standing::Theirs).receives::<WsNet>().sends::<WsNet>().opens::<Shaking>().idles::<WsNet>();
+pub const LIBRARY: Library = Library::new("ws-net", Standing::Theirs)
+    .receives::<WsNet>()
+    .sends::<WsNet>()
+    .opens::<Shaking>()
+    .idles::<WsNet>()
+    .broadcasts::<super::crowds::ws_net::WsNet>()
+    .gathers::<super::crowds::ws_net::WsNet>();
 
 /// An end of a connection.
 pub fn connection(role: Role) -> Connection {

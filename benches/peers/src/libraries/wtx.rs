@@ -16,10 +16,16 @@ use crate::receive::{Gives, Incoming, Receive};
 use crate::send::{self, Outgoing, Turns};
 use crate::stream::Stream;
 
-pub const LIBRARY: Library =
-    Library::new("wtx", Standing::Theirs).receives::<Wtx>().sends::<Wtx>().opens::<Shaking>().idles::<Resting>();
+pub const LIBRARY: Library = Library::new("wtx", Standing::Theirs)
+    .receives::<Wtx>()
+    .sends::<Wtx>()
+    .opens::<Shaking>()
+    .idles::<Resting>()
+    .broadcasts::<super::crowds::wtx::Wtx>()
+    .broadcasts_deflated::<super::crowds::Each<super::compressing::wtx::Wtx>>();
 
-type End<const IS_CLIENT: bool> = WebSocketOwned<(), Xorshift64, Stream, IS_CLIENT>;
+/// One of its connections.
+pub type End<const IS_CLIENT: bool> = WebSocketOwned<(), Xorshift64, Stream, IS_CLIENT>;
 
 /// An end of a connection.
 pub fn end<const IS_CLIENT: bool>(stream: Stream) -> End<IS_CLIENT> {

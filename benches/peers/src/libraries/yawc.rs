@@ -20,8 +20,13 @@ pub const SOCKET: Library = Library::new("yawc", Standing::Theirs)
     .receives::<Socket>()
     .sends::<Socket>()
     .opens::<over_hyper::Yawc>()
-    .idles::<Resting>();
-pub const CODEC: Library = Library::new("yawc, codec", Standing::Theirs).receives::<Codec>().sends::<Encoding>();
+    .idles::<Resting>()
+    .broadcasts::<super::crowds::yawc::Socket>()
+    .broadcasts_deflated::<super::crowds::Each<super::compressing::yawc::Yawc<{ super::compressing::yawc::POOLED }>>>();
+pub const CODEC: Library = Library::new("yawc, codec", Standing::Theirs)
+    .receives::<Codec>()
+    .sends::<Encoding>()
+    .broadcasts::<super::crowds::yawc::Encoding>();
 
 /// Its name for a role.
 pub fn role(role: Role) -> yawc::Role {
