@@ -5,6 +5,8 @@
 
 use alloc::vec::Vec;
 
+use bytes::Bytes;
+
 use super::{Coding, Connection};
 use crate::error::SendError;
 use crate::extension::Fin;
@@ -64,6 +66,24 @@ impl Connection {
     /// What the extension says.
     pub(crate) fn encoding<'p>(&mut self, message: &'p PreparedMessage) -> Result<Option<&'p Encoded>, SendError> {
         self.sender.encoding(message)
+    }
+
+    /// Returns the header and the payload of a prepared message's frame, as [`Self::prepared`] does.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub(crate) fn prepared_parts<'p>(
+        &mut self,
+        message: &'p PreparedMessage,
+    ) -> Result<(&'p FrameHead, &'p Bytes), SendError> {
+        self.sender.prepared_parts(message)
+    }
+
+    /// Whether [`Self::prepared`] gives a message as [`Self::send_prepared`] sends it: on a server that encodes it in a way
+    /// that many share, or not at all.
+    pub(crate) fn shares(&mut self, message: &PreparedMessage) -> bool {
+        self.sender.shares(message)
     }
 
     /// Says how many bytes at the front of the output are written already and will be dropped from it later. They do not

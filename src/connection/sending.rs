@@ -143,6 +143,7 @@ impl Connection {
     /// # Errors
     ///
     /// [`SendError::MaskRequired`] on a client; [`SendError::Closed`], [`SendError::MessageOpen`].
+    #[inline]
     pub fn prepared<'p>(&mut self, message: &'p PreparedMessage) -> Result<[&'p [u8]; 2], SendError> {
         self.sender.prepared(message)
     }

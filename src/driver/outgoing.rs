@@ -34,8 +34,9 @@ enum Body<'m> {
     Lent(MessageRef<'m>),
     /// A message that owns its payload.
     Owned(Message),
-    /// A message that is prepared for many.
+    /// A message that is prepared for many: ours, or the caller's.
     Prepared(PreparedMessage),
+    PreparedLent(&'m PreparedMessage),
 }
 
 impl Outgoing<'_> {
@@ -46,6 +47,7 @@ impl Outgoing<'_> {
             Body::Lent(message) => message.kind(),
             Body::Owned(message) => message.as_ref().kind(),
             Body::Prepared(message) => message.kind(),
+            Body::PreparedLent(message) => message.kind(),
         }
     }
 
@@ -57,6 +59,7 @@ impl Outgoing<'_> {
             Body::Owned(Message::Text(text)) => text.as_bytes(),
             Body::Owned(Message::Binary(bytes)) => bytes,
             Body::Prepared(message) => message.payload(),
+            Body::PreparedLent(message) => message.payload(),
         }
     }
 
@@ -72,7 +75,7 @@ impl Outgoing<'_> {
         let message = match &self.body {
             Body::Lent(message) => *message,
             Body::Owned(message) => message.as_ref(),
-            Body::Prepared(_) => return None,
+            Body::Prepared(_) | Body::PreparedLent(_) => return None,
         };
         let outgoing = OutgoingRef::from(message);
         Some(if self.may_be_encoded { outgoing } else { outgoing.as_it_is() })
@@ -87,6 +90,7 @@ impl Outgoing<'_> {
     pub(super) fn prepared(&self) -> Option<&PreparedMessage> {
         match &self.body {
             Body::Prepared(message) => Some(message),
+            Body::PreparedLent(message) => Some(message),
             Body::Lent(_) | Body::Owned(_) => None,
         }
     }
@@ -97,6 +101,7 @@ impl Outgoing<'_> {
             Body::Lent(message) => Bytes::copy_from_slice(message.payload()),
             Body::Owned(message) => message.into_payload(),
             Body::Prepared(message) => message.payload().clone(),
+            Body::PreparedLent(message) => message.payload().clone(),
         }
     }
 }
@@ -172,8 +177,8 @@ impl From<PreparedMessage> for Outgoing<'_> {
     }
 }
 
-impl From<&PreparedMessage> for Outgoing<'_> {
-    fn from(message: &PreparedMessage) -> Self {
-        Body::Prepared(message.clone()).into()
+impl<'m> From<&'m PreparedMessage> for Outgoing<'m> {
+    fn from(message: &'m PreparedMessage) -> Self {
+        Body::PreparedLent(message).into()
     }
 }

@@ -3,6 +3,8 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use bytes::Bytes;
+
 use super::{Coding, OpenMessage, Sender, opcode};
 use crate::error::SendError;
 use crate::extension::{Encoder, Fin};
@@ -33,15 +35,33 @@ impl Sender {
     ///
     /// [`SendError::MaskRequired`] on a client, which takes [`Self::send_prepared`]; [`SendError::Closed`],
     /// [`SendError::MessageOpen`]; what an extension says.
+    #[inline]
     pub fn prepared<'p>(&mut self, message: &'p PreparedMessage) -> Result<[&'p [u8]; 2], SendError> {
+        self.prepared_parts(message).map(|(head, payload)| [&**head, &**payload])
+    }
+
+    /// As [`Self::prepared`], the payload as it is shared.
+    #[inline]
+    pub(crate) fn prepared_parts<'p>(
+        &mut self,
+        message: &'p PreparedMessage,
+    ) -> Result<(&'p FrameHead, &'p Bytes), SendError> {
         self.check_unmasked()?;
         self.check_between_messages()?;
-        let (rsv, head, payload) = match self.encoding(message)? {
-            Some(encoded) => (encoded.rsv, &encoded.head, &encoded.payload),
-            None => (Rsv::NONE, &message.head, &message.payload),
+        let (head, payload) = match self.encoding(message)? {
+            Some(encoded) => (&encoded.head, &encoded.payload),
+            None => (&message.head, &message.payload),
         };
-        self.shared_fragment_head(message.kind, rsv, Fin::Last, payload.len())?;
-        Ok([head, payload])
+        self.count_whole(head, payload);
+        Ok((head, payload))
+    }
+
+    /// Counts a frame that is a whole message.
+    #[inline]
+    fn count_whole(&mut self, head: &FrameHead, payload: &[u8]) {
+        self.count(Fin::Last, payload.len());
+        self.counters.frames += 1;
+        self.counters.wire_bytes += (head.len() + payload.len()) as u64;
     }
 
     /// Appends a prepared message; a client masks its copy.
@@ -51,7 +71,17 @@ impl Sender {
     /// [`SendError::Closed`], [`SendError::MessageOpen`], or what an extension says.
     pub fn send_prepared(&mut self, message: &PreparedMessage, output: &mut Vec<u8>) -> Result<(), SendError> {
         self.check_between_messages()?;
-        let (rsv, payload) = match self.encoding(message)? {
+        let encoded = self.encoding(message)?;
+        if self.keys.is_none() && (encoded.is_some() || self.extension.is_none()) {
+            let (head, payload) =
+                encoded.map_or((&message.head, &message.payload), |encoded| (&encoded.head, &encoded.payload));
+            output.reserve(head.len() + payload.len());
+            output.extend_from_slice(head);
+            output.extend_from_slice(payload);
+            self.count_whole(head, payload);
+            return Ok(());
+        }
+        let (rsv, payload) = match encoded {
             Some(encoded) => (encoded.rsv, &encoded.payload),
             None => match self.coding(message.kind, Some(message.payload.len()), true) {
                 Coding::AsIs(rsv) => (rsv, &message.payload),
@@ -68,7 +98,12 @@ impl Sender {
 
     /// The encoding of a prepared message that all connections share that encode in the same way, counted as sent; `None`
     /// where this one does not encode it, or in a way of its own.
+    #[inline]
     pub(crate) fn encoding<'p>(&mut self, message: &'p PreparedMessage) -> Result<Option<&'p Encoded>, SendError> {
+        if self.extension.is_none() { Ok(None) } else { self.encoding_of_extension(message) }
+    }
+
+    fn encoding_of_extension<'p>(&mut self, message: &'p PreparedMessage) -> Result<Option<&'p Encoded>, SendError> {
         let Some(extension) = &mut self.extension else { return Ok(None) };
         let Some(variant) = extension.encoder.variant() else { return Ok(None) };
         if !extension.encoder.wants(message.kind, Some(message.payload.len())) {
@@ -80,6 +115,15 @@ impl Sender {
             extension.encoded_bytes += encoded.payload.len() as u64;
         }
         Ok(encoded)
+    }
+
+    /// Whether a prepared message goes out as everybody can have it, encoded or not.
+    #[cfg(feature = "driver")]
+    pub(crate) fn shares(&mut self, message: &PreparedMessage) -> bool {
+        let Some(extension) = &mut self.extension else { return self.keys.is_none() };
+        let encoder = &mut extension.encoder;
+        self.keys.is_none()
+            && (encoder.variant().is_some() || !encoder.wants(message.kind, Some(message.payload.len())))
     }
 
     /// How a message that begins now is to be encoded; `len` is its length where known.

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use core::task::{Context, Poll, Waker, ready};
+use std::io::{ErrorKind, IoSlice};
 
 use bytes::{Bytes, BytesMut};
 
@@ -16,6 +17,7 @@ use crate::error::SendError;
 use crate::extension::Fin;
 use crate::message::MessageKind;
 use crate::outgoing::OutgoingKind;
+use crate::prepared::PreparedMessage;
 
 /// A message of more than one fragment that waits to go out: so control frames get in between.
 #[derive(Debug)]
@@ -138,6 +140,14 @@ impl<T: Transport> Core<T> {
 
     /// Queues a message that is long, or prepared.
     fn queue_long(&mut self, message: Outgoing<'_>) -> Result<(), Error> {
+        if let Some(prepared) = message.prepared().filter(|_| message.may_be_encoded()) {
+            let (len, fragment_size) = (prepared.payload().len(), self.connection.config().fragment_size);
+            if len < INSERTED && len <= fragment_size {
+                let sent = self.connection.send_prepared(prepared, self.outbox.open());
+                self.note_level();
+                return sent.map_err(Error::from);
+            }
+        }
         self.check_between_messages()?;
         let kind = message.kind();
         let coding = self.connection.coding(kind, Some(message.payload().len()), message.may_be_encoded());
@@ -174,6 +184,59 @@ impl<T: Transport> Core<T> {
         Ok(())
     }
 
+    /// Writes a prepared message from where it lies, if nothing waits before it and it can be one frame; what the transport
+    /// does not take now is queued. `None` if the message was not taken.
+    fn write_prepared(&mut self, message: &Outgoing<'_>) -> Option<Result<(), Error>> {
+        let prepared = message.prepared()?;
+        let can_be_written = self.outbox.is_empty()
+            && !self.is_taken()
+            && self.is_write_vectored()
+            && message.may_be_encoded()
+            && self.connection.shares(prepared)
+            && prepared.payload().len() <= self.connection.config().fragment_size;
+        if !can_be_written {
+            return None;
+        }
+        Some(self.write_shared(prepared))
+    }
+
+    fn write_shared(&mut self, prepared: &PreparedMessage) -> Result<(), Error> {
+        self.check()?;
+        let (head, payload) = self.connection.prepared_parts(prepared)?;
+        let Some(transport) = &mut self.transport else { return Ok(()) };
+        let pieces = [IoSlice::new(head), IoSlice::new(payload)];
+        // Whoever asks is listed when it waits for what is left.
+        let written = match transport.poll_write_vectored(&mut Context::from_waker(Waker::noop()), &pieces) {
+            Poll::Ready(Ok(0)) => {
+                self.fail(ErrorKind::WriteZero);
+                0
+            }
+            Poll::Ready(Ok(len)) => {
+                self.flags.is_unflushed = true;
+                // No more than there was, whatever the transport says.
+                len.min(head.len() + payload.len())
+            }
+            Poll::Ready(Err(error)) => {
+                self.fail_unless_interrupted(&error);
+                0
+            }
+            Poll::Pending => 0,
+        };
+        self.check()?;
+        let of_head = written.min(head.len());
+        let (head, payload) = (&head[of_head..], payload.slice(written - of_head..));
+        if !head.is_empty() {
+            self.outbox.open().extend_from_slice(head);
+        }
+        if payload.len() >= INSERTED {
+            self.outbox.insert(payload);
+        } else if !payload.is_empty() {
+            self.outbox.open().extend_from_slice(&payload);
+        }
+        self.note_level();
+        Ok(())
+    }
+
     /// Queues a message if that can be done without waiting; says whether it was.
     pub(in super::super) fn try_queue(&mut self, message: Outgoing<'_>) -> Result<(), Error> {
         self.keep_time_if_due();
@@ -185,7 +248,11 @@ impl<T: Transport> Core<T> {
         if self.is_taken() || self.flags.is_full {
             return Err(Error::Full);
         }
-        self.queue(message)?;
+        let cx = &mut Context::from_waker(Waker::noop());
+        match T::poll_uncounted(cx, |_| Poll::Ready(self.write_prepared(&message))) {
+            Poll::Ready(Some(written)) => written?,
+            Poll::Ready(None) | Poll::Pending => self.queue(message)?,
+        }
         self.flush_now()
     }
 
@@ -205,6 +272,13 @@ impl<T: Transport> Core<T> {
         message: &mut Option<Outgoing<'_>>,
         mark: &mut Option<Mark>,
     ) -> Poll<Result<(), Error>> {
+        if message.as_ref().is_some_and(|message| message.prepared().is_some()) {
+            ready!(self.poll_room(waker))?;
+            if let Some(written) = message.as_ref().and_then(|message| self.write_prepared(message)) {
+                *message = None;
+                written?;
+            }
+        }
         ready!(self.poll_feed(waker, message))?;
         let mark = *mark.get_or_insert_with(|| self.mark());
         self.poll_written(waker, mark)
