@@ -181,6 +181,10 @@ impl Connection {
         if let Some(message) = self.receive_whole(input, assembler.max(), output)? {
             return Ok(Some(Received::Message(message)));
         }
+        // As most calls end that come after the last message.
+        if input.is_empty() && self.receiver.is_quiet() && self.owed_pong.is_none() {
+            return Ok(None);
+        }
         self.receive_gathered(input, assembler, output)
     }
 

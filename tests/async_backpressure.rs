@@ -379,6 +379,29 @@ async fn vectored_write_that_takes_a_few_bytes_at_a_time_loses_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn prepared_message_is_written_from_where_it_lies_and_what_is_left_over_is_queued() {
+    for len in [5, 1000, 20_000, 100_000] {
+        let prepared = PreparedMessage::new(pattern(len));
+        let at = prepared.payload().as_ptr();
+        for (most, hiccups) in [(usize::MAX, false), (1, true), (3, true), (4, true), (7, true), (10_000, true)] {
+            let stream = Mock::new("");
+            stream.change(|script| (script.is_vectored, script.most, script.hiccups) = (true, most, hiccups));
+            let mut socket = server(&stream, Config::default());
+            soon(socket.send(&prepared)).await.unwrap();
+            if most == usize::MAX {
+                assert!(stream.script().pieces.contains(&(at as usize, len)));
+            }
+            socket.try_send(&prepared).unwrap();
+            soon(socket.send("behind")).await.unwrap();
+            let payload = || pattern(len);
+            let expected = [(BINARY, payload()), (BINARY, payload()), (TEXT, b"behind".to_vec())];
+            assert_eq!(data(&stream.frames()), expected, "{len} bytes, {most} at a time");
+            assert_eq!((socket.queued(), socket.sent().messages), (0, 3));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn message_that_cannot_be_sent_changes_nothing() {
     let stream = Mock::new("");
     let mut socket = server(&stream, Config::default());

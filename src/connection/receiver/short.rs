@@ -62,6 +62,12 @@ impl Receiver {
         Ok(Some(message))
     }
 
+    /// Whether nothing is under way: then no input means no event.
+    #[inline]
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.pace == Pace::Quiet
+    }
+
     /// Whether a short path has a whole message of no more than `max` bytes to give.
     #[cfg(feature = "std")]
     #[inline]
