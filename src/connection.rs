@@ -178,12 +178,12 @@ impl Connection {
         assembler: &'m mut Assembler,
         output: &mut Vec<u8>,
     ) -> Result<Option<Received<'m>>, ProtocolError> {
-        if let Some(message) = self.receive_whole(input, assembler.max(), output)? {
-            return Ok(Some(Received::Message(message)));
-        }
-        // As most calls end that come after the last message.
-        if input.is_empty() && self.receiver.is_quiet() && self.owed_pong.is_none() {
-            return Ok(None);
+        if self.owed_pong.is_none() {
+            match self.receiver.receive_whole(input, assembler.max()) {
+                Ok(Some(message)) => return Ok(Some(Received::Message(message))),
+                Ok(None) => {}
+                Err(error) => return Err(self.fail(error, output)),
+            }
         }
         self.receive_gathered(input, assembler, output)
     }
@@ -472,6 +472,17 @@ impl Connection {
         assembler: &'m mut Assembler,
         output: &mut Vec<u8>,
     ) -> Result<Option<Received<'m>>, ProtocolError> {
+        if self.owed_pong.is_none() {
+            // As most calls end that come after the last message.
+            if input.is_empty() && self.receiver.is_quiet() {
+                return Ok(None);
+            }
+            match self.receiver.receive_fragments(input, assembler.max()) {
+                Ok(Some(message)) => return Ok(Some(Received::Message(message))),
+                Ok(None) => {}
+                Err(error) => return Err(self.fail(error, output)),
+            }
+        }
         loop {
             let max = assembler.max() as u64;
             let chunk = match self.receive_fragment(input, max, output)? {

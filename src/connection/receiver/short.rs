@@ -82,7 +82,6 @@ impl Receiver {
 
     /// Receives a whole message in several frames of less than 64 KiB each, with nothing between them, by moving them
     /// together where they lie; `None`, with nothing touched, where there is something else, or one of more than `max` bytes.
-    #[inline]
     pub(crate) fn receive_fragments<'b>(
         &mut self,
         input: &mut &'b mut [u8],
