@@ -116,6 +116,7 @@ impl Server {
 pub static SERVERS: &[Server] = &[
     Server::new("sockeye, tokio", sockeye::owned).ours(),
     Server::new("sockeye, tokio, lent", sockeye::lent).ours(),
+    Server::new("sockeye, tokio, halves", sockeye::halves).ours(),
     Server::new("sockeye, engine", sockeye::engine).ours(),
     Server::new("sockeye, blocking", sockeye::blocking).ours().threads(),
     Server::new("raw, tokio", raw::tokio).bytes(),

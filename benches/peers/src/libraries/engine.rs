@@ -254,4 +254,4 @@ impl Idle for Resting {
 const LONG: usize = 16 * 1024;
 
 /// How much the caller reads at once.
-const READ: usize = 32 * 1024;
+const READ: usize = 16 * 1024;

@@ -31,7 +31,7 @@ async fn echo_owned(stream: TcpStream) -> Result<(), asynchronous::Error> {
     Ok(())
 }
 
-/// A message is lent by one half and copied by the other.
+/// A message is lent, and what is answered is made of it in memory that is used again.
 ///
 /// # Errors
 ///
@@ -41,6 +41,26 @@ pub fn lent(listener: TcpListener) -> Result<(), Box<dyn Error>> {
 }
 
 async fn echo_lent(stream: TcpStream) -> Result<(), asynchronous::Error> {
+    let mut socket = asynchronous::accept(stream).await?;
+    let mut answer = Vec::new();
+    while let Some(message) = socket.receive_ref().await? {
+        answer.clear();
+        answer.extend_from_slice(message.payload());
+        socket.feed(&answer).await?;
+    }
+    Ok(())
+}
+
+/// A message is lent by one half and copied by the other.
+///
+/// # Errors
+///
+/// Where it cannot accept.
+pub fn halves(listener: TcpListener) -> Result<(), Box<dyn Error>> {
+    on_tokio(listener, echo_halves)
+}
+
+async fn echo_halves(stream: TcpStream) -> Result<(), asynchronous::Error> {
     let (mut receiver, sender) = asynchronous::accept(stream).await?.split();
     while let Some(message) = receiver.receive_ref().await? {
         sender.feed(message).await?;
