@@ -23,9 +23,9 @@ pub(super) fn take_to_read() -> Vec<u8> {
     with(|pool| pool.reading.pop()).unwrap_or_else(|| vec![0; BUFFER])
 }
 
-/// Takes an empty buffer with room for [`BUFFER`] bytes.
+/// Takes an empty buffer with room for [`WRITTEN`] bytes.
 pub(super) fn take_to_write() -> Vec<u8> {
-    with(|pool| pool.writing.pop()).unwrap_or_else(|| Vec::with_capacity(BUFFER))
+    with(|pool| pool.writing.pop()).unwrap_or_else(|| Vec::with_capacity(WRITTEN))
 }
 
 /// Gives a buffer back that was read into. One that did not come from here is dropped.
@@ -37,7 +37,7 @@ pub(super) fn give_back_read(buffer: Vec<u8>) {
 
 /// Gives a buffer back that was written from. One that has grown is dropped.
 pub(super) fn give_back_write(mut buffer: Vec<u8>) {
-    if buffer.capacity() == BUFFER {
+    if buffer.capacity() == WRITTEN {
         buffer.clear();
         with(|pool| keep(&mut pool.writing, buffer));
     }
@@ -52,8 +52,13 @@ fn with<R>(f: impl FnOnce(&mut Pool) -> Option<R>) -> Option<R> {
     POOL.try_with(|pool| f(&mut *pool.try_borrow_mut().ok()?)).ok().flatten()
 }
 
-/// The size of a buffer, in bytes.
-pub(super) const BUFFER: usize = 32 * 1024;
+/// The size of a buffer to be read into, in bytes. A larger one than would be best for the cache, because a system call costs
+/// more than a cache that is missed: echoes of 1 KiB over TCP take a tenth less than with 32 KiB.
+pub(super) const BUFFER: usize = 64 * 1024;
+
+/// The room in a buffer to be written from, in bytes: for as much as is queued by default before somebody has to wait, and the
+/// message that is one too many.
+pub(super) const WRITTEN: usize = 72 * 1024;
 
 /// The most buffers of each kind that a thread keeps.
 const KEPT: usize = 16;
@@ -71,12 +76,13 @@ mod tests {
         give_back_write(write);
         let (read, write) = (take_to_read(), take_to_write());
         assert_eq!(((read.as_ptr(), write.as_ptr()), read.len(), write.len()), (at, BUFFER, 0));
+        assert!(write.capacity() >= WRITTEN);
     }
 
     #[test]
     fn a_buffer_of_another_size_is_not_kept() {
         give_back_read(vec![0; BUFFER - 1]);
-        give_back_write(Vec::with_capacity(BUFFER * 2));
+        give_back_write(Vec::with_capacity(WRITTEN * 2));
         assert_eq!(POOL.with_borrow(|pool| (pool.reading.len(), pool.writing.len())), (0, 0));
     }
 
