@@ -91,19 +91,30 @@ fn run() -> Result<(), Box<dyn Error>> {
         ["scale"] => echo::scale::run(&asked)?,
         ["serve", name] => return tcp::serve(name),
         ["weigh", name] => return memory::work(name),
-        ["all"] => serde_json::json!({
-            "machine": machine::describe(rounds, read),
-            "receive": receive::run(&only, rounds, read)?,
-            "send": send::run(&only, rounds)?,
-            "broadcast": broadcast::run(&only, rounds)?,
-            "curves": curves::run(&only, rounds)?,
-            "handshake": handshake::run(&only, rounds)?,
-            "memory": memory::run()?,
-            "instructions": instructions::run(&only, read)?,
-            "compression": compression::run(&only, rounds)?,
-            "echo": echo::run(&asked)?,
-            "scale": echo::scale::run(&asked)?,
-        }),
+        ["all"] => {
+            type Part<'a> = (&'a str, &'a dyn Fn() -> Result<serde_json::Value, Box<dyn Error>>);
+            let parts: [Part<'_>; 10] = [
+                ("receive", &|| receive::run(&only, rounds, read)),
+                ("send", &|| send::run(&only, rounds)),
+                ("broadcast", &|| broadcast::run(&only, rounds)),
+                ("curves", &|| curves::run(&only, rounds)),
+                ("handshake", &|| handshake::run(&only, rounds)),
+                ("memory", &memory::run),
+                ("instructions", &|| instructions::run(&only, read)),
+                ("compression", &|| compression::run(&only, rounds)),
+                ("echo", &|| echo::run(&asked)),
+                ("scale", &|| echo::scale::run(&asked)),
+            ];
+            let mut figures = serde_json::json!({ "machine": machine::describe(rounds, read) });
+            for (name, part) in parts {
+                figures[name] = part()?;
+                // After each, for all of them take half an hour.
+                if let Some(file) = &json {
+                    std::fs::write(file, serde_json::to_string_pretty(&figures)?)?;
+                }
+            }
+            figures
+        }
         ["report", file] => {
             let figures = serde_json::from_str(&std::fs::read_to_string(file)?)?;
             return report::run(&figures, Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")));
