@@ -13,7 +13,7 @@ use async_support::*;
 use sockeye::driver;
 use sockeye::handshake::{ClientRequest, HeadError, RequestError, ResponseError};
 use sockeye::tokio::{Acceptor, Connector, Error, WebSocket};
-use sockeye::{Close, CloseCode, Config, Connection, EndCause, SendError, State, Timeout};
+use sockeye::{Close, CloseCode, Config, Connection, EndCause, PreparedMessage, SendError, State, Timeout};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
@@ -450,4 +450,68 @@ async fn deadline_wakes_a_task_that_only_sends_when_its_receive_was_dropped() {
     // Without its receiver the connection closes, and there is an end to that, too.
     assert_eq!(timeout(soon(flushing).await.unwrap_err()), Timeout::Close);
     assert_eq!(started.elapsed(), secs(10));
+}
+
+// Who feeds takes the short way, and nobody receives: the flush keeps the time.
+
+fn pinging() -> Config {
+    config(|config| (config.ping_interval, config.pong_timeout) = (Some(secs(30)), Some(secs(20))))
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_only_feeds_and_flushes_sends_the_pings_that_are_due() {
+    let stream = Mock::new("");
+    let mut socket = server(&stream, pinging());
+    for _ in 0..5 {
+        socket.feed("tick").await.unwrap();
+        socket.flush().await.unwrap();
+        tokio::time::sleep(secs(10)).await;
+    }
+    assert!(stream.frames().iter().any(|(first, _)| *first == PING), "{:?}", stream.frames());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_only_feeds_and_flushes_learns_that_the_peer_is_gone() {
+    let stream = Mock::new("");
+    let mut socket = server(&stream, pinging());
+    for _ in 0..30 {
+        let fed = match socket.feed("tick").await {
+            Ok(()) => socket.flush().await,
+            Err(error) => Err(error),
+        };
+        match fed {
+            Ok(()) => tokio::time::sleep(secs(10)).await,
+            Err(Error::Timeout(Timeout::Pong) | Error::Send(SendError::Closed)) => return,
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+    panic!("nobody told: {:?}", stream.frames().len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sender_that_feeds_and_flushes_keeps_the_lifetime_of_the_connection() {
+    let stream = Mock::new("");
+    let config = config(|config| (config.lifetime, config.ping_interval) = (Some(secs(60)), None));
+    let (_receiver, sender) = server(&stream, config).split();
+    for _ in 0..30 {
+        if sender.feed("tick").await.is_err() {
+            return;
+        }
+        let _ = sender.flush().await;
+        tokio::time::sleep(secs(10)).await;
+    }
+    panic!("it lives for ever: {:?}", stream.frames().len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_feeds_what_is_prepared_and_flushes_sends_the_pings_that_are_due() {
+    let stream = Mock::new("");
+    let mut socket = server(&stream, pinging());
+    let tick = PreparedMessage::new("tick");
+    for _ in 0..5 {
+        socket.feed(&tick).await.unwrap();
+        socket.flush().await.unwrap();
+        tokio::time::sleep(secs(10)).await;
+    }
+    assert!(stream.frames().iter().any(|(first, _)| *first == PING), "{:?}", stream.frames());
 }

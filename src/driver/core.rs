@@ -12,7 +12,7 @@ mod send;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::task::{Context, Poll, Waker};
+use core::task::{Context, Poll, Waker, ready};
 use std::io::{self, ErrorKind, IoSlice};
 
 use super::gate::Seat;
@@ -247,6 +247,24 @@ impl<T: Transport> Core<T> {
     /// How many bytes are queued and not written.
     pub(super) fn queued(&self) -> usize {
         self.outbox.waiting() + self.long.as_ref().map_or(0, |long| long.len())
+    }
+
+    /// Writes what is queued, for who may have queued it without a step, and so without a look at the time.
+    pub(super) fn poll_flush_queued(&mut self, waker: &Waker) -> Poll<Result<(), Error>> {
+        ready!(self.poll_flush(Asker::Sender(waker)))?;
+        self.keep_time_flushed(waker);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Keeps time for who has flushed. What that queues, such as a ping, is written if it can be, and its time runs from then.
+    pub(super) fn keep_time_flushed(&mut self, waker: &Waker) {
+        let before = self.outbox.waiting();
+        self.keep_time_if_due();
+        if self.outbox.waiting() > before {
+            // If it fails, the next call says so.
+            let _ = self.poll_flush(Asker::Sender(waker));
+            self.keep_time();
+        }
     }
 
     /// Writes what is queued; ready when nothing is left.

@@ -260,7 +260,7 @@ impl<T: Transport> WebSocket<T> {
     ///
     /// Nothing is lost or written twice by dropping the future.
     pub async fn flush(&mut self) -> Result<(), Error> {
-        poll_fn(|cx| self.step(|core| core.poll_flush(Asker::Sender(cx.waker())))).await
+        poll_fn(|cx| self.step(|core| core.poll_flush_queued(cx.waker()))).await
     }
 
     /// Queues a message, and writes what can be written, without waiting.
@@ -484,7 +484,7 @@ impl<T: Transport> Sink<Message> for WebSocket<T> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.step(|core| core.poll_flush(Asker::Sender(cx.waker())))
+        self.step(|core| core.poll_flush_queued(cx.waker()))
     }
 
     /// Sends a Close (1000), unless one was sent, and writes it. The stream of messages ends when the peer has closed, too.

@@ -14,7 +14,7 @@ use core::time::Duration;
 use futures_core::Stream;
 use futures_sink::Sink;
 
-use super::core::{Asker, Core};
+use super::core::Core;
 use super::handle::{Handle, Shared};
 use super::negotiated::Negotiated;
 use super::outgoing::Outgoing;
@@ -261,7 +261,9 @@ impl<T: Transport> Sender<T> {
         poll_fn(|cx| {
             self.shared.with(|core| {
                 let mark = *mark.get_or_insert_with(|| core.mark());
-                core.poll_written(cx.waker(), mark)
+                ready!(core.poll_written(cx.waker(), mark))?;
+                core.keep_time_flushed(cx.waker());
+                Poll::Ready(Ok(()))
             })
         })
         .await
@@ -469,7 +471,7 @@ impl<T: Transport> Sink<Message> for Sender<T> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         ready!(self.poll_held(cx))?;
-        self.shared.with(|core| core.poll_flush(Asker::Sender(cx.waker())))
+        self.shared.with(|core| core.poll_flush_queued(cx.waker()))
     }
 
     /// Sends a Close (1000), unless one was sent, and writes it.
