@@ -512,7 +512,7 @@ impl Connection {
 
     /// Receives a whole message of at most `max` bytes that lies in the input, by a short path; `None`, with nothing touched,
     /// where there is something else.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn receive_whole<'b>(
         &mut self,
         input: &mut &'b mut [u8],

@@ -187,7 +187,7 @@ impl Inbox {
     }
 
     /// Lends the whole message that is [there](Self::has_message).
-    #[inline]
+    #[inline(always)]
     pub(crate) fn lend_whole(
         &mut self,
         connection: &mut Connection,
