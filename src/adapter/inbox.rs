@@ -177,13 +177,16 @@ impl Inbox {
             return Ok(Some(assembler.message()));
         }
         let mut input = &mut buffer[*start..*end];
-        let received = connection.receive_message(&mut input, assembler, output);
+        let message = match connection.receive_whole(&mut input, assembler.max(), output) {
+            Ok(None) => connection.receive_message(&mut input, assembler, output).map(|received| match received {
+                Some(Received::Message(message)) => Some(message),
+                // A message was announced, so it is one.
+                Some(Received::Ping(_) | Received::Pong(_) | Received::Close(_)) | None => None,
+            }),
+            received => received,
+        };
         *start = *end - input.len();
-        Ok(match received? {
-            Some(Received::Message(message)) => Some(message),
-            // A message was announced, so it is one.
-            Some(Received::Ping(_) | Received::Pong(_) | Received::Close(_)) | None => None,
-        })
+        message
     }
 
     /// Lends the whole message that is [there](Self::has_message).
