@@ -409,6 +409,31 @@ impl Connection {
         self.owed_pong.is_none() && self.receiver.has_whole(input, max) && !self.has_pong()
     }
 
+    /// Whether that is a message in one frame.
+    #[cfg(feature = "std")]
+    #[inline]
+    pub(crate) fn has_single(&self, input: &[u8], max: usize) -> bool {
+        self.owed_pong.is_none() && self.receiver.has_single(input, max) && !self.has_pong()
+    }
+
+    /// Receives such a message; `None` where it is not there or turns out to be wrong.
+    #[cfg(feature = "std")]
+    #[inline(always)]
+    pub(crate) fn receive_single<'b>(
+        &mut self,
+        input: &mut &'b mut [u8],
+        max: usize,
+        output: &mut Vec<u8>,
+    ) -> Option<MessageRef<'b>> {
+        match self.receiver.receive_whole(input, max) {
+            Ok(message) => message,
+            Err(error) => {
+                self.fail(error, output);
+                None
+            }
+        }
+    }
+
     /// Whether a pong waits for the time to be told. An adapter tells it before the application gets what came behind.
     #[cfg(feature = "std")]
     pub(crate) fn has_pong(&self) -> bool {

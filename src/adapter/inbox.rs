@@ -91,11 +91,11 @@ impl Inbox {
         Some(core::mem::take(&mut self.buffer))
     }
 
-    /// Whether a whole message is there to be lent, and nothing has to be done before: what is nearly always the case where
-    /// several were read at once.
+    /// Whether a message in one frame is there to be lent, and nothing has to be done before: what is nearly always the case
+    /// where several were read at once.
     #[inline]
     pub(crate) fn has_message(&self, connection: &Connection) -> bool {
-        self.undecoded.is_none() && connection.has_whole(&self.buffer[self.start..self.end], self.assembler.max())
+        self.undecoded.is_none() && connection.has_single(&self.buffer[self.start..self.end], self.assembler.max())
     }
 
     /// Receives until something can be lent; `None` when all that was read was received.
@@ -189,16 +189,12 @@ impl Inbox {
         message
     }
 
-    /// Lends the whole message that is [there](Self::has_message).
+    /// Lends the message that is [there](Self::has_message); `None` if it turns out to be wrong.
     #[inline(always)]
-    pub(crate) fn lend_whole(
-        &mut self,
-        connection: &mut Connection,
-        output: &mut Vec<u8>,
-    ) -> Result<Option<MessageRef<'_>>, ProtocolError> {
+    pub(crate) fn lend_whole(&mut self, connection: &mut Connection, output: &mut Vec<u8>) -> Option<MessageRef<'_>> {
         let Self { buffer, start, end, assembler, .. } = self;
         let mut input = &mut buffer[*start..*end];
-        let message = connection.receive_whole(&mut input, assembler.max(), output);
+        let message = connection.receive_single(&mut input, assembler.max(), output);
         *start = *end - input.len();
         message
     }

@@ -75,11 +75,18 @@ impl Receiver {
     #[cfg(feature = "std")]
     #[inline]
     pub(crate) fn has_whole(&self, input: &[u8], max: usize) -> bool {
+        self.has_single(input, max) || self.find_fragments(input, max).is_some()
+    }
+
+    /// Whether that is a message in one frame.
+    #[cfg(feature = "std")]
+    #[inline]
+    pub(crate) fn has_single(&self, input: &[u8], max: usize) -> bool {
         match *input {
             [0x81 | 0x82, second, ref rest @ ..] => {
                 self.pace == Pace::Quiet && self.layout(second, rest).is_some_and(|layout| layout.len <= max)
             }
-            _ => self.find_fragments(input, max).is_some(),
+            _ => false,
         }
     }
 

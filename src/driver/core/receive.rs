@@ -23,7 +23,7 @@ impl<T: Transport> Core<T> {
     /// Lends the whole message that is there; `None` if it turned out to be wrong, and the connection is to be taken down.
     #[inline]
     pub(in super::super) fn lend_whole<'i>(&mut self, inbox: &'i mut Inbox) -> Option<MessageRef<'i>> {
-        inbox.lend_whole(&mut self.connection, &mut self.outbox.output).ok().flatten()
+        inbox.lend_whole(&mut self.connection, &mut self.outbox.output)
     }
 
     /// Gives away the whole message that is there, or not, as [`Self::lend_whole`].
