@@ -268,7 +268,6 @@ impl Assembler {
     }
 
     /// Forgets the message under assembly: the rest of it goes elsewhere.
-    #[cfg(feature = "std")]
     pub(crate) fn abandon(&mut self) {
         if self.stage == Stage::Open {
             self.stage = Stage::Empty;
@@ -277,7 +276,7 @@ impl Assembler {
     }
 
     /// Whether a message is under assembly.
-    #[cfg(feature = "std")]
+    #[inline]
     pub(crate) fn is_open(&self) -> bool {
         self.stage == Stage::Open
     }
@@ -308,7 +307,7 @@ impl Assembler {
     /// Adds a chunk to the message under assembly, also one that is a whole message.
     pub(crate) fn gather<'b>(&mut self, chunk: Chunk<'b>) -> Result<Assembly<'b>, ProtocolError> {
         if chunk.is_first {
-            self.begin(chunk.kind(), chunk.message_len);
+            self.begin(&chunk);
         }
         // What goes on with a message that began elsewhere, as a stream of chunks, is no message.
         if self.stage != Stage::Open {
@@ -343,10 +342,15 @@ impl Assembler {
         Ok(Assembly::Complete)
     }
 
-    /// Empties the buffer for a message of `kind` that has `announced` bytes so far. A large one is kept for a large message
-    /// and not for one that may be small.
-    fn begin(&mut self, kind: MessageKind, announced: u64) {
-        let kept = KEPT.max(usize::try_from(announced).unwrap_or(usize::MAX).saturating_mul(4));
+    /// Empties the buffer for the message that this chunk begins. It is kept if it is small, or what is here of the message
+    /// could have grown to it by itself: what is only announced keeps nothing.
+    fn begin(&mut self, chunk: &Chunk<'_>) {
+        let here = match chunk.payload {
+            Payload::Text { text, .. } => text.len(),
+            Payload::Binary(bytes) => bytes.len(),
+            Payload::Encoded { .. } => 0,
+        };
+        let (kind, kept) = (chunk.kind(), KEPT.max(here.saturating_mul(4)));
         self.gathered = match (mem::replace(&mut self.gathered, Gathered::Binary(Vec::new())), kind) {
             (Gathered::Text(mut text), MessageKind::Text) if text.capacity() <= kept => {
                 text.clear();

@@ -234,21 +234,18 @@ impl<S: Transport> WebSocket<S> {
                 self.feed(rest)?;
                 return self.write();
             }
-            if self.direct.engine.connection.is_sending_message() {
-                return Err(SendError::MessageOpen.into());
-            }
+            self.check_between_messages()?;
             return self.write_uncopied(rest.message(), Fin::Last);
         }
 
-        if self.direct.engine.connection.is_sending_message() {
-            return Err(SendError::MessageOpen.into());
-        }
+        self.check_between_messages()?;
         self.make_room(fragment_size)?;
         rest = self.direct.engine.connection.settle(rest);
         while rest.len() > 0 {
             let (fragment, after) = rest.split_at(fragment_size);
             let fin = if after.len() == 0 { Fin::Last } else { Fin::More };
-            if fragment.may_be_encoded() || self.direct.engine.connection.role() == Role::Client {
+            let is_copied = fragment.len() < UNCOPIED || self.direct.engine.connection.role() == Role::Client;
+            if is_copied || fragment.may_be_encoded() {
                 let Engine { connection, output, .. } = &mut self.direct.engine;
                 connection.send_fragment(fragment, fin, output)?;
                 self.write()?;
@@ -457,6 +454,15 @@ impl<S: Transport> WebSocket<S> {
     fn make_room(&mut self, more: usize) -> Result<(), Error> {
         self.direct.engine.outbox.check()?;
         if is_full(&self.direct.engine, more) { self.write_queued() } else { Ok(()) }
+    }
+
+    /// Refuses a message in the middle of another one; of a connection that is closed, whoever sends says so.
+    fn check_between_messages(&self) -> Result<(), Error> {
+        let connection = &self.direct.engine.connection;
+        match connection.is_sending_message() && connection.state() == State::Open {
+            true => Err(SendError::MessageOpen.into()),
+            false => Ok(()),
+        }
     }
 
     /// Sends a whole message or a fragment that is to go out as it is, and writes it from where it lies: for servers.

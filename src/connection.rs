@@ -36,7 +36,9 @@ use crate::control::ControlPayload;
 use crate::error::ProtocolError;
 use crate::extension::Encoder;
 use crate::frame::Rsv;
-use crate::message::{Chunk, MessageRef};
+use crate::message::Chunk;
+#[cfg(feature = "std")]
+use crate::message::MessageRef;
 use crate::time::{Instant, Timeout};
 
 /// One WebSocket connection after its opening handshake, as a machine that turns bytes into events and messages into
@@ -152,7 +154,7 @@ impl Connection {
         output: &mut Vec<u8>,
     ) -> Result<Option<Event<'b>>, ProtocolError> {
         if self.owed_pong.is_none() {
-            match self.receiver.receive_whole(input, usize::MAX) {
+            match self.receiver.receive_single(input, usize::MAX) {
                 Ok(Some(message)) => return Ok(Some(Event::Data(Chunk::from(message)))),
                 Ok(None) => {}
                 Err(error) => return Err(self.fail(error, output)),
@@ -178,8 +180,8 @@ impl Connection {
         assembler: &'m mut Assembler,
         output: &mut Vec<u8>,
     ) -> Result<Option<Received<'m>>, ProtocolError> {
-        if self.owed_pong.is_none() {
-            match self.receiver.receive_whole(input, assembler.max()) {
+        if self.owed_pong.is_none() && !assembler.is_open() {
+            match self.receiver.receive_single(input, assembler.max()) {
                 Ok(Some(message)) => return Ok(Some(Received::Message(message))),
                 Ok(None) => {}
                 Err(error) => return Err(self.fail(error, output)),
@@ -417,7 +419,7 @@ impl Connection {
     }
 
     /// Receives such a message; `None` where it is not there or turns out to be wrong.
-    #[cfg(feature = "std")]
+    #[cfg(feature = "driver")]
     #[inline(always)]
     pub(crate) fn receive_single<'b>(
         &mut self,
@@ -425,7 +427,7 @@ impl Connection {
         max: usize,
         output: &mut Vec<u8>,
     ) -> Option<MessageRef<'b>> {
-        match self.receiver.receive_whole(input, max) {
+        match self.receiver.receive_single(input, max) {
             Ok(message) => message,
             Err(error) => {
                 self.fail(error, output);
@@ -502,6 +504,10 @@ impl Connection {
             if input.is_empty() && self.receiver.is_quiet() {
                 return Ok(None);
             }
+            if self.receiver.is_quiet() {
+                // One whose end went elsewhere.
+                assembler.abandon();
+            }
             match self.receiver.receive_fragments(input, assembler.max()) {
                 Ok(Some(message)) => return Ok(Some(Received::Message(message))),
                 Ok(None) => {}
@@ -537,6 +543,7 @@ impl Connection {
 
     /// Receives a whole message of at most `max` bytes that lies in the input, by a short path; `None`, with nothing touched,
     /// where there is something else.
+    #[cfg(feature = "std")]
     #[inline(always)]
     pub(crate) fn receive_whole<'b>(
         &mut self,
@@ -547,7 +554,7 @@ impl Connection {
         if self.owed_pong.is_some() {
             return Ok(None);
         }
-        match self.receiver.receive_whole(input, max) {
+        match self.receiver.receive_single(input, max) {
             Ok(None) => {}
             Ok(Some(message)) => return Ok(Some(message)),
             Err(error) => return Err(self.fail(error, output)),

@@ -32,7 +32,7 @@
 //!
 //! An event borrows the *input*, never the connection, so an answer can be sent from inside the loop. Everything that
 //! is fed is consumed: one read buffer can serve all connections of a thread, and an idle connection owns none. A read buffer
-//! of 16 KiB is best: what is in it stays in the cache next to the core.
+//! of 16 KiB stays in the cache next to the core.
 //!
 //! # The loop
 //!
@@ -86,7 +86,7 @@
 //! - **Cancel-safe.** A future of the asynchronous adapters can be dropped at any time; nothing is lost, doubled or out of
 //!   frame by it.
 //! - **Errors by culprit.** [`ProtocolError`] is the peer's doing, [`SendError`] the caller's.
-//! - **One line of `unsafe`** in this crate: masking is compiled once more for AVX2, and called where the processor has it.
+//! - **One call that is `unsafe`** in this crate: of the masking that is compiled for AVX2, where the processor has it.
 //!   Without the feature `std` there is none.
 //!
 //! # Features

@@ -299,3 +299,30 @@ fn large_message_is_refused_in_the_middle_of_one_in_fragments() {
     let Err(Error::Send(error)) = socket.send(&[0u8; 20_000]) else { panic!() };
     assert_eq!(error, SendError::MessageOpen);
 }
+
+#[test]
+fn who_has_closed_is_told_so_whatever_the_length() {
+    for len in [10, 16 * 1024] {
+        let mut socket = server(Scripted::open(""), Config::default());
+        socket.send_fragment("one", Fin::More).unwrap();
+        socket.close(Close::normal()).unwrap();
+        let refused = socket.send(&vec![7u8; len][..]);
+        assert!(matches!(refused, Err(Error::Send(SendError::Closed))), "{len} bytes: {refused:?}");
+    }
+}
+
+#[test]
+fn no_frame_of_a_text_is_longer_than_the_fragment_size() {
+    let stream = Scripted::open("");
+    let mut socket = server(stream.clone(), config(|config| config.fragment_size = 2));
+    socket.send("a€😀").unwrap();
+    assert!(frames(&stream.output()).iter().all(|(_, payload)| payload.len() <= 2), "{:?}", frames(&stream.output()));
+}
+
+#[test]
+fn a_fragment_is_one_write_where_the_stream_is_not_vectored() {
+    let stream = Scripted::open("");
+    let mut socket = server(stream.clone(), config(|config| config.fragment_size = 1000));
+    socket.send(&[7u8; 3000]).unwrap();
+    assert_eq!(stream.script().writes, [1004, 1004, 1004]);
+}

@@ -50,3 +50,28 @@ fn a_message_gives_away_what_it_owns() {
     assert_eq!((MessageRef::Text("a").as_text(), MessageRef::Text("a").as_binary()), (Some("a"), None));
     assert_eq!((MessageRef::Binary(b"a").as_text(), MessageRef::Binary(b"a").as_binary()), (None, Some(&b"a"[..])));
 }
+
+#[test]
+fn a_message_whose_beginning_went_elsewhere_is_not_another_one() {
+    let mut client = Connection::client(Config::default());
+    let (mut assembler, mut output) = (client.assembler(), Vec::new());
+
+    // A message begins in the assembler, and its end goes elsewhere.
+    let mut wire = *b"\x02\x02AA\x80\x02AA";
+    let (begin, end) = wire.split_at_mut(4);
+    assert_eq!(client.receive_message(&mut &mut begin[..], &mut assembler, &mut output), Ok(None));
+    assert!(matches!(client.receive(&mut &mut end[..], &mut output), Ok(Some(Event::Data(_)))));
+
+    // Another one is received as a whole, in two frames.
+    let mut wire = *b"\x02\x01B\x80\x01B";
+    assert!(matches!(
+        client.receive_message(&mut &mut wire[..], &mut assembler, &mut output),
+        Ok(Some(Received::Message(_)))
+    ));
+
+    // The beginning of a third one goes elsewhere: "chunks of a message whose beginning went elsewhere are dropped".
+    let mut wire = *b"\x02\x01C\x80\x01C";
+    let (begin, end) = wire.split_at_mut(3);
+    assert!(matches!(client.receive(&mut &mut begin[..], &mut output), Ok(Some(Event::Data(_)))));
+    assert_eq!(client.receive_message(&mut &mut end[..], &mut assembler, &mut output), Ok(None));
+}

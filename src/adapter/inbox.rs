@@ -190,6 +190,7 @@ impl Inbox {
     }
 
     /// Lends the message that is [there](Self::has_message); `None` if it turns out to be wrong.
+    #[cfg(feature = "driver")]
     #[inline(always)]
     pub(crate) fn lend_whole(&mut self, connection: &mut Connection, output: &mut Vec<u8>) -> Option<MessageRef<'_>> {
         let Self { buffer, start, end, assembler, .. } = self;

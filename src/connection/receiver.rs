@@ -165,7 +165,7 @@ impl Receiver {
     /// What the peer did wrong. The receiver stays failed and says the same again.
     #[inline]
     pub fn receive<'b>(&mut self, input: &mut &'b mut [u8]) -> Result<Option<Event<'b>>, ProtocolError> {
-        if let Some(message) = self.receive_whole(input, usize::MAX)? {
+        if let Some(message) = self.receive_single(input, usize::MAX)? {
             return Ok(Some(Event::Data(Chunk::from(message))));
         }
         match self.receive_fragment(input, u64::MAX)? {

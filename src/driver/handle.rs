@@ -42,16 +42,25 @@ impl<T: Transport> Shared<T> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lends the whole message that is there, or not, as [`Core::lend_whole`]; gives the inbox back if none is.
-    pub(super) fn lend_whole<'i>(&self, inbox: &'i mut Inbox) -> Result<Option<MessageRef<'i>>, &'i mut Inbox> {
+    /// Lends the whole message that is there; the lock is held once for both.
+    pub(super) fn lend_whole<'i>(&self, inbox: &'i mut Inbox) -> Look<'i> {
         let mut core = self.lock();
-        if core.has_message(inbox) { Ok(core.lend_whole(inbox)) } else { Err(inbox) }
+        if core.has_message(inbox) { Look::Lent(core.lend_whole(inbox)) } else { Look::NotThere(inbox) }
     }
 
     /// Gives the core back.
     pub(super) fn into_parts(self) -> (Core<T>, Option<Box<Negotiated>>) {
         (self.core.into_inner().unwrap_or_else(PoisonError::into_inner), self.negotiated)
     }
+}
+
+/// What a look at the inbox gave.
+#[derive(Debug)]
+pub(super) enum Look<'i> {
+    /// A whole message; `None` if it turned out to be wrong, and the connection is to be taken down.
+    Lent(Option<MessageRef<'i>>),
+    /// No whole message yet. The inbox is given back, for the borrow of a message would last.
+    NotThere(&'i mut Inbox),
 }
 
 /// A core at hand, or one that is shared.

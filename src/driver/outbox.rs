@@ -48,6 +48,13 @@ impl Outbox {
         &mut self.output
     }
 
+    /// Gives the buffer back if nothing was appended.
+    pub(super) fn close(&mut self) {
+        if self.is_empty() {
+            self.clear();
+        }
+    }
+
     /// Appends a payload without copying it.
     pub(super) fn insert(&mut self, bytes: Bytes) {
         if !bytes.is_empty() {

@@ -15,7 +15,7 @@ use futures_core::Stream;
 use futures_sink::Sink;
 
 use super::core::Core;
-use super::handle::{Handle, Shared};
+use super::handle::{Handle, Look, Shared};
 use super::negotiated::Negotiated;
 use super::outgoing::Outgoing;
 use super::reader::MessageReader;
@@ -104,8 +104,8 @@ impl<T: Transport> Receiver<T> {
     pub async fn receive_ref(&mut self) -> Result<Option<MessageRef<'_>>, Error> {
         let Self { shared, inbox, .. } = self;
         let lent = match shared.lend_whole(inbox) {
-            Ok(lent) => lent,
-            Err(inbox) => {
+            Look::Lent(lent) => lent,
+            Look::NotThere(inbox) => {
                 let received = poll_fn(|cx| shared.with(|core| core.poll_receive(inbox, Mode::Messages, cx)));
                 let Some(ready) = received.await? else { return Ok(None) };
                 shared.with(|core| core.lend(inbox, ready))

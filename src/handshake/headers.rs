@@ -60,7 +60,8 @@ impl Headers {
         for (name, value) in parsed {
             let name_end = start + name.len();
             let value_end = name_end + SEPARATOR.len() + value.len();
-            // Whatever stands elsewhere has moved one of these two.
+            // A line that has anything else, such as white space around the value, does not have both of these where they are
+            // without it, for a separator holds no white space but its own.
             if !lines.get(name_end..)?.starts_with(SEPARATOR) || !lines.get(value_end..)?.starts_with(LINE_END) {
                 return None;
             }

@@ -1,7 +1,8 @@
 //! The short paths: frames that lie whole in the input.
 //!
 //! Each does what [`Receiver::receive_any`] would, for what it takes, and takes only what cannot be wrong but for its
-//! text: all else it leaves untouched, for that one to judge.
+//! text: all else it leaves untouched, for that one to judge. Only where the text of a message in several frames is wrong, the
+//! frames behind the wrong one are counted, too.
 
 use core::mem;
 
@@ -36,7 +37,7 @@ impl Receiver {
     /// It is always inlined: a result that a call returns in memory is stored in narrow pieces and read back in wide ones, which
     /// the processor waits for twice as long as the rest takes.
     #[inline(always)]
-    pub(crate) fn receive_whole<'b>(
+    pub(crate) fn receive_single<'b>(
         &mut self,
         input: &mut &'b mut [u8],
         max: usize,
@@ -56,7 +57,10 @@ impl Receiver {
         let message = if is_text {
             match utf8::check(payload) {
                 Ok(text) => MessageRef::Text(text),
-                Err(_) => return Err(self.refuse(ProtocolError::InvalidUtf8, input)),
+                Err(_) => {
+                    self.counters.payload_bytes -= layout.len as u64;
+                    return Err(self.refuse(ProtocolError::InvalidUtf8, input));
+                }
             }
         } else {
             MessageRef::Binary(payload)
@@ -158,7 +162,10 @@ impl Receiver {
             MessageKind::Binary => Payload::Binary(payload),
             MessageKind::Text => match self.text(payload, is_last) {
                 Ok(payload) => payload,
-                Err(error) => return Err(self.refuse(error, input)),
+                Err(error) => {
+                    self.counters.payload_bytes -= layout.len as u64;
+                    return Err(self.refuse(error, input));
+                }
             },
         };
         if is_last {

@@ -2,7 +2,9 @@
 
 use alloc::vec::Vec;
 
-use super::{Coding, OpenMessage, Sender, opcode};
+#[cfg(feature = "std")]
+use super::{Coding, OpenMessage};
+use super::{Sender, opcode};
 use crate::error::SendError;
 use crate::extension::Fin;
 use crate::frame::{FrameHead, FrameHeader, OpCode, Rsv};
@@ -52,6 +54,7 @@ impl Sender {
     }
 
     /// The header of the next fragment, whose payload of `len` bytes is shared and cannot be masked: for servers.
+    #[cfg(feature = "std")]
     pub(crate) fn shared_fragment_head(
         &mut self,
         kind: MessageKind,
@@ -112,6 +115,7 @@ impl Sender {
     }
 
     /// The header of a frame whose payload the caller writes: it begins a message, or goes on with the open one.
+    #[cfg(feature = "std")]
     fn next_head(
         &mut self,
         kind: MessageKind,

@@ -21,7 +21,7 @@ struct Drawn {
     left: Cell<usize>,
 }
 
-/// Returns a key that was never used before.
+/// Returns a key that was not handed out before.
 pub(in super::super) fn thread_key() -> [u8; 4] {
     DRAWN.with(|drawn| {
         let left = drawn.left.get().checked_sub(1).unwrap_or_else(|| drawn.draw());

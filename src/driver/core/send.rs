@@ -120,6 +120,7 @@ impl<T: Transport> Core<T> {
             return None;
         }
         if let Err(error) = self.connection.send(message, self.outbox.open()) {
+            self.outbox.close();
             return Some(Err(error.into()));
         }
         self.note_level();
@@ -144,6 +145,9 @@ impl<T: Transport> Core<T> {
             let (len, fragment_size) = (prepared.payload().len(), self.connection.config().fragment_size);
             if len < INSERTED && len <= fragment_size {
                 let sent = self.connection.send_prepared(prepared, self.outbox.open());
+                if sent.is_err() {
+                    self.outbox.close();
+                }
                 self.note_level();
                 return sent.map_err(Error::from);
             }
