@@ -16,7 +16,7 @@ mod inbox;
 
 pub(crate) use self::ending::ending;
 pub use self::error::Error;
-pub(crate) use self::inbox::{Inbox, Mode, Ready};
+pub(crate) use self::inbox::{Inbox, Mode, Partial, Ready};
 
 /// The default configuration, which all connections that are made with it share.
 pub(crate) fn defaults() -> Arc<Config> {

@@ -180,6 +180,60 @@ impl Connection {
         assembler: &'m mut Assembler,
         output: &mut Vec<u8>,
     ) -> Result<Option<Received<'m>>, ProtocolError> {
+        self.receive_buffered(input, 0, assembler, output)
+    }
+
+    /// Receives the next whole message, ping, pong or Close, and leaves a message in the input that has only begun there,
+    /// where the whole of it may fit into `room` bytes.
+    ///
+    /// So a message that reads have cut is lent from the input, and not copied into the assembler first. Where `None` leaves
+    /// something in the input, read on behind it, for [`Self::lacks`] bytes or more, and receive again; when the input ends
+    /// or there is nothing to read for now, give it to [`Self::receive_message`], which takes what there is.
+    ///
+    /// `room` is what the buffer holds that the input lies in.
+    ///
+    /// ```
+    /// use sockeye::{Config, Connection, MessageRef, ProtocolError, Received};
+    ///
+    /// /// Reads from `wire` as from a socket, as many bytes as lack or else up to 4 KiB, and gives what the messages say.
+    /// fn texts(mut wire: &[u8]) -> Result<Vec<String>, ProtocolError> {
+    ///     let mut client = Connection::client(Config::default());
+    ///     let (mut assembler, mut output, mut texts) = (client.assembler(), Vec::new(), Vec::new());
+    ///     let (mut buffer, mut len) = (vec![0; 64 * 1024], 0);   // the first `len` bytes are read, and not yet received
+    ///     while !wire.is_empty() {
+    ///         let most = client.lacks(&buffer[..len]).unwrap_or(4096).min(buffer.len() - len).min(wire.len());
+    ///         buffer[len..len + most].copy_from_slice(&wire[..most]);
+    ///         (wire, len) = (&wire[most..], len + most);
+    ///
+    ///         let room = buffer.len();
+    ///         let mut input = &mut buffer[..len];
+    ///         while let Some(received) = client.receive_buffered(&mut input, room, &mut assembler, &mut output)? {
+    ///             if let Received::Message(MessageRef::Text(text)) = received {
+    ///                 texts.push(text.to_owned());
+    ///             }
+    ///         }
+    ///         let left = input.len();
+    ///         buffer.copy_within(len - left..len, 0);
+    ///         len = left;
+    ///     }
+    ///     Ok(texts)
+    /// }
+    ///
+    /// assert_eq!(texts(b"\x81\x05Hello\x01\x03Hel\x80\x02lo")?, ["Hello", "Hello"]);
+    /// # Ok::<(), ProtocolError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::receive_message`]. What is wrong with a text that is left in the input is found when more of it is there.
+    #[inline]
+    pub fn receive_buffered<'m, 'b: 'm>(
+        &mut self,
+        input: &mut &'b mut [u8],
+        room: usize,
+        assembler: &'m mut Assembler,
+        output: &mut Vec<u8>,
+    ) -> Result<Option<Received<'m>>, ProtocolError> {
         if self.owed_pong.is_none() && !assembler.is_open() {
             match self.receiver.receive_single(input, assembler.max()) {
                 Ok(Some(message)) => return Ok(Some(Received::Message(message))),
@@ -187,7 +241,7 @@ impl Connection {
                 Err(error) => return Err(self.fail(error, output)),
             }
         }
-        self.receive_gathered(input, assembler, output)
+        self.receive_gathered(input, room, assembler, output)
     }
 
     /// Takes note that the transport's input ended, or that the transport failed.
@@ -385,6 +439,25 @@ impl Connection {
         self.receiver.peek(input)
     }
 
+    /// Returns how many bytes have to be read behind this input, at least, for the message that begins at its front to lie in
+    /// it whole, with the limits of the configuration; `None` where that is so already, and where there is something else.
+    ///
+    /// See [`Self::receive_buffered`].
+    #[must_use]
+    pub fn lacks(&self, input: &[u8]) -> Option<usize> {
+        self.lacks_within(input, usize::MAX, self.config().max_message_size)
+    }
+
+    /// How many bytes the input lacks for such a message of no more than `max` bytes; `None` also where the whole is longer than
+    /// `room`, as far as can be told.
+    pub(crate) fn lacks_within(&self, input: &[u8], room: usize, max: usize) -> Option<usize> {
+        if self.owed_pong.is_some() {
+            return None;
+        }
+        let lacking = usize::try_from(self.receiver.lacks(input, max)?).ok()?;
+        (lacking <= room.saturating_sub(input.len())).then_some(lacking)
+    }
+
     /// Returns whether a fragmented message of ours has begun and not ended.
     #[must_use]
     pub fn is_sending_message(&self) -> bool {
@@ -492,10 +565,11 @@ impl Connection {
         Ok(event)
     }
 
-    /// The long path of [`Self::receive_message`].
+    /// The long path of [`Self::receive_message`] and [`Self::receive_buffered`].
     fn receive_gathered<'m, 'b: 'm>(
         &mut self,
         input: &mut &'b mut [u8],
+        room: usize,
         assembler: &'m mut Assembler,
         output: &mut Vec<u8>,
     ) -> Result<Option<Received<'m>>, ProtocolError> {
@@ -512,6 +586,9 @@ impl Connection {
                 Ok(Some(message)) => return Ok(Some(Received::Message(message))),
                 Ok(None) => {}
                 Err(error) => return Err(self.fail(error, output)),
+            }
+            if room > 0 && self.lacks_within(input, room, assembler.max()).is_some() {
+                return Ok(None);
             }
         }
         loop {

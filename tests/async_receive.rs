@@ -92,6 +92,47 @@ async fn lent_message_lies_in_the_read_buffer_and_many_are_read_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn message_that_reads_have_cut_is_lent_from_the_read_buffer_if_it_comes_at_once() {
+    let (first, second) = (pattern(50_000), pattern(40_000));
+    let stream = Mock::new([masked(BINARY, &first), masked(BINARY, &second)].concat());
+    stream.change(|script| script.most = 30_000);
+    let mut socket = server(&stream, Config::default());
+    let before = measure(|| now(socket.receive_ref()).unwrap().unwrap().unwrap().payload().as_ptr() as usize);
+    let lent = socket.receive_ref().await.unwrap().unwrap();
+    assert!(lent.payload() == second);
+    // The second one was moved to the front of the buffer that the first one lay in, behind a header of eight bytes.
+    assert_eq!(lent.payload().as_ptr() as usize, before.0);
+    assert_eq!(stream.script().reads, 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn message_that_is_read_in_part_and_goes_on_later_is_received_as_far_as_it_is_here() {
+    let whole = masked(TEXT, "Grüß Gott".as_bytes());
+    for cut in 1..whole.len() {
+        let stream = Mock::new(&whole[..cut]);
+        let mut socket = server(&stream, Config::default());
+        assert!(now(socket.receive()).is_none());
+        assert_eq!(socket.received().wire_bytes, cut as u64);
+        stream.feed(&whole[cut..]);
+        assert_eq!(socket.receive().await.unwrap(), Some("Grüß Gott".into()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn text_that_is_wrong_is_found_before_its_message_ends() {
+    for at_end in [None, Some(Ok(())), Some(Err(ErrorKind::ConnectionReset))] {
+        let stream = Mock::new(&masked(TEXT, b"text\xff that goes on and on")[..12]);
+        stream.change(|script| script.at_end = at_end);
+        let mut socket = server(&stream, timeless());
+        let error = now(socket.receive());
+        if at_end.is_some() {
+            assert!(matches!(error, Some(Err(Error::Protocol(ProtocolError::InvalidUtf8)))), "{error:?}");
+        }
+        assert_eq!(socket.end_cause(), Some(&EndCause::Violation(ProtocolError::InvalidUtf8)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn chunks_come_as_they_arrive_and_may_be_longer_than_a_message_may_be() {
     let input = [head(0x02, Some([0; 4]), 1000), vec![1; 400]].concat();
     let stream = Mock::new(input);

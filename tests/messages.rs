@@ -75,3 +75,88 @@ fn a_message_whose_beginning_went_elsewhere_is_not_another_one() {
     assert!(matches!(client.receive(&mut &mut begin[..], &mut output), Ok(Some(Event::Data(_)))));
     assert_eq!(client.receive_message(&mut &mut end[..], &mut assembler, &mut output), Ok(None));
 }
+
+/// A client whose next message has three bytes of five.
+fn held() -> (Connection, Vec<u8>) {
+    (Connection::client(Config::default()), b"\x81\x05Hel".to_vec())
+}
+
+#[test]
+fn a_message_that_has_only_begun_is_left_where_it_lies_and_lent_from_there() {
+    let (mut client, mut wire) = held();
+    let (mut assembler, mut output) = (client.assembler(), Vec::new());
+    let mut input = &mut wire[..];
+    assert_eq!(client.receive_buffered(&mut input, 7, &mut assembler, &mut output), Ok(None));
+    assert_eq!((&*input, client.lacks(input)), (&b"\x81\x05Hel"[..], Some(2)));
+    assert!(client.received().wire_bytes == 0, "nothing of it is received");
+
+    wire.extend_from_slice(b"lo");
+    let at = wire[2..].as_ptr();
+    let mut input = &mut wire[..];
+    assert_eq!(client.lacks(input), None);
+    match client.receive_buffered(&mut input, 7, &mut assembler, &mut output) {
+        Ok(Some(Received::Message(MessageRef::Text("Hello")))) => {}
+        other => panic!("{other:?}"),
+    }
+    assert_eq!((input.len(), at), (0, wire[2..].as_ptr()));
+    assert_eq!(assembler.message(), MessageRef::Binary(&[]), "it did not go through the assembler");
+}
+
+#[test]
+fn a_message_that_will_not_fit_is_not_left_in_the_input() {
+    let (mut client, mut wire) = held();
+    let (mut assembler, mut output) = (client.assembler(), Vec::new());
+    let mut input = &mut wire[..];
+    assert_eq!(client.receive_buffered(&mut input, 6, &mut assembler, &mut output), Ok(None));
+    assert!(input.is_empty());
+    let mut rest = *b"lo";
+    let received = client.receive_message(&mut &mut rest[..], &mut assembler, &mut output);
+    assert_eq!(received, Ok(Some(Received::Message(MessageRef::Text("Hello")))));
+}
+
+#[test]
+fn what_is_no_message_or_wrong_already_lacks_nothing() {
+    let mut config = Config::default();
+    (config.max_frame_size, config.max_message_size, config.max_fragments) = (200, 300, 3);
+    let client = Connection::client(config);
+    let nothing: [&[u8]; 13] = [
+        b"",
+        b"\x82\x00",                                                     // whole
+        b"\x89\x05pi",                                                   // a ping
+        b"\xc2\x05ab",                                                   // a reserved bit
+        b"\x83\x05ab",                                                   // an opcode that there is not
+        b"\x80\x05ab",                                                   // goes on with nothing
+        b"\x82\x85\0\0\0\0ab",                                           // masked by a server
+        b"\x82\x7e\x00\x05ab",                                           // not the shortest length
+        b"\x82\x7e\x00\xc9ab",                                           // a frame of 201 bytes
+        b"\x02\x7e\x00\x01a\x82\x05ab",                                  // a message in a message
+        b"\x02\x02ab\x89\x05pi",                                         // a ping amid
+        b"\x02\x00\x00\x00\x00\x00\x00\x00\x80\x05ab",                   // a fourth frame, and a fifth
+        &[&[0x02, 0x7e, 0, 200][..], &[0; 200], &[0x80, 0x65]].concat(), // 301 bytes
+    ];
+    for input in nothing {
+        assert_eq!(client.lacks(input), None, "{input:02x?}");
+    }
+    let something: [(&[u8], usize); 8] = [
+        (b"\x82", 1),
+        (b"\x82\x05", 5),
+        (b"\x82\x7e", 2),
+        (b"\x82\x7e\x00", 1),
+        (b"\x82\x7e\x00\xc8", 200),
+        (b"\x02\x02ab", 2),
+        (b"\x02\x02ab\x00\x05", 5),
+        (b"\x02\x02ab\x00\x00\x80\x05a", 4),
+    ];
+    for (input, lacking) in something {
+        assert_eq!(client.lacks(input), Some(lacking), "{input:02x?}");
+    }
+    assert_eq!(Connection::server(Config::default()).lacks(b"\x82\x85\0"), Some(3));
+}
+
+#[test]
+fn a_message_in_very_many_frames_is_not_looked_through_again_and_again() {
+    let client = Connection::client(Config::default());
+    let begun = [&b"\x02\x01a"[..], &b"\x00\x01a".repeat(6)].concat();
+    assert_eq!(client.lacks(&begun), Some(2));
+    assert_eq!(client.lacks(&[&begun[..], b"\x00\x01a"].concat()), None);
+}

@@ -9,7 +9,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use sockeye::{Close, CloseCode, Config, Fin, FrameHeader, Message, MessageRef, OpCode, Role, Rsv};
 
-use replay::{Seen, Step, connection, cut, other, receive_chunks, receive_messages, send, small_limits};
+use replay::{
+    Seen, Step, connection, cut, other, receive_buffered, receive_chunks, receive_messages, send, small_limits,
+};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
@@ -20,7 +22,7 @@ proptest! {
         sizes in vec(0usize..40, 1..8),
     ) {
         let config = small_limits();
-        for receive in [receive_chunks, receive_messages] {
+        for receive in [receive_chunks, receive_messages, receive_buffered] {
             let whole = receive(&mut connection(role, &config), &config, vec![&wire[..]]);
             for sizes in [&sizes[..], &[1]] {
                 let pieces = receive(&mut connection(role, &config), &config, cut(&wire, sizes));
@@ -36,6 +38,13 @@ proptest! {
         let mut messages = receive_messages(&mut connection(role, &config), &config, [&wire[..]]);
         messages.unfinished = chunks.unfinished.clone();
         prop_assert_eq!(chunks, messages);
+    }
+
+    #[test]
+    fn messages_that_are_held_in_the_input_are_those_that_are_not((role, wire) in wire(), sizes in vec(0usize..40, 1..8)) {
+        let config = small_limits();
+        let messages = receive_messages(&mut connection(role, &config), &config, cut(&wire, &sizes));
+        prop_assert_eq!(receive_buffered(&mut connection(role, &config), &config, cut(&wire, &sizes)), messages);
     }
 
     #[test]

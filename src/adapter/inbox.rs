@@ -42,6 +42,16 @@ pub(crate) enum Mode {
     Chunks,
 }
 
+/// What to do with a message that was read in part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Partial {
+    /// Receive what is there of it.
+    Take,
+    /// Leave it in the buffer, if the whole of it is no longer than that.
+    #[cfg(feature = "driver")]
+    Hold(usize),
+}
+
 /// What is there to be lent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ready {
@@ -69,17 +79,26 @@ impl Inbox {
         self.assembler.extend(decoder);
     }
 
-    /// Gives the buffer to be read into; everything read before must have been received.
-    pub(crate) fn buffer_mut(&mut self) -> &mut Vec<u8> {
-        (self.start, self.end) = (0, 0);
+    /// Gives the buffer to be read into, behind so many bytes at its front that were read and not yet received.
+    pub(crate) fn buffer_mut(&mut self) -> (&mut Vec<u8>, usize) {
+        if self.start > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
         // Whatever was lent is no longer in use.
         self.assembler.release();
-        &mut self.buffer
+        (&mut self.buffer, self.end)
     }
 
-    /// Takes note that so many bytes were read to the front of the buffer.
+    /// Takes note that so many more bytes were read into the buffer.
     pub(crate) fn filled(&mut self, len: usize) {
-        (self.start, self.end) = (0, len);
+        self.end += len;
+    }
+
+    /// Whether something was read and not yet received.
+    #[cfg(feature = "driver")]
+    pub(crate) fn is_holding(&self) -> bool {
+        self.start < self.end
     }
 
     /// Takes the buffer away, if everything read was received.
@@ -98,12 +117,13 @@ impl Inbox {
         self.undecoded.is_none() && connection.has_single(&self.buffer[self.start..self.end], self.assembler.max())
     }
 
-    /// Receives until something can be lent; `None` when all that was read was received.
+    /// Receives until something can be lent; `None` when all that was read was received, but for what is to be held.
     pub(crate) fn next(
         &mut self,
         connection: &mut Connection,
         output: &mut Vec<u8>,
         mode: Mode,
+        partial: Partial,
     ) -> Result<Option<Ready>, ProtocolError> {
         if self.undecoded.is_some() {
             match mode {
@@ -112,10 +132,18 @@ impl Inbox {
                 Mode::Messages => while self.decode(usize::MAX, connection, output)?.is_some() {},
             }
         }
+        let room = match (mode, partial) {
+            #[cfg(feature = "driver")]
+            (Mode::Messages, Partial::Hold(room)) => room,
+            _ => 0,
+        };
         while self.start < self.end {
             let mut input = &mut self.buffer[self.start..self.end];
             if mode == Mode::Messages && connection.has_whole(input, self.assembler.max()) {
                 return Ok(Some(Ready::InBuffer));
+            }
+            if room > 0 && connection.lacks_within(input, room, self.assembler.max()).is_some() {
+                return Ok(None);
             }
             match (connection.peek(input), mode) {
                 (Next::Message, _) | (Next::Chunk, Mode::Chunks) => return Ok(Some(Ready::InBuffer)),

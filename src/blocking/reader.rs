@@ -11,7 +11,7 @@ use std::time::Instant as StdInstant;
 use super::engine::Engine;
 use super::timer::ReadTimer;
 use super::transport::Transport;
-use crate::adapter::{Error, Inbox, Mode, Ready, ending};
+use crate::adapter::{Error, Inbox, Mode, Partial, Ready, ending};
 use crate::connection::{State, Teardown};
 use crate::time::Instant;
 
@@ -71,7 +71,7 @@ impl<S: Transport> Reader<S> {
         loop {
             // What is wrong with the input decides the teardown, which comes next.
             if let Ok(Some(ready)) =
-                link.with(|engine| self.inbox.next(&mut engine.connection, &mut engine.output, mode))
+                link.with(|engine| self.inbox.next(&mut engine.connection, &mut engine.output, mode, Partial::Take))
             {
                 if link.with(|engine| engine.connection.has_pong()) {
                     self.line.tell_time(link);
@@ -218,7 +218,7 @@ impl Default for Room {
 impl Room {
     /// Reads once; 0 bytes are the end of the input.
     fn fill(&mut self, inbox: &mut Inbox, stream: &mut impl Read) -> io::Result<usize> {
-        let buffer = inbox.buffer_mut();
+        let (buffer, _) = inbox.buffer_mut();
         if buffer.len() != self.0 {
             *buffer = vec![0; self.0];
         }

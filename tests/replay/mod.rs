@@ -166,6 +166,44 @@ pub fn receive_messages_with<'i>(
     outcome(connection, seen, error, output)
 }
 
+/// Gives a connection its input piece by piece, and takes whole messages out of a buffer that holds what has only begun, until
+/// the input ends.
+pub fn receive_buffered<'i>(
+    connection: &mut Connection,
+    config: &Config,
+    pieces: impl IntoIterator<Item = &'i [u8]>,
+) -> Outcome {
+    let mut assembler = Assembler::new(config.clone());
+    let (mut seen, mut output, mut error, mut buffer) = (Vec::new(), Vec::new(), None, Vec::new());
+    let pieces = pieces.into_iter().map(Some).chain([None]);
+    for piece in pieces {
+        buffer.extend_from_slice(piece.unwrap_or_default());
+        // At the end nothing is held any more.
+        let room = if piece.is_some() { ROOM } else { 0 };
+        let mut input = &mut buffer[..];
+        loop {
+            match connection.receive_buffered(&mut input, room, &mut assembler, &mut output) {
+                Ok(Some(Received::Message(message))) => seen.push(Seen::Message(message.to_owned())),
+                Ok(Some(Received::Ping(payload))) => seen.push(Seen::Ping(payload)),
+                Ok(Some(Received::Pong(payload))) => seen.push(Seen::Pong(payload)),
+                Ok(Some(Received::Close(close))) => seen.push(Seen::Close(close)),
+                Ok(None) => break,
+                Err(now) => break note(&mut error, now),
+            }
+        }
+        match (input.len(), connection.lacks(input)) {
+            (0, _) => {}
+            (held, Some(lacking)) => assert!(held + lacking <= room, "more is held than there is room for"),
+            (held, None) => panic!("{held} bytes were left behind"),
+        }
+        let held = input.len();
+        buffer.drain(..buffer.len() - held);
+        assert!(assembler.message().payload().len() <= config.max_message_size, "message beyond its limit");
+        assert_output_is_bounded(&output, config);
+    }
+    outcome(connection, seen, error, output)
+}
+
 /// Cuts `bytes` into pieces of these sizes, over and over; a size of zero gives an empty piece.
 pub fn cut<'i>(bytes: &'i [u8], sizes: &[usize]) -> Vec<&'i [u8]> {
     let (mut pieces, mut rest) = (Vec::new(), bytes);
@@ -291,3 +329,6 @@ fn outcome(connection: &Connection, seen: Vec<Seen>, error: Option<ProtocolError
         output,
     }
 }
+
+/// The buffer that a message may be held in: less than the longest that there may be.
+const ROOM: usize = 56;

@@ -9,6 +9,7 @@ use core::mem;
 use super::{OpenMessage, Pace, Receiver};
 use crate::config::Role;
 use crate::error::ProtocolError;
+use crate::frame::{FrameHeader, OpCode};
 use crate::mask::mask;
 use crate::message::{Chunk, MessageKind, MessageRef, Payload};
 use crate::utf8;
@@ -177,6 +178,52 @@ impl Receiver {
         Ok(Some(Chunk { payload, is_first, is_last, frame_remaining: 0, message_len: message.len }))
     }
 
+    /// How many bytes have to be read behind the input, at least, for the message that begins at its front to lie in it whole;
+    /// `None` where none are, and where there is no message that is right so far and of no more than `max` bytes.
+    pub(crate) fn lacks(&self, input: &[u8], max: usize) -> Option<u64> {
+        if self.pace != Pace::Quiet || input.is_empty() {
+            return None;
+        }
+        let (mut rest, mut left) = (input, max as u64);
+        // Not more frames, or who is sent one byte after the other would look at all of them each time.
+        for number in 0..FRAMES_HELD {
+            let (header, head_len) = match FrameHeader::parse(rest) {
+                Ok(Some(parsed)) => parsed,
+                Ok(None) => return Some(self.header_lacks(rest)),
+                Err(_) => return None,
+            };
+            let is_next = match header.opcode {
+                OpCode::Text | OpCode::Binary => number == 0,
+                OpCode::Continuation => number > 0 && number < self.config.max_fragments,
+                OpCode::Close | OpCode::Ping | OpCode::Pong => false,
+            };
+            let is_masked = header.masking_key.is_some() == (self.role == Role::Server);
+            let is_short = header.payload_len <= left.min(self.config.max_frame_size);
+            if !is_next || !header.rsv.is_empty() || !is_masked || !is_short {
+                return None;
+            }
+            left -= header.payload_len;
+            rest = &rest[head_len..];
+            match usize::try_from(header.payload_len).ok().and_then(|len| rest.split_at_checked(len)) {
+                None => return Some(header.payload_len - rest.len() as u64),
+                Some(_) if header.fin => return None,
+                Some((_, behind)) => rest = behind,
+            }
+        }
+        None
+    }
+
+    /// How many bytes lack of a header that broke off, as far as can be told.
+    fn header_lacks(&self, bytes: &[u8]) -> u64 {
+        let length = match bytes.get(1).map(|second| second & 0x7f) {
+            Some(126) => 2,
+            Some(127) => 8,
+            Some(_) | None => 0,
+        };
+        let key: u64 = if self.role == Role::Server { 4 } else { 0 };
+        (2 + length + key).saturating_sub(bytes.len() as u64).max(1)
+    }
+
     /// Looks at the headers of a message in several frames that is whole in the input.
     fn find_fragments(&self, input: &[u8], max: usize) -> Option<Fragments> {
         let &[first, second, ref rest @ ..] = input else { return None };
@@ -248,3 +295,6 @@ impl Receiver {
         payload
     }
 }
+
+/// In how many frames a message may have begun for the rest of it to be waited for where it lies.
+const FRAMES_HELD: u32 = 8;

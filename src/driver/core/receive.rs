@@ -8,7 +8,7 @@ use super::super::gate::Order;
 use super::super::pool;
 use super::super::transport::Transport;
 use super::{Asker, Core, Heed};
-use crate::adapter::{Error, Inbox, Mode, Ready};
+use crate::adapter::{Error, Inbox, Mode, Partial, Ready};
 use crate::connection::{State, Teardown};
 use crate::error::ProtocolError;
 use crate::message::{Chunk, Message, MessageKind, MessageRef};
@@ -60,7 +60,7 @@ impl<T: Transport> Core<T> {
             self.note_waiting();
             // What is wrong with the input decides the teardown, which comes next.
             let next = match self.flags.is_deaf {
-                false => inbox.next(&mut self.connection, &mut self.outbox.output, mode),
+                false => inbox.next(&mut self.connection, &mut self.outbox.output, mode, Partial::Hold(pool::BUFFER)),
                 true => inbox.skip(&mut self.connection, &mut self.outbox.output).map(|()| None),
             };
             if let Ok(Some(ready)) = next {
@@ -73,7 +73,7 @@ impl<T: Transport> Core<T> {
             self.write_before_waiting(cx);
             // Only now, for a deadline may have ended the connection, and then no read would come back.
             if self.connection.teardown() != Teardown::Keep {
-                release(inbox);
+                self.receive_held(inbox);
                 return self.poll_down(cx).map_ok(|()| None);
             }
             match self.poll_read(inbox, cx) {
@@ -193,10 +193,26 @@ impl<T: Transport> Core<T> {
         }
     }
 
-    /// Reads once.
+    /// Reads once. A message that was read in part is held where it lies as long as there is more to read at once.
     fn poll_read(&mut self, inbox: &mut Inbox, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let read = self.poll_fill(inbox, cx);
+        if matches!(read, Poll::Ready(Ok(1..))) {
+            return Poll::Ready(Ok(()));
+        }
+        let (was_holding, is_right) = (inbox.is_holding(), self.receive_held(inbox));
+        // Deadlines may depend on what was held, or the teardown is next.
+        if was_holding && (read.is_pending() || !is_right) {
+            return Poll::Ready(Ok(()));
+        }
         self.note_read(read)
+    }
+
+    /// Receives what was held, and gives the buffer back; returns whether nothing was wrong with it.
+    fn receive_held(&mut self, inbox: &mut Inbox) -> bool {
+        let is_right = !inbox.is_holding()
+            || inbox.next(&mut self.connection, &mut self.outbox.output, Mode::Messages, Partial::Take).is_ok();
+        release(inbox);
+        is_right
     }
 
     /// Takes note of what a read gave.
@@ -223,16 +239,18 @@ impl<T: Transport> Core<T> {
     /// Reads once into a buffer that is there only if something was read.
     fn poll_fill(&mut self, inbox: &mut Inbox, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let Some(transport) = &mut self.transport else { return Poll::Ready(Ok(0)) };
-        let buffer = inbox.buffer_mut();
+        let (buffer, held) = inbox.buffer_mut();
         if buffer.len() != pool::BUFFER {
-            *buffer = pool::take_to_read();
+            let mut pooled = pool::take_to_read();
+            pooled[..held].copy_from_slice(&buffer[..held]);
+            *buffer = pooled;
         }
         // No more than there is room for, whatever the transport says.
-        let room = buffer.len();
-        let read = transport.poll_read(cx, buffer).map_ok(|len| len.min(room));
-        match read {
-            Poll::Ready(Ok(len @ 1..)) => inbox.filled(len),
-            Poll::Ready(Ok(0) | Err(_)) | Poll::Pending => release(inbox),
+        let room = &mut buffer[held..];
+        let most = room.len();
+        let read = transport.poll_read(cx, room).map_ok(|len| len.min(most));
+        if let Poll::Ready(Ok(len)) = read {
+            inbox.filled(len);
         }
         read
     }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use sockeye::handshake::{ClientConfig, ClientHandshake, ClientRequest, ServerConfig, ServerHandshake};
-use sockeye::{Assembler, Assembly, Config, Connection, Event, MessageKind, MessageRef, Received};
+use sockeye::{Assembler, Config, Connection, MessageKind, Received};
 
 use super::{Library, Standing};
 use crate::handshake::{HOST, Handshake, PATH};
@@ -38,6 +38,8 @@ struct Caller {
     assembler: Assembler,
     stream: Stream,
     buffer: Vec<u8>,
+    /// The most that is read at once, where nothing lacks.
+    read: usize,
     /// What of the buffer is not received.
     start: usize,
     end: usize,
@@ -52,19 +54,46 @@ impl Caller {
             connection,
             assembler,
             stream,
-            buffer: vec![0; job.read.min(READ)],
+            buffer: vec![0; ROOM],
+            read: job.read.min(READ),
             start: 0,
             end: 0,
             output: Vec::new(),
         }
     }
 
+    /// Reads what a message in the buffer lacks, or else as much as it may.
     fn read(&mut self) {
-        (self.start, self.end) = (0, self.stream.fill(&mut self.buffer));
+        self.buffer.copy_within(self.start..self.end, 0);
+        (self.start, self.end) = (0, self.end - self.start);
+        let lacking = if self.end == 0 { None } else { self.connection.lacks(&self.buffer[..self.end]) };
+        let end = self.end.saturating_add(lacking.unwrap_or(self.read)).min(ROOM);
+        self.end += self.stream.fill(&mut self.buffer[self.end..end]);
+    }
+
+    /// The loop of [`Connection::receive_buffered`].
+    fn receive(&mut self, count: usize, mut visit: impl FnMut(Received<'_>)) {
+        let mut left = count;
+        while left > 0 {
+            let mut input = &mut self.buffer[self.start..self.end];
+            while left > 0 {
+                let received =
+                    self.connection.receive_buffered(&mut input, ROOM, &mut self.assembler, &mut self.output);
+                match received.expect("it is right") {
+                    Some(received) => visit(received),
+                    None => break,
+                }
+                left -= 1;
+            }
+            self.start = self.end - input.len();
+            if left > 0 {
+                self.read();
+            }
+        }
     }
 }
 
-/// The loop of the crate's documentation.
+/// Messages are lent.
 pub struct Lent(Caller);
 
 impl Receive for Lent {
@@ -75,30 +104,14 @@ impl Receive for Lent {
     }
 
     fn receive(&mut self, count: usize, mut visit: impl FnMut(&[u8])) {
-        let this = &mut self.0;
-        let mut left = count;
-        while left > 0 {
-            if this.start == this.end {
-                this.read();
-            }
-            let mut input = &mut this.buffer[this.start..this.end];
-            while left > 0 {
-                let received = this.connection.receive_message(&mut input, &mut this.assembler, &mut this.output);
-                match received.expect("it is right") {
-                    Some(Received::Message(message)) => {
-                        visit(message.payload());
-                        left -= 1;
-                    }
-                    Some(_) => {}
-                    None => break,
-                }
-            }
-            this.start = this.end - input.len();
-        }
+        self.0.receive(count, |received| match received {
+            Received::Message(message) => visit(message.payload()),
+            other => panic!("there is none: {other:?}"),
+        });
     }
 }
 
-/// The loop of the assembler's documentation, in which each message becomes the caller's.
+/// Messages become the caller's.
 pub struct Owned(Caller);
 
 impl Receive for Owned {
@@ -109,29 +122,10 @@ impl Receive for Owned {
     }
 
     fn receive(&mut self, count: usize, mut visit: impl FnMut(&[u8])) {
-        let this = &mut self.0;
-        let mut left = count;
-        while left > 0 {
-            if this.start == this.end {
-                this.read();
-            }
-            let mut input = &mut this.buffer[this.start..this.end];
-            while left > 0 {
-                let chunk = match this.connection.receive(&mut input, &mut this.output).expect("it is right") {
-                    Some(Event::Data(chunk)) => chunk,
-                    Some(_) => continue,
-                    None => break,
-                };
-                let message = match this.assembler.push(chunk).expect("it is right") {
-                    Assembly::Whole(message) => MessageRef::to_owned(message),
-                    Assembly::Complete => this.assembler.take(),
-                    Assembly::Partial => continue,
-                };
-                visit(message.as_ref().payload());
-                left -= 1;
-            }
-            this.start = this.end - input.len();
-        }
+        self.0.receive(count, |received| match received {
+            Received::Message(message) => visit(message.to_owned().as_ref().payload()),
+            other => panic!("there is none: {other:?}"),
+        });
     }
 }
 
@@ -252,6 +246,9 @@ impl Idle for Resting {
 
 /// From how many bytes on a payload is not copied.
 const LONG: usize = 16 * 1024;
+
+/// The caller's buffer: as for the longest of the messages, and one serves all connections of a thread.
+const ROOM: usize = 1024 * 1024 + 14;
 
 /// How much the caller reads at once.
 const READ: usize = 16 * 1024;
