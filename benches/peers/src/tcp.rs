@@ -1,5 +1,6 @@
 //! Servers that echo on TCP, a library in a file. Each runs in a process of its own: [`Process`] starts it, [`serve`] is what it does.
 
+pub mod event_loop;
 pub mod fastwebsockets;
 pub mod hyper;
 pub mod javascript;
@@ -118,6 +119,7 @@ pub static SERVERS: &[Server] = &[
     Server::new("sockeye, tokio, lent", sockeye::lent).ours(),
     Server::new("sockeye, tokio, halves", sockeye::halves).ours(),
     Server::new("sockeye, engine", sockeye::engine).ours(),
+    Server::new("sockeye, engine on mio", sockeye::on_mio).ours(),
     Server::new("sockeye, blocking", sockeye::blocking).ours().threads(),
     Server::new("raw, tokio", raw::tokio).bytes(),
     Server::new("raw, mio", raw::mio).bytes(),

@@ -137,9 +137,10 @@ const RESIDENT: &str = "resident memory of a server, by idle connections after a
 const CPU: &str = "CPU of a server for 16 bytes, ns, by connections, with 64 messages under way in all";
 
 /// Who has a curve of time: to open so many connections takes long.
-const CURVES: [&str; 9] = [
+const CURVES: [&str; 10] = [
     "sockeye, tokio",
     "sockeye, engine",
+    "sockeye, engine on mio",
     "raw, tokio",
     "raw, mio",
     "tokio-tungstenite",

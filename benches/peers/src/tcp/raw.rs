@@ -1,7 +1,6 @@
 //! Bytes back as they were, through one buffer for all connections: what nobody can be faster than.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::error::Error;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, Read, Write};
@@ -9,10 +8,10 @@ use std::net::TcpListener;
 use std::pin::Pin;
 use std::task::{Poll, ready};
 
-use mio::{Events, Interest, Poll as Selector, Token};
 use tokio::io::{AsyncRead as _, AsyncWrite as _, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::event_loop::{End, on_mio, unless_blocked};
 use super::on_tokio;
 
 thread_local!(static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; LEN]));
@@ -56,30 +55,7 @@ async fn echo(mut stream: TcpStream) -> io::Result<()> {
 ///
 /// Where it cannot accept.
 pub fn mio(listener: TcpListener) -> Result<(), Box<dyn Error>> {
-    listener.set_nonblocking(true)?;
-    let mut listener = mio::net::TcpListener::from_std(listener);
-    let (mut selector, mut events) = (Selector::new()?, Events::with_capacity(1024));
-    selector.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
-    let (mut connections, mut accepted) = (HashMap::new(), 0);
-    let mut buffer = vec![0; LEN];
-    loop {
-        selector.poll(&mut events, None)?;
-        for event in &events {
-            if event.token() == LISTENER {
-                while let Some((mut stream, _)) = unless_blocked(listener.accept())? {
-                    stream.set_nodelay(true)?;
-                    let token = Token(accepted);
-                    accepted += 1;
-                    selector.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
-                    connections.insert(token, Connection { stream, rest: Vec::new() });
-                }
-            } else if let Some(connection) = connections.get_mut(&event.token())
-                && connection.advance(&mut buffer).is_err()
-            {
-                connections.remove(&event.token());
-            }
-        }
-    }
+    on_mio::<Connection>(listener)
 }
 
 struct Connection {
@@ -88,8 +64,11 @@ struct Connection {
     rest: Vec<u8>,
 }
 
-impl Connection {
-    /// Does what can be done without waiting.
+impl End for Connection {
+    fn new(stream: mio::net::TcpStream) -> Self {
+        Self { stream, rest: Vec::new() }
+    }
+
     fn advance(&mut self, buffer: &mut [u8]) -> io::Result<()> {
         if !self.rest.is_empty() {
             let written = unless_blocked(self.stream.write(&self.rest))?.unwrap_or(0);
@@ -111,16 +90,6 @@ impl Connection {
         Ok(())
     }
 }
-
-/// `None` where it would have to wait.
-fn unless_blocked<T>(result: io::Result<T>) -> io::Result<Option<T>> {
-    match result {
-        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
-        other => other.map(Some),
-    }
-}
-
-const LISTENER: Token = Token(usize::MAX);
 
 /// The most that is read at once, in bytes.
 const LEN: usize = 64 * 1024;
