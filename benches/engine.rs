@@ -257,7 +257,7 @@ mod mask {
     }
 }
 
-/// Text of 16 KiB: whole, and in reads of 1 KiB that cut characters in two.
+/// Text of 16 KiB: whole, and in reads of 1 KiB that cut characters in two. And short ASCII, beside as many bytes.
 mod utf8 {
     use super::*;
 
@@ -297,6 +297,40 @@ mod utf8 {
         bencher
             .counter(BytesCount::from(text.len()))
             .bench_local(|| black_box(core::str::from_utf8(black_box(text.as_bytes()))).is_ok());
+    }
+
+    const SHORT: [usize; 4] = [4, 16, 125, 400];
+
+    /// Receives a batch of messages, as a client.
+    fn receive_short(bencher: Bencher<'_, '_>, message: MessageRef<'_>) {
+        let (mut wire, mut output) = (Vec::new(), Vec::new());
+        let mut server = connection(Role::Server);
+        for _ in 0..32 {
+            server.send(message, &mut wire).unwrap();
+        }
+        let mut connection = connection(Role::Client);
+        bencher.counter(ItemsCount::new(32usize)).bench_local(|| {
+            let mut input = &mut black_box(&mut wire)[..];
+            while let Some(event) = connection.receive(&mut input, &mut output).unwrap() {
+                black_box(event);
+            }
+        });
+    }
+
+    #[divan::bench(args = SHORT)]
+    fn short_ascii(bencher: Bencher<'_, '_>, len: usize) {
+        receive_short(bencher, MessageRef::Text(&"a".repeat(len)));
+    }
+
+    #[divan::bench(args = SHORT)]
+    fn short_binary(bencher: Bencher<'_, '_>, len: usize) {
+        receive_short(bencher, MessageRef::Binary(&vec![b'a'; len]));
+    }
+
+    #[divan::bench(args = SHORT)]
+    fn short_core_str(bencher: Bencher<'_, '_>, len: usize) {
+        let text = "a".repeat(len);
+        bencher.bench_local(|| black_box(core::str::from_utf8(black_box(text.as_bytes()))).is_ok());
     }
 }
 

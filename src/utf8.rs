@@ -5,6 +5,9 @@
 //! So text is checked once, a byte that cannot be right is refused when it is seen and not when the message ends,
 //! and nobody downstream ever needs to check again.
 
+#[cfg(feature = "std")]
+mod ascii;
+
 use core::str;
 
 /// A byte that no UTF-8 can have in its place.
@@ -14,9 +17,15 @@ pub(crate) struct InvalidUtf8;
 /// Checks a text that is all here.
 ///
 /// Where vector instructions can do that they take from half (ASCII) to a tenth (anything else) of the standard library's time;
-/// for what is short the two are the same.
+/// for what is short the two are the same, and a look whether it is ASCII takes less.
 #[inline]
 pub(crate) fn check(bytes: &[u8]) -> Result<&str, InvalidUtf8> {
+    #[cfg(feature = "std")]
+    if bytes.len() < LONG {
+        if let Some(text) = ascii::text(bytes) {
+            return Ok(text);
+        }
+    }
     match bytes.len() {
         ..SHORT => str::from_utf8(bytes).map_err(|_| InvalidUtf8),
         SHORT.. => simdutf8::basic::from_utf8(bytes).map_err(|_| InvalidUtf8),
@@ -25,6 +34,10 @@ pub(crate) fn check(bytes: &[u8]) -> Result<&str, InvalidUtf8> {
 
 /// From how many bytes on vector instructions are used.
 const SHORT: usize = 64;
+
+/// From how many bytes on they are best for ASCII, too.
+#[cfg(feature = "std")]
+const LONG: usize = 512;
 
 /// The beginning of a character that the last piece of text broke off in.
 #[derive(Clone, Copy, Debug, Default)]
