@@ -81,9 +81,9 @@ impl Default for BackoffConfig {
 pub struct Backoff {
     config: BackoffConfig,
     /// Attempts that failed, and connections that did not last, since the last healthy one.
-    failures: u32,
+    doublings: u32,
     /// Attempts that failed since the last connection.
-    attempts: u32,
+    failures: u32,
     connected: Option<Instant>,
 }
 
@@ -91,19 +91,19 @@ impl Backoff {
     /// Begins without a failure.
     #[must_use]
     pub const fn new(config: BackoffConfig) -> Self {
-        Self { config, failures: 0, attempts: 0, connected: None }
+        Self { config, doublings: 0, failures: 0, connected: None }
     }
 
     /// Takes note of a connection.
     pub fn handle_connected(&mut self, now: Instant) {
-        self.attempts = 0;
+        self.failures = 0;
         self.connected = Some(now);
     }
 
     /// Takes note of an attempt that failed, and of how long the server wants to be left alone; returns how long to wait.
     #[must_use]
     pub fn handle_failure(&mut self, retry_after: Option<Duration>, random: u64) -> Duration {
-        self.attempts = self.attempts.saturating_add(1);
+        self.failures = self.failures.saturating_add(1);
         let floor = retry_after.unwrap_or_default().min(self.config.max_retry_after);
         floor.saturating_add(part(self.next_ceiling(), random))
     }
@@ -114,7 +114,7 @@ impl Backoff {
     pub fn handle_lost(&mut self, now: Instant, code: Option<CloseCode>, random: u64) -> Duration {
         let Some(connected) = self.connected.take() else { return Duration::ZERO };
         if now - connected >= self.config.healthy_after {
-            self.failures = 0;
+            self.doublings = 0;
         }
         let ceiling = self.next_ceiling();
         match code {
@@ -129,20 +129,20 @@ impl Backoff {
     /// Returns how many attempts have failed since the last connection.
     #[must_use]
     pub const fn failures(&self) -> u32 {
-        self.attempts
+        self.failures
     }
 
     /// Returns whether so many attempts failed in a row that there is to be no other:
     /// [`BackoffConfig::max_failures`].
     #[must_use]
     pub fn is_exhausted(&self) -> bool {
-        self.config.max_failures.is_some_and(|max| self.attempts >= max)
+        self.config.max_failures.is_some_and(|max| self.failures >= max)
     }
 
     /// The longest random wait for now; twice as long the next time.
     fn next_ceiling(&mut self) -> Duration {
-        let factor = 2u32.saturating_pow(self.failures);
-        self.failures = self.failures.saturating_add(1);
+        let factor = 2u32.saturating_pow(self.doublings);
+        self.doublings = self.doublings.saturating_add(1);
         self.config.first.saturating_mul(factor).min(self.config.max)
     }
 }
