@@ -21,6 +21,8 @@
 //!    └───────────── redirect ──────────────┘
 //! ```
 
+mod backoff;
+pub mod blocking;
 mod builder;
 mod connect;
 mod credentials;
@@ -28,6 +30,7 @@ mod error;
 mod happy_eyeballs;
 mod options;
 mod race;
+mod reconnect;
 mod redirect;
 mod resolve;
 mod retry_after;
@@ -35,11 +38,13 @@ mod stream;
 mod tcp;
 mod url;
 
+pub use self::backoff::{Backoff, BackoffConfig};
 pub use self::builder::Client;
 pub use self::connect::connect;
 pub use self::credentials::{Credentials, InvalidCredentials};
 pub use self::error::{Error, FailedAttempt, Refused, Stage};
 pub use self::options::{Family, HappyEyeballs, TcpOptions, Timeouts};
+pub use self::reconnect::{Failure, Reconnecting, Retry};
 pub use self::redirect::RedirectError;
 pub use self::resolve::{BoxFuture, Resolve, SystemResolver};
 pub use self::retry_after::RetryAfter;

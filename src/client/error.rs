@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use super::credentials::InvalidCredentials;
+use super::reconnect;
 use super::redirect::RedirectError;
 use super::retry_after::RetryAfter;
 use super::url::{UrlError, WsUrl};
@@ -152,7 +153,7 @@ impl Error {
             // A machine that wakes up has no network for a moment, and then no name has an address.
             Self::NameNotFound { .. } | Self::Lookup { .. } | Self::Connect { .. } | Self::Unix { .. } => false,
             Self::TimedOut { .. } | Self::Closed { .. } | Self::Io { .. } => false,
-            Self::Refused(refused) => refused.is_permanent(),
+            Self::Refused(refused) => reconnect::is_permanent(refused.response.status),
             // Half a head is what is left of a server that restarts.
             Self::Response { source, .. } => !matches!(source, ResponseError::Head(_)),
         }
@@ -162,7 +163,7 @@ impl Error {
     #[must_use]
     pub fn retry_after(&self) -> Option<RetryAfter> {
         match self {
-            Self::Refused(refused) => RetryAfter::from_headers(&refused.response.headers),
+            Self::Refused(refused) => reconnect::retry_after(&refused.response),
             _ => None,
         }
     }
@@ -301,19 +302,6 @@ pub struct Refused {
     pub endpoint: String,
     /// Status, header fields and the beginning of the body.
     pub response: RefusedResponse,
-}
-
-impl Refused {
-    /// Says whether the status is one that does not heal by waiting.
-    const fn is_permanent(&self) -> bool {
-        match self.response.status {
-            // RFC 9110 §15.5.9, RFC 8470 §5.2, RFC 6585 §4.
-            408 | 425 | 429 => false,
-            // Neither a server that lacks something nor another version of HTTP will come by waiting.
-            501 | 505 => true,
-            status => status < 500,
-        }
-    }
 }
 
 impl fmt::Display for Refused {
