@@ -16,6 +16,7 @@ use super::options::Family;
 use super::race::{Target, race};
 use super::redirect::Journey;
 use super::stream::Stream;
+use super::tcp::Connect;
 use super::url::WsUrl;
 use crate::tokio::Connector;
 
@@ -93,7 +94,7 @@ impl Client {
         Box::pin(self.open(Stream::new(stream), &journey, budget)).await
     }
 
-    fn journey(&self, url: WsUrl) -> Journey {
+    pub(super) fn journey(&self, url: WsUrl) -> Journey {
         Journey::new(url, self.request.clone(), self.authorization.clone(), self.redirects)
     }
 
@@ -125,18 +126,30 @@ impl Client {
     }
 
     async fn reach_by_tcp(&self, host: &str, port: u16, peer: &str, budget: Budget) -> Result<Stream, Error> {
-        let target = Target {
+        let connector: &dyn Connect = match &self.connector {
+            Some(connector) => &**connector,
+            None => &self.tcp,
+        };
+        let target = self.target(host, port, peer, |stage| budget.limit(stage));
+        race(&*self.resolver, |address| connector.connect(address), target).await
+    }
+
+    /// What to connect to, and within which time.
+    pub(super) fn target<'a>(
+        &self,
+        host: &'a str,
+        port: u16,
+        peer: &'a str,
+        limit: impl Fn(Option<Duration>) -> Option<Duration>,
+    ) -> Target<'a> {
+        Target {
             host,
             port,
             peer,
             family: self.tcp.bind.map(Family::of),
             options: self.happy_eyeballs,
-            lookup: budget.limit(self.timeouts.lookup),
-            connect: budget.limit(self.timeouts.connect),
-        };
-        match &self.connector {
-            Some(connector) => race(&*self.resolver, &**connector, target).await,
-            None => race(&*self.resolver, &self.tcp, target).await,
+            lookup: limit(self.timeouts.lookup),
+            connect: limit(self.timeouts.connect),
         }
     }
 
