@@ -23,6 +23,7 @@
 
 mod backoff;
 pub mod blocking;
+mod budget;
 mod builder;
 mod connect;
 mod credentials;

@@ -20,10 +20,10 @@ pub use self::stream::Stream;
 pub use super::reconnect::blocking::{Reconnecting, Stop};
 
 use alloc::sync::Arc;
-use core::time::Duration;
 use std::time::Instant;
 
 use self::race::race;
+use super::budget::Budget;
 use super::builder::Client;
 use super::error::Error;
 use super::redirect::Journey;
@@ -60,8 +60,12 @@ impl Client {
         U: TryInto<WsUrl>,
         Error: From<U::Error>,
     {
-        let mut journey = self.journey(url.try_into()?);
-        let budget = Budget::new(self.timeouts.total);
+        let journey = self.journey(url.try_into()?);
+        let budget = Budget::new(Instant::now(), self.timeouts.total);
+        self.travel_blocking(journey, budget).map_err(|error| budget.judge(error))
+    }
+
+    fn travel_blocking(&self, mut journey: Journey, budget: Budget<Instant>) -> Result<WebSocket, Error> {
         loop {
             // What cannot be asked for needs no connection.
             journey.request()?;
@@ -94,30 +98,30 @@ impl Client {
         U: TryInto<WsUrl>,
         Error: From<U::Error>,
     {
-        let budget = Budget::new(self.timeouts.total);
-        self.open_blocking(Stream::new(stream), &self.journey(url.try_into()?), budget)
+        let journey = self.journey(url.try_into()?);
+        let budget = Budget::new(Instant::now(), self.timeouts.total);
+        self.open_blocking(Stream::new(stream), &journey, budget).map_err(|error| budget.judge(error))
     }
 
     /// Makes a stream that leads to the server.
-    fn reach_blocking(&self, url: &WsUrl, budget: Budget) -> Result<Stream, Error> {
+    fn reach_blocking(&self, url: &WsUrl, budget: Budget<Instant>) -> Result<Stream, Error> {
         #[cfg(unix)]
         if let Some(path) = &self.unix_socket {
             let connected = std::os::unix::net::UnixStream::connect(path);
             return connected.map(Stream::from).map_err(|source| Error::Unix { path: path.clone(), source });
         }
         let peer = url.peer();
-        let limit = |stage| budget.limit(stage);
-        let target = self.target(url.host(), url.port(), &peer, limit);
+        let target = self.target(url.host(), url.port(), &peer, budget.left());
         let connector: Arc<dyn Connect> = match &self.connector {
             Some(connector) => connector.clone(),
             None => Arc::new(self.tcp.clone()),
         };
-        let timeout = target.connect;
+        let timeout = budget.limit(target.connect);
         race(&self.resolver, move |address| connector.connect_blocking(address, timeout), target)
     }
 
     /// Opens the connection on a stream that leads to the server.
-    fn open_blocking(&self, stream: Stream, journey: &Journey, budget: Budget) -> Result<WebSocket, Error> {
+    fn open_blocking(&self, stream: Stream, journey: &Journey, budget: Budget<Instant>) -> Result<WebSocket, Error> {
         let url = journey.url();
         if url.is_secure() {
             return Err(Error::NoTls { endpoint: url.endpoint() });
@@ -128,24 +132,5 @@ impl Client {
         connector.handshake.timeout = budget.limit(self.timeouts.handshake);
         let opened = connector.handshake(stream, journey.request()?);
         opened.map_err(|error| Error::from_handshake(error, url))
-    }
-}
-
-/// The time for everything together.
-#[derive(Clone, Copy, Debug)]
-struct Budget {
-    started: Instant,
-    total: Option<Duration>,
-}
-
-impl Budget {
-    fn new(total: Option<Duration>) -> Self {
-        Self { started: Instant::now(), total }
-    }
-
-    /// Returns the time that a stage may take: its own, but no more than is left.
-    fn limit(self, stage: Option<Duration>) -> Option<Duration> {
-        let left = self.total.map(|total| total.saturating_sub(self.started.elapsed()));
-        [stage, left].into_iter().flatten().min()
     }
 }

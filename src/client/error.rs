@@ -99,6 +99,16 @@ pub enum Error {
         /// The time that it was given.
         after: Duration,
     },
+    /// The time for everything together was over, see [`Timeouts::total`](super::Timeouts::total).
+    #[error("{total:?} were over, the time for everything, when it came to {} {peer}", .stage.doing())]
+    OutOfTime {
+        /// The stage that was under way.
+        stage: Stage,
+        /// With whom.
+        peer: String,
+        /// The time that there was.
+        total: Duration,
+    },
     /// The server answered, but not with a WebSocket connection.
     #[error("{0}")]
     Refused(Box<Refused>),
@@ -138,7 +148,7 @@ impl Error {
             Self::NameNotFound { .. } | Self::Lookup { .. } => Stage::Lookup,
             Self::Connect { .. } | Self::Unix { .. } => Stage::Connect,
             Self::NoTls { .. } => Stage::Tls,
-            Self::TimedOut { stage, .. } => *stage,
+            Self::TimedOut { stage, .. } | Self::OutOfTime { stage, .. } => *stage,
             Self::Refused(_) | Self::Response { .. } | Self::Closed { .. } | Self::Io { .. } => Stage::Handshake,
             Self::Redirect(_) => Stage::Redirect,
         }
@@ -152,7 +162,7 @@ impl Error {
             Self::Url(_) | Self::Request(_) | Self::Credentials(_) | Self::Redirect(_) | Self::NoTls { .. } => true,
             // A machine that wakes up has no network for a moment, and then no name has an address.
             Self::NameNotFound { .. } | Self::Lookup { .. } | Self::Connect { .. } | Self::Unix { .. } => false,
-            Self::TimedOut { .. } | Self::Closed { .. } | Self::Io { .. } => false,
+            Self::TimedOut { .. } | Self::OutOfTime { .. } | Self::Closed { .. } | Self::Io { .. } => false,
             Self::Refused(refused) => reconnect::is_permanent(refused.response.status),
             // Half a head is what is left of a server that restarts.
             Self::Response { source, .. } => !matches!(source, ResponseError::Head(_)),
@@ -180,7 +190,7 @@ impl Error {
     /// Returns whether a time ran out.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
-        matches!(self, Self::TimedOut { .. })
+        matches!(self, Self::TimedOut { .. } | Self::OutOfTime { .. })
     }
 
     /// Makes one of what went wrong with the opening handshake.

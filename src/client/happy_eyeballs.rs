@@ -47,6 +47,8 @@ pub(super) struct Race {
     options: HappyEyeballs,
     lookup: Limit,
     connect: Limit,
+    /// When all of it is to be over.
+    end: Option<Instant>,
     v4: Lane,
     v6: Lane,
     /// Whose turn it is, if both have addresses.
@@ -72,8 +74,11 @@ impl Limit {
         Self { timeout, deadline: None }
     }
 
-    fn begin(&mut self, now: Instant) {
-        self.deadline = self.timeout.map(|timeout| now + timeout);
+    /// Begins; it ends at `end` at the latest.
+    fn begin(&mut self, now: Instant, end: Option<Instant>) {
+        let own = self.timeout.map(|timeout| now + timeout);
+        self.deadline = [own, end].into_iter().flatten().min();
+        self.timeout = self.deadline.map(|deadline| deadline - now);
     }
 
     /// Returns the timeout if it is over.
@@ -101,19 +106,23 @@ enum LaneState {
 }
 
 impl Race {
-    /// Begins: both families have been asked for.
+    /// Begins: both families have been asked for. `lookup` is the time for the addresses, `connect` that from the first attempt on, and
+    /// `left` that for all of it.
     pub(super) fn new(
         options: HappyEyeballs,
         lookup: Option<Duration>,
         connect: Option<Duration>,
+        left: Option<Duration>,
         now: Instant,
     ) -> Self {
+        let end = left.map(|left| now + left);
         let mut lookup = Limit::new(lookup);
-        lookup.begin(now);
+        lookup.begin(now, end);
         Self {
             options,
             lookup,
             connect: Limit::new(connect),
+            end,
             v4: Lane::default(),
             v6: Lane::default(),
             turn: options.prefer,
@@ -171,7 +180,7 @@ impl Race {
             (None, Some(address)) => {
                 self.under_way += 1;
                 if self.next_attempt.is_none() {
-                    self.connect.begin(now);
+                    self.connect.begin(now, self.end);
                 }
                 self.next_attempt = Some(now + self.options.attempt_delay);
                 Step::Connect(address)
@@ -261,7 +270,7 @@ mod tests {
         /// A second for the addresses, three for the connection.
         fn with(options: HappyEyeballs) -> Self {
             let seconds = |seconds| Some(Duration::from_secs(seconds));
-            Self { race: Race::new(options, seconds(1), seconds(3), ms(0)), now: 0 }
+            Self { race: Race::new(options, seconds(1), seconds(3), None, ms(0)), now: 0 }
         }
 
         fn found(&mut self, family: Family, addresses: &[SocketAddr]) {
@@ -401,11 +410,26 @@ mod tests {
 
     #[test]
     fn without_limits_nothing_is_waited_for_but_what_is_under_way() {
-        let mut race = Race::new(HappyEyeballs::default(), None, None, ms(0));
+        let mut race = Race::new(HappyEyeballs::default(), None, None, None, ms(0));
         assert_eq!(race.poll(ms(0)), Step::Wait(None));
         race.handle_addresses(Family::V6, [v6(1)].into(), ms(0));
         assert_eq!(race.poll(ms(0)), Step::Connect(v6(1)));
         assert_eq!(race.poll(ms(1_000_000)), Step::Wait(None));
+    }
+
+    #[test]
+    fn the_time_for_all_of_it_cuts_the_others() {
+        let mut race = Race::new(HappyEyeballs::default(), None, None, Some(Duration::from_millis(100)), ms(0));
+        assert_eq!(race.poll(ms(0)), Step::Wait(Some(ms(100))));
+        let after = Duration::from_millis(100);
+        assert_eq!(race.poll(ms(100)), Step::Fail(Failure::LookupTimedOut { after }));
+
+        let second = Some(Duration::from_secs(1));
+        let mut race = Race::new(HappyEyeballs::default(), second, second, Some(Duration::from_millis(100)), ms(0));
+        race.handle_addresses(Family::V6, [v6(1)].into(), ms(40));
+        assert_eq!(race.poll(ms(40)), Step::Connect(v6(1)));
+        let after = Duration::from_millis(60);
+        assert_eq!(race.poll(ms(100)), Step::Fail(Failure::ConnectTimedOut { after }));
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub(super) struct Target<'a> {
     pub(super) options: HappyEyeballs,
     pub(super) lookup: Option<Duration>,
     pub(super) connect: Option<Duration>,
+    /// The time for all of it.
+    pub(super) left: Option<Duration>,
 }
 
 impl Target<'_> {
@@ -107,7 +109,7 @@ pub(super) async fn race<'a, T>(
     let origin = TokioInstant::now();
     let now = || Instant::from(origin.elapsed());
     let mut racing = Racing {
-        race: Race::new(target.options, target.lookup, target.connect, now()),
+        race: Race::new(target.options, target.lookup, target.connect, target.left, now()),
         lookups: Vec::new(),
         attempts: Vec::new(),
         failed: Failed::default(),

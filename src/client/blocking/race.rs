@@ -31,7 +31,7 @@ pub(super) fn race<T: Send + 'static>(
 ) -> Result<T, Error> {
     let origin = StdInstant::now();
     let now = || Instant::from(origin.elapsed());
-    let mut race = Race::new(target.options, target.lookup, target.connect, now());
+    let mut race = Race::new(target.options, target.lookup, target.connect, target.left, now());
     let mut failed = Failed::default();
     let connect = Arc::new(connect);
     let (sender, receiver) = channel();
