@@ -66,17 +66,13 @@ async fn the_time_for_everything_cuts_the_stage_that_is_under_way() {
         (
             ms(500),
             Stage::Lookup,
-            "500ms were over, the time for everything, when it came to looking up the address of test.example",
+            "looking up the address of test.example was not done when the 500ms for everything were over",
         ),
-        (
-            ms(1500),
-            Stage::Connect,
-            "1.5s were over, the time for everything, when it came to connecting to test.example:80",
-        ),
+        (ms(1500), Stage::Connect, "connecting to test.example:80 was not done when the 1.5s for everything were over"),
         (
             ms(2500),
             Stage::Handshake,
-            "2.5s were over, the time for everything, when it came to the opening handshake with ws://test.example/",
+            "the opening handshake with ws://test.example/ was not done when the 2.5s for everything were over",
         ),
     ] {
         let network = Network::new().finds(V4, secs(1), &["192.0.2.1"]).host(HOST, secs(1), Reaction::Ignore);

@@ -100,7 +100,7 @@ pub enum Error {
         after: Duration,
     },
     /// The time for everything together was over, see [`Timeouts::total`](super::Timeouts::total).
-    #[error("{total:?} were over, the time for everything, when it came to {} {peer}", .stage.doing())]
+    #[error("{} {peer} was not done when the {total:?} for everything were over", .stage.doing())]
     OutOfTime {
         /// The stage that was under way.
         stage: Stage,
