@@ -30,6 +30,7 @@ use super::redirect::Journey;
 use super::tcp::Connect;
 use super::url::WsUrl;
 use crate::blocking::{Connector, Transport};
+use crate::handshake::ClientConfig;
 
 /// A connection that [`Client::connect_blocking`] opened.
 pub type WebSocket = crate::blocking::WebSocket<Stream>;
@@ -126,10 +127,9 @@ impl Client {
         if url.is_secure() {
             return Err(Error::NoTls { endpoint: url.endpoint() });
         }
-        let mut connector = Connector::default();
-        connector.config = self.config.clone();
-        connector.handshake = self.handshake.clone();
-        connector.handshake.timeout = budget.limit(self.timeouts.handshake);
+        let timeout = budget.limit(self.timeouts.handshake);
+        let handshake = ClientConfig { timeout, ..self.handshake.clone() };
+        let connector = Connector { config: self.config.clone(), handshake };
         let opened = connector.handshake(stream, journey.request()?);
         opened.map_err(|error| Error::from_handshake(error, url))
     }

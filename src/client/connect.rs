@@ -19,6 +19,7 @@ use super::redirect::Journey;
 use super::stream::Stream;
 use super::tcp::Connect;
 use super::url::WsUrl;
+use crate::handshake::ClientConfig;
 use crate::tokio::Connector;
 
 /// Connects to a `ws:` or `wss:` URL with the defaults: see [`Client`].
@@ -156,10 +157,10 @@ impl Client {
         if url.is_secure() {
             return Err(Error::NoTls { endpoint: url.endpoint() });
         }
+        let timeout = budget.limit(self.timeouts.handshake);
         let mut connector = Connector::default();
+        connector.handshake = ClientConfig { timeout, ..self.handshake.clone() };
         connector.config = self.config.clone();
-        connector.handshake = self.handshake.clone();
-        connector.handshake.timeout = budget.limit(self.timeouts.handshake);
         let opened = connector.handshake(stream, journey.request()?).await;
         opened.map_err(|error| Error::from_handshake(error, url))
     }

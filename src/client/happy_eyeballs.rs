@@ -434,9 +434,7 @@ mod tests {
 
     #[test]
     fn the_preferred_family_can_be_ipv4() {
-        let mut options = HappyEyeballs::default();
-        options.prefer = Family::V4;
-        let mut story = Story::with(options);
+        let mut story = Story::with(HappyEyeballs { prefer: Family::V4, ..HappyEyeballs::default() });
         story.found(Family::V6, &[v6(1)]);
         story.waits_until(50);
         story.found(Family::V4, &[v4(1)]);
