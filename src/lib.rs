@@ -109,6 +109,8 @@ extern crate alloc;
 mod adapter;
 #[cfg(feature = "std")]
 pub mod blocking;
+#[cfg(feature = "client")]
+pub mod client;
 #[cfg(feature = "deflate")]
 pub mod deflate;
 #[cfg(feature = "driver")]
