@@ -41,9 +41,10 @@ pub use self::tunneled::Tunneled;
 use core::fmt;
 use core::str::FromStr;
 
+use ::url::Url;
 use percent_encoding::percent_decode_str;
-use url::Url;
 
+use super::credentials::Credentials;
 use crate::handshake::{Headers, InvalidHeader};
 
 /// A proxy to connect through.
@@ -84,13 +85,6 @@ pub enum ProxyScheme {
     Socks5h,
 }
 
-/// A user name and a password.
-#[derive(Clone, PartialEq, Eq)]
-struct Credentials {
-    user: String,
-    password: String,
-}
-
 impl Proxy {
     /// Creates a proxy of its parts, without credentials; `host` is a name or an address, an IPv6 address without brackets.
     #[must_use]
@@ -100,8 +94,8 @@ impl Proxy {
 
     /// The same, with this user name and this password.
     #[must_use]
-    pub fn with_credentials(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
-        self.credentials = Some(Credentials { user: user.into(), password: password.into() });
+    pub fn with_credentials(mut self, credentials: Credentials) -> Self {
+        self.credentials = Some(credentials);
         self
     }
 
@@ -181,7 +175,8 @@ impl FromStr for Proxy {
             return Ok(proxy);
         }
         let decode = |text| percent_decode_str(text).decode_utf8().map_err(|_| ProxyUrlError::UserInfo);
-        Ok(proxy.with_credentials(decode(url.username())?, decode(url.password().unwrap_or_default())?))
+        let (user, password) = (decode(url.username())?, decode(url.password().unwrap_or_default())?);
+        Ok(proxy.with_credentials(Credentials::new(&user, &password)?))
     }
 }
 
@@ -209,12 +204,6 @@ impl fmt::Debug for Proxy {
     }
 }
 
-impl fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credentials").finish_non_exhaustive()
-    }
-}
-
 /// Writes a host, an IPv6 address in brackets, and a port.
 fn host_and_port(host: &str, port: u16) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
@@ -224,12 +213,22 @@ fn host_and_port(host: &str, port: u16) -> String {
 mod tests {
     use super::*;
 
+    fn credentials(user: &str, password: &str) -> Credentials {
+        Credentials::new(user, password).unwrap()
+    }
+
     #[test]
     fn user_name_and_password_are_decoded() {
         let proxy: Proxy = "http://a%40b:c%3Ad@proxy.example".parse().unwrap();
-        assert_eq!(proxy, Proxy::new(ProxyScheme::Http, "proxy.example", 80).with_credentials("a@b", "c:d"));
+        assert_eq!(
+            proxy,
+            Proxy::new(ProxyScheme::Http, "proxy.example", 80).with_credentials(credentials("a@b", "c:d"))
+        );
         let proxy: Proxy = "socks5://me@proxy.example".parse().unwrap();
-        assert_eq!(proxy, Proxy::new(ProxyScheme::Socks5, "proxy.example", 1080).with_credentials("me", ""));
+        assert_eq!(
+            proxy,
+            Proxy::new(ProxyScheme::Socks5, "proxy.example", 1080).with_credentials(credentials("me", ""))
+        );
     }
 
     #[test]
@@ -260,6 +259,8 @@ mod tests {
             error("http://%ff@p"),
             "the user name or password of the proxy is not UTF-8 behind its percent-encoding"
         );
+        assert_eq!(error("http://a%3Ab@p"), "a user name cannot have a colon in it");
+        assert_eq!(error("http://a:b%0d%0a@p"), "a user name or password cannot have a control character in it");
         assert_eq!(error(""), "not the URL of a proxy: empty host");
     }
 
@@ -267,6 +268,5 @@ mod tests {
     fn nothing_that_is_shown_has_the_password_in_it() {
         let proxy: Proxy = "http://me:secret@[2001:db8::1]:3128".parse().unwrap();
         assert_eq!(format!("{proxy} {proxy:?}"), "http://[2001:db8::1]:3128 Proxy(http://[2001:db8::1]:3128)");
-        assert_eq!(format!("{:?}", proxy.credentials), "Some(Credentials { .. })");
     }
 }

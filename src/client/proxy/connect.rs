@@ -1,12 +1,10 @@
-//! The tunnel of an HTTP proxy: `CONNECT` (RFC 9110 §9.3.6), with Basic authentication (RFC 7617).
+//! The tunnel of an HTTP proxy: `CONNECT` (RFC 9110 §9.3.6).
 //!
 //! The answer is read by the reader of the opening handshake's heads, with its limits and its strictness.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-
 use super::error::TunnelError;
-use super::{Credentials, Proxy, TunnelConfig};
+use super::{Proxy, TunnelConfig};
+use crate::client::error::excerpt;
 use crate::handshake::{HeadReader, Headers, StartLine, parse_response};
 
 /// Waits for the answer to a `CONNECT` request.
@@ -26,12 +24,7 @@ enum Authorization {
 
 impl HttpConnect {
     /// Appends the request to `output`; `target` is host and port, checked.
-    pub(super) fn new(
-        proxy: &Proxy,
-        target: &str,
-        config: &TunnelConfig,
-        output: &mut Vec<u8>,
-    ) -> Result<Self, TunnelError> {
+    pub(super) fn new(proxy: &Proxy, target: &str, config: &TunnelConfig, output: &mut Vec<u8>) -> Self {
         let mut authorization = Authorization::None;
         // RFC 9110 §9.3.6: the target is host and port, always with the port. §7.2: Host is the same.
         let mut request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n").into_bytes();
@@ -39,13 +32,13 @@ impl HttpConnect {
             authorization = Authorization::Sent;
         } else if let Some(credentials) = &proxy.credentials {
             authorization = Authorization::Sent;
-            request.extend_from_slice(format!("{PROXY_AUTHORIZATION}: {}\r\n", basic(credentials)?).as_bytes());
+            request.extend_from_slice(format!("{PROXY_AUTHORIZATION}: {}\r\n", credentials.to_basic()).as_bytes());
         }
         proxy.headers.write(&mut request);
         request.extend_from_slice(b"\r\n");
         output.append(&mut request);
         let reader = HeadReader::new(StartLine::STATUS, config.max_head_size);
-        Ok(Self { reader, max_headers: config.max_headers, authorization })
+        Self { reader, max_headers: config.max_headers, authorization }
     }
 
     /// Takes bytes off the front of `input` until the head of the answer is whole; what is left belongs to the tunnel.
@@ -63,7 +56,8 @@ impl HttpConnect {
                 // tinyproxy answers a wrong password with 401.
                 status @ (401 | 407) => return Err(self.authentication_error(status, &head.headers)),
                 status => {
-                    return Err(TunnelError::Refused { target: target.to_owned(), status, reason: head.reason });
+                    let reason = excerpt(&head.reason);
+                    return Err(TunnelError::Refused { target: target.to_owned(), status, reason });
                 }
             }
         }
@@ -78,18 +72,6 @@ impl HttpConnect {
             Authorization::Sent | Authorization::None => TunnelError::AuthenticationUnsupported { status, schemes },
         }
     }
-}
-
-/// RFC 7617 §2.
-fn basic(Credentials { user, password }: &Credentials) -> Result<String, TunnelError> {
-    let error = |reason| Err(TunnelError::Credentials { reason });
-    if user.contains(':') {
-        return error("HTTP allows no colon in a user name");
-    }
-    if user.chars().chain(password.chars()).any(char::is_control) {
-        return error("HTTP allows no control characters in them");
-    }
-    Ok(format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
 }
 
 /// The schemes of `Proxy-Authenticate` (RFC 9110 §11.6.1): a token that is followed by white space or nothing, where parameters are

@@ -8,6 +8,8 @@ use std::io;
 
 use thiserror::Error;
 
+use crate::client::credentials::InvalidCredentials;
+use crate::client::error::words;
 use crate::handshake::HeadError;
 
 /// Why there is no tunnel through a proxy.
@@ -18,7 +20,7 @@ pub enum ProxyError {
     #[error(transparent)]
     Tunnel(#[from] TunnelError),
     /// The stream to the proxy failed.
-    #[error("the connection to the proxy failed: {0}")]
+    #[error("the connection to the proxy failed: {}", words(.0))]
     Io(#[from] io::Error),
 }
 
@@ -42,12 +44,6 @@ pub enum TunnelError {
     Host {
         /// What was given.
         host: String,
-    },
-    /// The user name or the password is one that the protocol cannot carry.
-    #[error("the proxy cannot be given this user name and password: {reason}")]
-    Credentials {
-        /// What is wrong with them.
-        reason: &'static str,
     },
     /// An HTTP proxy wants a user name and a password, and there are none.
     #[error("the proxy wants a user name and a password ({status}): put them in its URL, http://user:password@proxy")]
@@ -114,6 +110,9 @@ pub enum TunnelError {
         /// What it chose.
         method: u8,
     },
+    /// SOCKS5 cannot carry the user name or the password (RFC 1929 §2).
+    #[error("a SOCKS proxy can be given a user name of 1 to 255 bytes and a password of up to 255")]
+    SocksCredentialsLength,
     /// A SOCKS5 proxy does not accept the user name and the password.
     #[error("the SOCKS proxy does not accept the user name and the password")]
     SocksCredentialsRefused,
@@ -144,7 +143,6 @@ impl TunnelError {
             Self::Closed { .. } | Self::TimedOut { .. } => false,
             Self::Head(error) => !matches!(error, HeadError::UnexpectedEof | HeadError::TimedOut { .. }),
             Self::Host { .. }
-            | Self::Credentials { .. }
             | Self::CredentialsWanted { .. }
             | Self::CredentialsRefused { .. }
             | Self::AuthenticationUnsupported { .. }
@@ -152,6 +150,7 @@ impl TunnelError {
             | Self::SocksCredentialsWanted
             | Self::SocksMethodsRefused
             | Self::SocksMethod { .. }
+            | Self::SocksCredentialsLength
             | Self::SocksCredentialsRefused
             | Self::SocksAddress { .. } => true,
         }
@@ -232,6 +231,9 @@ pub enum ProxyUrlError {
     /// The user name or the password is not text.
     #[error("the user name or password of the proxy is not UTF-8 behind its percent-encoding")]
     UserInfo,
+    /// The user name and the password cannot be sent.
+    #[error(transparent)]
+    Credentials(#[from] InvalidCredentials),
 }
 
 fn refusal(target: &str, status: u16, reason: &str) -> String {

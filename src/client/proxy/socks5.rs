@@ -5,8 +5,9 @@
 
 use core::net::IpAddr;
 
+use super::Proxy;
 use super::error::{SocksReply, TunnelError};
-use super::{Credentials, Proxy};
+use crate::client::credentials::Credentials;
 
 /// Waits for the answers of a SOCKS5 proxy.
 #[derive(Clone, Debug)]
@@ -145,11 +146,10 @@ fn check_version(answer: &[u8]) -> Result<(), TunnelError> {
 /// | VER | ULEN |  UNAME   | PLEN |  PASSWD  |
 /// +-----+------+----------+------+----------+
 /// ```
-fn authentication(Credentials { user, password }: &Credentials) -> Result<Vec<u8>, TunnelError> {
+fn authentication(credentials: &Credentials) -> Result<Vec<u8>, TunnelError> {
+    let (user, password) = (credentials.user(), credentials.password());
     let (Ok(user_len @ 1..), Ok(password_len)) = (u8::try_from(user.len()), u8::try_from(password.len())) else {
-        return Err(TunnelError::Credentials {
-            reason: "SOCKS allows 1 to 255 bytes for a user name and 255 for a password",
-        });
+        return Err(TunnelError::SocksCredentialsLength);
     };
     Ok([&[1, user_len], user.as_bytes(), &[password_len], password.as_bytes()].concat())
 }

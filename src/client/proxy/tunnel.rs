@@ -78,7 +78,7 @@ impl Tunnel {
     ///
     /// # Errors
     ///
-    /// [`TunnelError::Host`] and [`TunnelError::Credentials`] for what the protocol cannot carry.
+    /// [`TunnelError::Host`] and [`TunnelError::SocksCredentialsLength`] for what the protocol cannot carry.
     pub fn new(
         proxy: &Proxy,
         host: &str,
@@ -89,7 +89,7 @@ impl Tunnel {
         let host = check_host(host)?;
         let target = host_and_port(host, port);
         let state = match proxy.scheme {
-            ProxyScheme::Http | ProxyScheme::Https => State::Connect(HttpConnect::new(proxy, &target, config, output)?),
+            ProxyScheme::Http | ProxyScheme::Https => State::Connect(HttpConnect::new(proxy, &target, config, output)),
             ProxyScheme::Socks5 | ProxyScheme::Socks5h => State::Socks5(Socks5::new(proxy, host, port, output)?),
         };
         Ok(Self { target, state })

@@ -1,0 +1,573 @@
+//! Connection after connection: how long it waits, what ends it, and that nothing is lost unseen.
+//!
+//! Most of it happens in memory under a paused clock, so that an hour takes no time; each attempt gets the next answer of a
+//! script. The last tests have a server that dies a hundred times, on loopback.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use sockeye::client::{BackoffConfig, Failure, Reconnecting, RetryAfter, blocking};
+use sockeye::handshake::{ClientRequest, ResponseError};
+use sockeye::tokio::{Connector, WebSocket, accept};
+use sockeye::{Close, CloseCode, Error};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::{Instant, advance, timeout};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// What an attempt meets.
+#[derive(Clone, Debug)]
+enum Answer {
+    Fails(ErrorKind),
+    /// A status line, and header fields if there are any, without the last empty line.
+    Says(String),
+    Opens,
+    OpensAfter(Duration),
+}
+
+use Answer::{Fails, Opens, OpensAfter, Says};
+
+/// The servers that there are, and what was seen of the client.
+#[derive(Clone)]
+struct World {
+    script: Arc<Mutex<VecDeque<Answer>>>,
+    attempts: Arc<Mutex<Vec<Instant>>>,
+    delays: Arc<Mutex<Vec<Duration>>>,
+    opened: UnboundedSender<WebSocket<DuplexStream>>,
+}
+
+type Sockets = UnboundedReceiver<WebSocket<DuplexStream>>;
+type Client = Reconnecting<WebSocket<DuplexStream>, Error>;
+
+impl World {
+    fn new(script: impl IntoIterator<Item = Answer>) -> (Self, Sockets) {
+        let (opened, sockets) = unbounded_channel();
+        let script = Arc::new(Mutex::new(script.into_iter().collect()));
+        (Self { script, attempts: Arc::default(), delays: Arc::default(), opened }, sockets)
+    }
+
+    fn client(&self) -> Client {
+        self.client_with(BackoffConfig::default())
+    }
+
+    fn client_with(&self, config: BackoffConfig) -> Client {
+        let (this, delays) = (self.clone(), self.delays.clone());
+        Reconnecting::with(config, move || this.clone().attempt())
+            .on_retry(move |retry| delays.lock().unwrap().push(retry.delay))
+    }
+
+    /// An attempt: a handshake in memory, unless there is nobody to shake hands with. All is open once the script is over.
+    async fn attempt(self) -> Result<WebSocket<DuplexStream>, Error> {
+        self.attempts.lock().unwrap().push(Instant::now());
+        let answer = self.script.lock().unwrap().pop_front().unwrap_or(Opens);
+        let (ours, mut theirs) = duplex(4096);
+        match answer {
+            Fails(kind) => return Err(io::Error::from(kind).into()),
+            OpensAfter(delay) => tokio::time::sleep(delay).await,
+            Says(_) | Opens => {}
+        }
+        tokio::spawn(async move {
+            if let Says(head) = answer {
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") {
+                    request.push(theirs.read_u8().await.unwrap());
+                }
+                theirs.write_all(format!("HTTP/1.1 {head}\r\nContent-Length: 0\r\n\r\n").as_bytes()).await.unwrap();
+            } else {
+                let socket = accept(theirs).await.unwrap();
+                let _ = self.opened.send(socket); // the test may have looked enough
+            }
+        });
+        Connector::default().handshake(ours, ClientRequest::new("a.example", "/")?).await
+    }
+
+    fn attempts(&self) -> usize {
+        self.attempts.lock().unwrap().len()
+    }
+
+    /// The times between the attempts.
+    fn gaps(&self) -> Vec<Duration> {
+        self.attempts.lock().unwrap().windows(2).map(|pair| pair[1] - pair[0]).collect()
+    }
+}
+
+fn says(head: &str) -> Answer {
+    Says(head.to_owned())
+}
+
+/// The clock of tokio counts milliseconds, and is late by one at most.
+fn is_within(wait: Duration, from: Duration, to: Duration) -> bool {
+    (from..=to + Duration::from_millis(2)).contains(&wait)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_attempt_is_made_at_once() {
+    let (world, _sockets) = World::new([]);
+    let start = Instant::now();
+    assert!(world.client().next().await.unwrap().is_some());
+    assert_eq!(*world.attempts.lock().unwrap(), [start]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn waits_grow_to_the_longest_and_are_spread_below_it() {
+    let mut longest = [Duration::ZERO; 8];
+    for _ in 0..64 {
+        let (world, _sockets) = World::new([const { Fails(ErrorKind::ConnectionRefused) }; 8]);
+        assert!(world.client().next().await.unwrap().is_some());
+        let gaps = world.gaps();
+        assert_eq!(gaps.len(), 8);
+        for (n, (gap, delay)) in gaps.iter().zip(&*world.delays.lock().unwrap()).enumerate() {
+            let ceiling = (5 * SECOND * (1 << n)).min(60 * SECOND);
+            assert!(is_within(*gap, Duration::ZERO, ceiling), "{gap:?} is longer than {ceiling:?}");
+            assert!(is_within(*gap, *delay, *delay), "{gap:?} is not the {delay:?} that were told");
+            longest[n] = longest[n].max(*gap);
+        }
+    }
+    // Of 64 each, one at least is in the upper half, but once in the age of the universe.
+    for (n, gap) in longest.into_iter().enumerate() {
+        assert!(gap > (5 * SECOND * (1 << n)).min(60 * SECOND) / 2, "{gap:?} is the longest of wait {n}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_healthy_connection_has_the_waits_begin_anew_and_a_short_one_has_not() {
+    let failing = [const { Fails(ErrorKind::ConnectionRefused) }; 8];
+    for (lasts, ceiling) in [(30, 5), (29, 60)] {
+        let mut longest = Duration::ZERO;
+        for _ in 0..64 {
+            let (world, _sockets) = World::new(failing.clone());
+            let mut client = world.client();
+            let socket = client.next().await.unwrap().unwrap();
+            advance(lasts * SECOND).await;
+            drop(socket);
+            let lost = Instant::now();
+            assert!(client.next().await.unwrap().is_some());
+            longest = longest.max(lost.elapsed());
+        }
+        assert!(is_within(longest, ceiling * SECOND / 2, ceiling * SECOND), "{longest:?} after {lasts} s");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_will_not_heal_ends_it_at_the_first_attempt() {
+    for head in ["401 Unauthorized", "403 Forbidden", "404 Not Found", "200 OK", "301 Moved", "426 Upgrade Required"] {
+        let (world, _sockets) = World::new([says(head)]);
+        let error = world.client().next().await.unwrap_err();
+        let Error::Response(ResponseError::Refused(refused)) = &error else { panic!("{error}") };
+        assert!(head.starts_with(&refused.status.to_string()));
+        assert_eq!(world.attempts(), 1, "{head}");
+    }
+    // Who answers the key wrongly has not read it.
+    let (world, _sockets) = World::new([says(
+        "101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: AAAA",
+    )]);
+    let error = world.client().next().await.unwrap_err();
+    assert!(matches!(error, Error::Response(ResponseError::AcceptMismatch)), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_address_ends_it() {
+    let connect = || sockeye::tokio::connect("http://127.0.0.1/");
+    let error = Reconnecting::with(BackoffConfig::default(), connect).next().await.unwrap_err();
+    assert!(matches!(error, Error::Uri(_)), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_heal_is_tried_again() {
+    use ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable, NotFound, TimedOut};
+    let kinds = [ConnectionRefused, ConnectionReset, ConnectionAborted, HostUnreachable, NotFound, TimedOut];
+    let statuses = [408, 425, 429, 500, 502, 503, 504, 599].map(|status| Says(format!("{status} Not Now")));
+    let script: Vec<_> = kinds.map(Fails).into_iter().chain(statuses).collect();
+    let (world, _sockets) = World::new(script.clone());
+    assert!(world.client().next().await.unwrap().is_some());
+    assert_eq!(world.attempts(), script.len() + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_of_the_stream_within_the_handshake_is_tried_again() {
+    let (world, _sockets) = World::new([]);
+    let (calls, opening) = (Arc::new(Mutex::new(0)), world.clone());
+    let counted = calls.clone();
+    let mut client = Reconnecting::with(BackoffConfig::default(), move || {
+        *counted.lock().unwrap() += 1;
+        let (is_first, world) = (*counted.lock().unwrap() == 1, opening.clone());
+        async move {
+            if is_first {
+                let (ours, theirs) = duplex(4096);
+                drop(theirs);
+                return Connector::default().handshake(ours, ClientRequest::new("a.example", "/")?).await;
+            }
+            world.attempt().await
+        }
+    });
+    assert!(client.next().await.unwrap().is_some());
+    assert_eq!(*calls.lock().unwrap(), 2);
+}
+
+/// Has the server close with a code, and takes note of it as an application does.
+async fn close_with(client: &mut Client, sockets: &mut Sockets, code: u16) {
+    let mut socket = client.next().await.unwrap().unwrap();
+    let mut server = sockets.recv().await.unwrap();
+    server.close(Close::new(CloseCode::from(code), "").unwrap()).await.unwrap();
+    let (ours, theirs) = tokio::join!(socket.receive(), server.receive());
+    assert_eq!((ours.unwrap(), theirs.unwrap()), (None, None));
+    client.closed(socket.close_code());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_restarts_or_is_overloaded_is_given_5_to_30_seconds() {
+    for code in [1012, 1013] {
+        let (mut least, mut most) = (Duration::MAX, Duration::ZERO);
+        for _ in 0..64 {
+            let (world, mut sockets) = World::new([]);
+            let mut client = world.client();
+            close_with(&mut client, &mut sockets, code).await;
+            assert!(client.next().await.unwrap().is_some());
+            let gap = world.gaps()[0];
+            assert!(is_within(gap, 5 * SECOND, 30 * SECOND), "{gap:?}");
+            (least, most) = (least.min(gap), most.max(gap));
+        }
+        assert!(least < 17 * SECOND && most > 17 * SECOND, "{least:?} to {most:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_close_that_another_connection_may_heal_is_followed_by_one() {
+    for code in [1001, 1011, 1014, 3000, 4000] {
+        let (world, mut sockets) = World::new([]);
+        let mut client = world.client();
+        close_with(&mut client, &mut sockets, code).await;
+        assert!(client.next().await.unwrap().is_some(), "{code}");
+        assert!(is_within(world.gaps()[0], Duration::ZERO, 5 * SECOND));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_lost_without_a_close_is_followed_by_another() {
+    let (world, mut sockets) = World::new([]);
+    let mut client = world.client();
+    let mut socket = client.next().await.unwrap().unwrap();
+    drop(sockets.recv().await.unwrap());
+    assert!(matches!(socket.receive().await, Err(Error::Lost)));
+    client.closed(socket.close_code());
+    assert!(client.next().await.unwrap().is_some());
+    assert_eq!(world.attempts(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn there_is_no_other_connection_after_a_close_that_ends_what_was_wanted_or_would_come_again() {
+    for code in [1000, 1002, 1003, 1007, 1008, 1009, 1010] {
+        let (world, mut sockets) = World::new([]);
+        let mut client = world.client();
+        close_with(&mut client, &mut sockets, code).await;
+        for _ in 0..2 {
+            assert!(client.next().await.unwrap().is_none(), "{code}");
+        }
+        assert_eq!((world.attempts(), world.delays.lock().unwrap().len()), (1, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn retry_after_is_heeded_as_seconds_and_as_a_date() {
+    let in_100_s = httpdate::fmt_http_date(SystemTime::now() + 100 * SECOND);
+    // A date has whole seconds, and a slow machine may take some of its own.
+    for (value, from, to) in [("120", 120, 125), (&in_100_s, 60, 105), ("0", 0, 5), ("soon", 0, 5)] {
+        let (world, _sockets) = World::new([Says(format!("503 Service Unavailable\r\nRetry-After: {value}"))]);
+        assert!(world.client().next().await.unwrap().is_some());
+        let gap = world.gaps()[0];
+        assert!(is_within(gap, from * SECOND, to * SECOND), "{gap:?} after {value}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn retry_after_is_bounded_and_429_has_it_too() {
+    let year_9999 = "Fri, 31 Dec 9999 23:59:59 GMT";
+    for value in ["4000", "999999999999999999999999", year_9999] {
+        let (world, _sockets) = World::new([Says(format!("429 Too Many Requests\r\nRetry-After: {value}"))]);
+        assert!(world.client().next().await.unwrap().is_some());
+        let gap = world.gaps()[0];
+        assert!(is_within(gap, 3600 * SECOND, 3605 * SECOND), "{gap:?} after {value}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_without_end_does_not_panic() {
+    let mut config = BackoffConfig::default();
+    config.max_retry_after = Duration::MAX;
+    let (world, _sockets) = World::new([says("503 No\r\nRetry-After: 99999999999999999999")]);
+    let mut client = world.client_with(config);
+    assert!(timeout(365 * 24 * 3600 * SECOND, client.next()).await.is_err());
+    assert_eq!(world.attempts(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_failure_is_told_when_there_were_enough_in_a_row() {
+    let mut config = BackoffConfig::default();
+    config.max_failures = Some(3);
+    let script =
+        [Fails(ErrorKind::ConnectionRefused), Opens, says("500 No"), says("502 No"), says("503 No"), says("504 No")];
+    let (world, _sockets) = World::new(script);
+    let mut client = world.client_with(config);
+    assert!(client.next().await.unwrap().is_some());
+    let error = client.next().await.unwrap_err();
+    assert_eq!(error.to_string(), "the server refused the WebSocket handshake with status 503");
+    assert_eq!(world.attempts(), 5);
+
+    // Who asks again waits, and has one attempt each time.
+    assert_eq!(client.next().await.unwrap_err().to_string(), error.to_string().replace("503", "504"));
+    assert_eq!(world.attempts(), 6);
+    assert!(client.next().await.unwrap().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_is_dropped_again_and_again_takes_no_longer() {
+    let (world, _sockets) = World::new([says("503 No\r\nRetry-After: 120")]);
+    let mut client = world.client();
+    let mut asked = 0;
+    let socket = loop {
+        asked += 1;
+        if let Ok(connected) = timeout(SECOND, client.next()).await {
+            break connected.unwrap();
+        }
+    };
+    assert!(socket.is_some());
+    assert!((120..=127).contains(&asked), "{asked}");
+    assert!(is_within(world.gaps()[0], 120 * SECOND, 125 * SECOND));
+    assert_eq!(world.attempts(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_is_dropped_again_and_again_goes_on() {
+    let (world, mut sockets) = World::new([OpensAfter(10 * SECOND)]);
+    let mut client = world.client();
+    let start = Instant::now();
+    let mut socket = loop {
+        if let Ok(connected) = timeout(SECOND, client.next()).await {
+            break connected.unwrap().unwrap();
+        }
+    };
+    assert!(is_within(start.elapsed(), 10 * SECOND, 11 * SECOND), "{:?}", start.elapsed());
+    assert_eq!(world.attempts(), 1);
+    let mut server = sockets.recv().await.unwrap();
+    server.send("hello").await.unwrap();
+    assert_eq!(socket.receive().await.unwrap(), Some("hello".into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_wait_begins_when_the_close_is_told() {
+    let (world, mut sockets) = World::new([]);
+    let mut client = world.client();
+    close_with(&mut client, &mut sockets, 1012).await;
+    advance(60 * SECOND).await; // what the application does meanwhile
+    let asked = Instant::now();
+    assert!(client.next().await.unwrap().is_some());
+    assert_eq!(asked.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_moves_to_another_task_and_shows_what_it_does() {
+    let (world, _sockets) = World::new([]);
+    let mut client = world.client();
+    let client = tokio::spawn(async move {
+        client.next().await.unwrap();
+        client
+    });
+    assert!(format!("{:?}", client.await.unwrap()).starts_with("Reconnecting { is_connecting: false, plan: Plan {"));
+}
+
+/// How many times the server dies.
+const DEATHS: usize = 100;
+
+/// Sends numbers, never one twice, and dies in the middle. It is back once somebody has found it gone. Returns how many it
+/// has sent, or meant to: the last one is not followed by a death.
+fn dying_server(listener: TcpListener, was_missed: &Receiver<()>) -> u64 {
+    let address = listener.local_addr().unwrap();
+    let mut listener = Some(listener);
+    let mut sent = 0;
+    for life in 0..=DEATHS {
+        let here = listener.take().unwrap_or_else(|| TcpListener::bind(address).unwrap());
+        let mut socket = sockeye::blocking::accept(here.accept().unwrap().0).unwrap();
+        for _ in 0..1 + life % 7 {
+            socket.send(sent.to_string().as_str()).unwrap();
+            sent += 1;
+        }
+        if life == DEATHS {
+            socket.close(Close::normal()).unwrap();
+            while socket.receive().unwrap().is_some() {}
+            break;
+        }
+        while was_missed.try_recv().is_ok() {}
+        drop(here); // from here on connections are refused
+        match life % 3 {
+            // A message was queued that was never written.
+            0 => sent += 1,
+            // One broke off.
+            1 => {
+                socket.get_ref().write_all(b"\x81\x05").unwrap();
+                sent += 1;
+            }
+            // The client's subscription is still unread, so this resets the connection: what is under way is lost.
+            _ => {}
+        }
+        drop(socket);
+        was_missed.recv().unwrap();
+    }
+    sent
+}
+
+/// The application's own counter: what came, and what it says is missing.
+#[derive(Default)]
+struct Counter {
+    next: u64,
+    arrived: Vec<u64>,
+    missing: Vec<u64>,
+}
+
+impl Counter {
+    fn take(&mut self, number: u64) {
+        assert!(number >= self.next, "{number} came again, or late");
+        self.missing.extend(self.next..number);
+        self.arrived.push(number);
+        self.next = number + 1;
+    }
+
+    fn assert_complete(self, sent: u64) {
+        let mut all: Vec<u64> = self.arrived.iter().chain(&self.missing).copied().collect();
+        all.sort_unstable();
+        assert_eq!(all, (0..sent).collect::<Vec<_>>());
+        // Two deaths of three take a number with them.
+        assert!(self.missing.len() >= DEATHS * 2 / 3, "{}", self.missing.len());
+        assert!(!self.arrived.is_empty());
+    }
+}
+
+fn listener() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+/// Without a wait: it is not the time that this is about.
+fn at_once() -> BackoffConfig {
+    let mut config = BackoffConfig::default();
+    config.first = Duration::ZERO;
+    config
+}
+
+#[tokio::test]
+async fn a_server_that_dies_a_hundred_times_loses_no_number_unseen() {
+    let (listener, address) = listener();
+    let (missed, was_missed) = channel();
+    let server = thread::spawn(move || dying_server(listener, &was_missed));
+    let uri = format!("ws://{address}/");
+    let connect = move || {
+        let uri = uri.clone();
+        async move { sockeye::tokio::connect(&uri).await }
+    };
+    let mut client = Reconnecting::with(at_once(), connect).on_retry(move |retry| {
+        if retry.error.is_some() {
+            let _ = missed.send(()); // the server may be back by now, for the last time
+        }
+    });
+    let (mut counter, mut connections) = (Counter::default(), 0);
+    while let Some(mut socket) = client.next().await.unwrap() {
+        connections += 1;
+        if socket.send("subscribe").await.is_ok() {
+            while let Ok(Some(message)) = socket.receive().await {
+                counter.take(message.as_text().unwrap().parse().unwrap());
+            }
+        }
+        client.closed(socket.close_code());
+    }
+    counter.assert_complete(server.join().unwrap());
+    assert_eq!(connections, DEATHS + 1);
+}
+
+#[test]
+fn on_threads_a_server_that_dies_a_hundred_times_loses_no_number_unseen() {
+    let (listener, address) = listener();
+    let (missed, was_missed) = channel();
+    let server = thread::spawn(move || dying_server(listener, &was_missed));
+    let uri = format!("ws://{address}/");
+    let connect = move || sockeye::blocking::connect(&uri);
+    let mut client = blocking::Reconnecting::with(at_once(), connect).on_retry(move |retry| {
+        if retry.error.is_some() {
+            let _ = missed.send(());
+        }
+    });
+    let (mut counter, mut connections) = (Counter::default(), 0);
+    while let Some(mut socket) = client.next().unwrap() {
+        connections += 1;
+        if socket.send("subscribe").is_ok() {
+            while let Ok(Some(message)) = socket.receive() {
+                counter.take(message.as_text().unwrap().parse().unwrap());
+            }
+        }
+        client.closed(socket.close_code());
+    }
+    counter.assert_complete(server.join().unwrap());
+    assert_eq!(connections, DEATHS + 1);
+}
+
+/// A failure of the test's own.
+#[derive(Debug, PartialEq)]
+struct Away {
+    is_permanent: bool,
+}
+
+impl Failure for Away {
+    fn is_permanent(&self) -> bool {
+        self.is_permanent
+    }
+
+    fn retry_after(&self) -> Option<RetryAfter> {
+        Some(RetryAfter::Delay(3600 * SECOND))
+    }
+}
+
+#[test]
+fn on_threads_a_wait_of_an_hour_is_ended_by_another_thread() {
+    let (told, was_told) = channel();
+    let mut client =
+        blocking::Reconnecting::<(), _>::with(BackoffConfig::default(), || Err(Away { is_permanent: false }))
+            .on_retry(move |retry| told.send((retry.delay, retry.failures)).unwrap());
+    let stop = client.stop_handle();
+    let waiting = thread::spawn(move || (client.next(), client.next()));
+    let (delay, failures) = was_told.recv().unwrap();
+    assert!(delay >= 3600 * SECOND && failures == 1, "{delay:?}");
+    stop.stop();
+    assert_eq!(waiting.join().unwrap(), (Ok(None), Ok(None)));
+}
+
+#[test]
+fn on_threads_what_will_not_heal_ends_it_and_so_does_enough() {
+    let mut client = blocking::Reconnecting::<(), _>::with(at_once(), || Err(Away { is_permanent: true }));
+    assert_eq!(client.next(), Err(Away { is_permanent: true }));
+
+    let mut config = at_once();
+    config.max_retry_after = Duration::ZERO;
+    config.max_failures = Some(5);
+    let attempts = Arc::new(Mutex::new(0));
+    let counted = attempts.clone();
+    let mut client = blocking::Reconnecting::<(), _>::with(config, move || {
+        *counted.lock().unwrap() += 1;
+        Err(Away { is_permanent: false })
+    });
+    assert_eq!(client.next(), Err(Away { is_permanent: false }));
+    assert_eq!(*attempts.lock().unwrap(), 5);
+}
+
+#[test]
+fn on_threads_a_normal_close_ends_it() {
+    let mut client = blocking::Reconnecting::<_, Away>::with(at_once(), || Ok("a connection"));
+    assert_eq!(client.next(), Ok(Some("a connection")));
+    assert_eq!(client.next(), Ok(Some("a connection"))); // the first counts as lost
+    client.closed(Some(CloseCode::NORMAL));
+    assert_eq!(client.next(), Ok(None));
+}
