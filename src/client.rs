@@ -30,6 +30,7 @@ mod credentials;
 mod error;
 mod happy_eyeballs;
 mod options;
+pub mod proxy;
 mod race;
 mod reconnect;
 mod redirect;
@@ -37,6 +38,7 @@ mod resolve;
 mod retry_after;
 mod stream;
 mod tcp;
+mod timed;
 mod url;
 
 pub use self::backoff::{Backoff, BackoffConfig};
