@@ -38,6 +38,7 @@ mod retry_after;
 mod stream;
 mod tcp;
 mod timed;
+pub mod tls;
 mod url;
 
 pub use self::backoff::{Backoff, BackoffConfig};
