@@ -94,7 +94,8 @@ async fn a_certificate_that_was_replaced_is_trusted_no_more() {
 #[tokio::test]
 async fn what_is_not_tls_at_all_is_told() {
     let config = trusting(&Authority::new("A").pem);
-    for bytes in [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], b"SSH-2.0-OpenSSH_9.2\r\n", b"\x00\x00\x00\x00\x00\x00\x00"] {
+    for bytes in [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], b"SSH-2.0-OpenSSH_9.2\r\n", b"\x00\x00\x00\x00\x00\x00\x00"]
+    {
         let error = refusal_of_bytes(&config, bytes).await;
         assert_text(&error, "server.example does not speak TLS on this port: is it one for plain ws:// or http://?");
     }
