@@ -21,6 +21,7 @@ use super::proxy::ProxyError;
 use super::reconnect;
 use super::redirect::RedirectError;
 use super::retry_after::RetryAfter;
+use super::tls::TlsError;
 use super::url::{UrlError, WsUrl};
 use crate::adapter;
 use crate::handshake::{BuildError, HeadError, Headers, InvalidHeader, RefusedResponse, ResponseError};
@@ -90,6 +91,9 @@ pub enum Error {
         /// What is wrong with it.
         source: ProxyError,
     },
+    /// There is no TLS with the server, or with a proxy.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The scheme is `wss`, and there is no TLS in this program.
     #[error(
         "{endpoint} needs TLS, and this program was built without it: turn on the feature rustls or native-tls of sockeye"
@@ -157,7 +161,7 @@ impl Error {
             Self::NameNotFound { .. } | Self::Lookup { .. } => Stage::Lookup,
             Self::Connect { .. } | Self::Unix { .. } => Stage::Connect,
             Self::Proxy { .. } => Stage::Proxy,
-            Self::NoTls { .. } => Stage::Tls,
+            Self::Tls(_) | Self::NoTls { .. } => Stage::Tls,
             Self::TimedOut { stage, .. } | Self::OutOfTime { stage, .. } => *stage,
             Self::Refused(_) | Self::Response { .. } | Self::Closed { .. } | Self::Io { .. } => Stage::Handshake,
             Self::Redirect(_) => Stage::Redirect,
@@ -174,6 +178,7 @@ impl Error {
             Self::NameNotFound { .. } | Self::Lookup { .. } | Self::Connect { .. } | Self::Unix { .. } => false,
             Self::TimedOut { .. } | Self::OutOfTime { .. } | Self::Closed { .. } | Self::Io { .. } => false,
             Self::Proxy { source, .. } => source.is_permanent(),
+            Self::Tls(error) => error.is_permanent(),
             Self::Refused(refused) => reconnect::is_permanent(refused.response.status),
             // Half a head is what is left of a server that restarts.
             Self::Response { source, .. } => !matches!(source, ResponseError::Head(_)),
@@ -219,8 +224,12 @@ impl Error {
             }
             adapter::Error::Response(source) => Self::Response { endpoint, source },
             adapter::Error::Request(error) => Self::Request(error),
-            adapter::Error::Io(error) if is_closed(&error) => Self::Closed { endpoint },
-            error => Self::Io { endpoint, source: error.into() },
+            // With TLS 1.3 a server that refuses our certificate says so only here.
+            error => match TlsError::from_stream(url.host(), error.into()) {
+                Ok(error) => Self::Tls(error),
+                Err(source) if is_closed(&source) => Self::Closed { endpoint },
+                Err(source) => Self::Io { endpoint, source },
+            },
         }
     }
 }
