@@ -17,7 +17,7 @@ use crate::time::Instant;
 /// ```no_run
 /// use sockeye::blocking::connect;
 /// use sockeye::client::BackoffConfig;
-/// use sockeye::client::blocking::Reconnecting;
+/// use sockeye::client::reconnect::blocking::Reconnecting;
 ///
 /// let mut reconnecting = Reconnecting::with(BackoffConfig::default(), || connect("ws://127.0.0.1:9001/prices"));
 /// while let Some(mut socket) = reconnecting.next()? {
