@@ -22,19 +22,23 @@
 //! ```
 
 mod backoff;
+pub mod blocking;
+mod budget;
 mod builder;
 mod connect;
 mod credentials;
 mod error;
 mod happy_eyeballs;
 mod options;
+pub mod proxy;
 mod race;
-pub mod reconnect;
+mod reconnect;
 mod redirect;
 mod resolve;
 mod retry_after;
 mod stream;
 mod tcp;
+mod timed;
 mod url;
 
 pub use self::backoff::{Backoff, BackoffConfig};
@@ -43,7 +47,7 @@ pub use self::connect::connect;
 pub use self::credentials::{Credentials, InvalidCredentials};
 pub use self::error::{Error, FailedAttempt, Refused, Stage};
 pub use self::options::{Family, HappyEyeballs, TcpOptions, Timeouts};
-pub use self::reconnect::Reconnecting;
+pub use self::reconnect::{Failure, Reconnecting, Retry};
 pub use self::redirect::RedirectError;
 pub use self::resolve::{BoxFuture, Resolve, SystemResolver};
 pub use self::retry_after::RetryAfter;

@@ -11,8 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use sockeye::client::reconnect::{Failure, blocking};
-use sockeye::client::{BackoffConfig, BoxFuture, Client, Connect, Reconnecting, RetryAfter, Stream};
+use sockeye::client::{BackoffConfig, BoxFuture, Client, Connect, Failure, Reconnecting, RetryAfter, Stream, blocking};
 use sockeye::handshake::{ClientRequest, ResponseError};
 use sockeye::tokio::{Connector, WebSocket, accept};
 use sockeye::{Close, CloseCode, Error};
@@ -508,12 +507,8 @@ async fn a_server_that_dies_a_hundred_times_loses_no_number_unseen() {
     let (listener, address) = listener();
     let (missed, was_missed) = channel();
     let server = thread::spawn(move || dying_server(listener, &was_missed));
-    let uri = format!("ws://{address}/");
-    let connect = move || {
-        let uri = uri.clone();
-        async move { sockeye::tokio::connect(&uri).await }
-    };
-    let mut client = Reconnecting::with(at_once(), connect).on_retry(move |retry| {
+    let client = Client::new().reconnecting(&*format!("ws://{address}/"), at_once()).unwrap();
+    let mut client = client.on_retry(move |retry| {
         if retry.error.is_some() {
             let _ = missed.send(()); // the server may be back by now, for the last time
         }
@@ -537,9 +532,8 @@ fn on_threads_a_server_that_dies_a_hundred_times_loses_no_number_unseen() {
     let (listener, address) = listener();
     let (missed, was_missed) = channel();
     let server = thread::spawn(move || dying_server(listener, &was_missed));
-    let uri = format!("ws://{address}/");
-    let connect = move || sockeye::blocking::connect(&uri);
-    let mut client = blocking::Reconnecting::with(at_once(), connect).on_retry(move |retry| {
+    let client = Client::new().reconnecting_blocking(&*format!("ws://{address}/"), at_once()).unwrap();
+    let mut client = client.on_retry(move |retry| {
         if retry.error.is_some() {
             let _ = missed.send(());
         }

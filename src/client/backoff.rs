@@ -178,7 +178,6 @@ pub(super) fn may_heal(code: CloseCode) -> bool {
 mod tests {
     use super::*;
     use crate::client::RetryAfter;
-    use crate::handshake::Headers;
     use proptest::prelude::*;
     use std::time::SystemTime;
 
@@ -301,9 +300,7 @@ mod tests {
 
     /// What a server says in `Retry-After`, on its way to the wait.
     fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
-        let mut headers = Headers::new();
-        headers.append("Retry-After", value).ok()?;
-        RetryAfter::from_headers(&headers).map(|retry_after| retry_after.since(now))
+        RetryAfter::parse(value).map(|retry_after| retry_after.delay(now))
     }
 
     /// What can happen to a client.

@@ -62,8 +62,7 @@ impl Client {
     #[must_use]
     pub fn new() -> Self {
         let timeouts = Timeouts::default();
-        let mut handshake = ClientConfig::default();
-        handshake.timeout = timeouts.handshake;
+        let handshake = ClientConfig { timeout: timeouts.handshake, ..ClientConfig::default() };
         Self {
             request: ClientRequest::template(),
             authorization: None,

@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use super::credentials::InvalidCredentials;
+use super::reconnect;
 use super::redirect::RedirectError;
 use super::retry_after::RetryAfter;
 use super::url::{UrlError, WsUrl};
@@ -98,6 +99,16 @@ pub enum Error {
         /// The time that it was given.
         after: Duration,
     },
+    /// The time for everything together was over, see [`Timeouts::total`](super::Timeouts::total).
+    #[error("{} {peer} was not done when the {total:?} for everything were over", .stage.doing())]
+    OutOfTime {
+        /// The stage that was under way.
+        stage: Stage,
+        /// With whom.
+        peer: String,
+        /// The time that there was.
+        total: Duration,
+    },
     /// The server answered, but not with a WebSocket connection.
     #[error("{0}")]
     Refused(Box<Refused>),
@@ -137,7 +148,7 @@ impl Error {
             Self::NameNotFound { .. } | Self::Lookup { .. } => Stage::Lookup,
             Self::Connect { .. } | Self::Unix { .. } => Stage::Connect,
             Self::NoTls { .. } => Stage::Tls,
-            Self::TimedOut { stage, .. } => *stage,
+            Self::TimedOut { stage, .. } | Self::OutOfTime { stage, .. } => *stage,
             Self::Refused(_) | Self::Response { .. } | Self::Closed { .. } | Self::Io { .. } => Stage::Handshake,
             Self::Redirect(_) => Stage::Redirect,
         }
@@ -151,8 +162,8 @@ impl Error {
             Self::Url(_) | Self::Request(_) | Self::Credentials(_) | Self::Redirect(_) | Self::NoTls { .. } => true,
             // A machine that wakes up has no network for a moment, and then no name has an address.
             Self::NameNotFound { .. } | Self::Lookup { .. } | Self::Connect { .. } | Self::Unix { .. } => false,
-            Self::TimedOut { .. } | Self::Closed { .. } | Self::Io { .. } => false,
-            Self::Refused(refused) => is_permanent(refused.response.status),
+            Self::TimedOut { .. } | Self::OutOfTime { .. } | Self::Closed { .. } | Self::Io { .. } => false,
+            Self::Refused(refused) => reconnect::is_permanent(refused.response.status),
             // Half a head is what is left of a server that restarts.
             Self::Response { source, .. } => !matches!(source, ResponseError::Head(_)),
         }
@@ -162,7 +173,7 @@ impl Error {
     #[must_use]
     pub fn retry_after(&self) -> Option<RetryAfter> {
         match self {
-            Self::Refused(refused) => RetryAfter::from_headers(&refused.response.headers),
+            Self::Refused(refused) => reconnect::retry_after(&refused.response),
             _ => None,
         }
     }
@@ -179,7 +190,7 @@ impl Error {
     /// Returns whether a time ran out.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
-        matches!(self, Self::TimedOut { .. })
+        matches!(self, Self::TimedOut { .. } | Self::OutOfTime { .. })
     }
 
     /// Makes one of what went wrong with the opening handshake.
@@ -301,17 +312,6 @@ pub struct Refused {
     pub endpoint: String,
     /// Status, header fields and the beginning of the body.
     pub response: RefusedResponse,
-}
-
-/// Says whether the status is one that does not heal by waiting.
-pub(super) const fn is_permanent(status: u16) -> bool {
-    match status {
-        // RFC 9110 §15.5.9, RFC 8470 §5.2, RFC 6585 §4.
-        408 | 425 | 429 => false,
-        // Neither a server that lacks something nor another version of HTTP will come by waiting.
-        501 | 505 => true,
-        status => status < 500,
-    }
 }
 
 impl fmt::Display for Refused {

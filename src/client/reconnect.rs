@@ -6,7 +6,7 @@
 //! Both call a closure that connects, so that each attempt can bring what is new for it, such as a token that has not
 //! expired, and so that any way to a connection will do: a [`Client`](super::Client)'s, or one over a stream of your own.
 
-pub mod blocking;
+pub(super) mod blocking;
 mod tokio;
 
 use core::fmt;
@@ -16,11 +16,10 @@ use std::time::SystemTime;
 pub use self::tokio::Reconnecting;
 
 use super::backoff::{Backoff, BackoffConfig, may_heal};
-use super::error::{Error, is_permanent};
 use super::retry_after::RetryAfter;
-use crate::adapter;
+use crate::adapter::Error;
 use crate::close::CloseCode;
-use crate::handshake::ResponseError;
+use crate::handshake::{RefusedResponse, ResponseError};
 use crate::time::Instant;
 
 /// An error of connecting, as far as it matters for another attempt.
@@ -33,18 +32,8 @@ pub trait Failure {
     fn retry_after(&self) -> Option<RetryAfter>;
 }
 
-impl Failure for Error {
-    fn is_permanent(&self) -> bool {
-        Self::is_permanent(self)
-    }
-
-    fn retry_after(&self) -> Option<RetryAfter> {
-        Self::retry_after(self)
-    }
-}
-
 /// For connections that are opened without a [`Client`](super::Client), by the adapters alone.
-impl Failure for adapter::Error {
+impl Failure for Error {
     fn is_permanent(&self) -> bool {
         match self {
             Self::Io(_) | Self::Timeout(_) | Self::Lost | Self::Full => false,
@@ -63,10 +52,31 @@ impl Failure for adapter::Error {
 
     fn retry_after(&self) -> Option<RetryAfter> {
         match self {
-            Self::Response(ResponseError::Refused(refused)) => RetryAfter::from_headers(&refused.headers),
+            Self::Response(ResponseError::Refused(refused)) => retry_after(refused),
             _ => None,
         }
     }
+}
+
+impl Failure for super::Error {
+    fn is_permanent(&self) -> bool {
+        self.is_permanent()
+    }
+
+    fn retry_after(&self) -> Option<RetryAfter> {
+        self.retry_after()
+    }
+}
+
+/// Returns whether a server that answers a handshake with this status will do so again: with any but 408 (request timeout),
+/// 425 (too early), 429 (too many requests) and those from 500 on.
+pub(super) const fn is_permanent(status: u16) -> bool {
+    !matches!(status, 408 | 425 | 429 | 500..)
+}
+
+/// Returns when a server that refused wants to be asked again.
+pub(super) fn retry_after(refused: &RefusedResponse) -> Option<RetryAfter> {
+    refused.headers.get("Retry-After").and_then(RetryAfter::parse)
 }
 
 /// What comes before another attempt; for a log, or a line that tells the user.
@@ -128,7 +138,7 @@ impl<E> Plan<E> {
     where
         E: Failure,
     {
-        let retry_after = error.retry_after().map(|retry_after| retry_after.since(SystemTime::now()));
+        let retry_after = error.retry_after().map(|retry_after| retry_after.delay(SystemTime::now()));
         let delay = self.backoff.handle_failure(retry_after, rand::random());
         if error.is_permanent() || self.backoff.is_exhausted() {
             // Who asks again all the same waits, too.
