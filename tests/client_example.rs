@@ -239,6 +239,164 @@ mod with_the_client {
     }
 }
 
+#[cfg(feature = "client")]
+mod through_a_proxy {
+    use super::*;
+
+    /// Reads the head of what the client asks a proxy for.
+    fn asked(stream: &TcpStream) -> String {
+        let mut reader = BufReader::with_capacity(1, stream);
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert_ne!(reader.read_line(&mut head).unwrap(), 0, "{head}");
+        }
+        head
+    }
+
+    /// Where `http_proxy` is not heeded, nor anything else that this machine has set.
+    fn without_proxies(arguments: &[&str]) -> Command {
+        let mut command = Client::command(arguments);
+        for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"] {
+            command.env_remove(name).env_remove(name.to_lowercase());
+        }
+        command
+    }
+
+    #[test]
+    fn of_the_command_line_or_the_environment_it_connects() {
+        let proxy = Server::bind();
+        let at = proxy.0.local_addr().unwrap();
+        let target = "ws://name.invalid:81/";
+        let told = without_proxies(&[target, "--send", "x", "--proxy", &format!("http://me:pw@{at}")]);
+        let mut environment = without_proxies(&[target, "--send", "x", "--proxy", "env"]);
+        environment.env("ALL_PROXY", format!("http://me:pw@{at}"));
+        for command in [told, environment] {
+            let mut client = Client::spawn(command);
+            let stream = proxy.stream();
+            let head = asked(&stream);
+            assert!(head.starts_with("CONNECT name.invalid:81 HTTP/1.1\r\n"), "{head}");
+            assert!(head.contains("\r\nProxy-Authorization: Basic bWU6cHc=\r\n"), "{head}");
+            (&stream).write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").unwrap();
+            let mut socket = sockeye::blocking::accept(stream).unwrap();
+            socket.send("through").unwrap();
+            while socket.receive().unwrap().is_some() {}
+            assert_eq!((&*client.stdout.rest(), client.code()), ("through\n", Some(0)));
+        }
+    }
+
+    #[test]
+    fn that_refuses_it_says_so_in_one_line() {
+        let proxy = Server::bind();
+        let at = proxy.0.local_addr().unwrap();
+        let mut client =
+            Client::spawn(without_proxies(&["ws://name.invalid/", "--proxy", &format!("http://me:secret@{at}")]));
+        let stream = proxy.stream();
+        asked(&stream);
+        (&stream).write_all(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n").unwrap();
+        let told = client.stderr.rest();
+        assert!(told.lines().count() == 1 && told.contains("407") && !told.contains("secret"), "{told}");
+        assert_eq!(client.code(), Some(1));
+    }
+
+    #[test]
+    fn that_is_none_it_says_so_at_once() {
+        for url in ["ftp://127.0.0.1", "nonsense"] {
+            let mut client = Client::start(&["ws://127.0.0.1:1", "--proxy", url]);
+            let told = client.stderr.rest();
+            assert!(told.starts_with("client: ") && told.lines().count() == 1, "{told}");
+            assert_eq!(client.code(), Some(1));
+        }
+    }
+}
+
+#[cfg(feature = "rustls")]
+mod over_tls {
+    use super::*;
+    use rustls::pki_types::PrivateKeyDer;
+    use rustls::{ServerConfig, ServerConnection, StreamOwned};
+    use sockeye::blocking::Plain;
+    use std::path::PathBuf;
+    use std::sync::Arc;
+
+    /// A server whose certificate is for `localhost`, and a file with that.
+    struct Secure {
+        server: Server,
+        config: Arc<ServerConfig>,
+        ca: PathBuf,
+    }
+
+    impl Secure {
+        fn bind(name: &str) -> Self {
+            let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+            let key = PrivateKeyDer::Pkcs8(certified.signing_key.serialize_der().into());
+            let provider = Arc::new(rustls::crypto::ring::default_provider());
+            let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+            let config =
+                config.with_no_client_auth().with_single_cert(vec![certified.cert.der().clone()], key).unwrap();
+            let ca = env::temp_dir().join(format!("sockeye-client-{}-{name}.pem", std::process::id()));
+            std::fs::write(&ca, certified.cert.pem()).unwrap();
+            Self { server: Server::bind(), config: Arc::new(config), ca }
+        }
+
+        fn url(&self) -> String {
+            self.server.url().replace("ws://127.0.0.1", "wss://localhost")
+        }
+
+        /// Answers one client, if that trusts it.
+        fn answer(&self) -> Result<(), sockeye::Error> {
+            let connection = ServerConnection::new(self.config.clone()).unwrap();
+            let stream = Plain(StreamOwned::new(connection, self.server.stream()));
+            let mut socket = sockeye::blocking::accept(stream)?;
+            assert_eq!(socket.receive()?, Some("hello".into()));
+            socket.send("over TLS")?;
+            while socket.receive()?.is_some() {}
+            Ok(())
+        }
+    }
+
+    impl Drop for Secure {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_file(&self.ca);
+        }
+    }
+
+    #[test]
+    fn it_trusts_the_file_that_it_is_given_or_anybody() {
+        let secure = Secure::bind("trusted");
+        let (url, ca) = (secure.url(), secure.ca.to_str().unwrap().to_owned());
+        for trust in [&["--ca", &*ca][..], &["--insecure"]] {
+            let mut client = Client::start(&[&[&*url, "--send", "hello"], trust].concat());
+            secure.answer().unwrap();
+            assert_eq!((&*client.stderr.rest(), &*client.stdout.rest()), ("", "over TLS\n"));
+            assert_eq!(client.code(), Some(0));
+        }
+    }
+
+    #[test]
+    fn it_trusts_nobody_else_and_does_not_try_again() {
+        let (secure, other) = (Secure::bind("here"), Secure::bind("other"));
+        let ca = other.ca.to_str().unwrap();
+        let mut client = Client::start(&[&secure.url(), "--ca", ca, "--reconnect=0.001"]);
+        secure.answer().unwrap_err();
+        let told = client.stderr.rest();
+        assert!(told.starts_with("client: ") && told.lines().count() == 1 && told.contains("certificate"), "{told}");
+        assert_eq!(client.code(), Some(1));
+    }
+
+    #[test]
+    fn a_file_without_certificates_is_told() {
+        let path = env::temp_dir().join(format!("sockeye-client-{}-empty.pem", std::process::id()));
+        std::fs::write(&path, "nothing").unwrap();
+        for ca in [path.to_str().unwrap(), "/no/such/file.pem"] {
+            let mut client = Client::start(&["wss://localhost:1", "--ca", ca]);
+            let told = client.stderr.rest();
+            assert!(told.starts_with("client: ") && told.lines().count() == 1, "{told}");
+            assert_eq!(client.code(), Some(1));
+        }
+        std::fs::remove_file(path).unwrap();
+    }
+}
+
 #[cfg(unix)]
 mod on_a_terminal {
     use super::*;

@@ -423,6 +423,40 @@ async fn it_moves_to_another_task_and_shows_what_it_does() {
     assert!(format!("{:?}", client.await.unwrap()).starts_with("Reconnecting { is_connecting: false, plan: Plan {"));
 }
 
+/// A server whose certificate nobody knows: it would not be trusted the next time either.
+#[cfg(feature = "rustls")]
+#[tokio::test]
+async fn a_bad_certificate_ends_it_at_the_first_attempt() {
+    use rustls::ServerConfig;
+    use rustls::pki_types::PrivateKeyDer;
+    use sockeye::client::tls::{TlsConfig, TlsRoots};
+    use tokio_rustls::TlsAcceptor;
+
+    let [theirs, other] =
+        [(); 2].map(|()| rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap());
+    let key = PrivateKeyDer::Pkcs8(theirs.signing_key.serialize_der().into());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = config.with_no_client_auth().with_single_cert(vec![theirs.cert.der().clone()], key).unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("wss://{}/", listener.local_addr().unwrap());
+    let accepted = Arc::new(Mutex::new(0));
+    let counted = accepted.clone();
+    let serving = tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            *counted.lock().unwrap() += 1;
+            let _ = TlsAcceptor::from(Arc::new(config.clone())).accept(stream).await; // the client says what it thinks of it
+        }
+    });
+    let tls = TlsConfig::new().roots(TlsRoots::OnlyAdded).ca_pem(other.cert.pem()).connector().unwrap();
+    let mut client = Client::new().tls(tls).reconnecting(&*url, at_once()).unwrap();
+    let error = client.next().await.unwrap_err();
+    assert!(error.is_permanent() && error.to_string().contains("certificate"), "{error}");
+    assert_eq!(*accepted.lock().unwrap(), 1);
+    serving.abort();
+}
+
 /// How many times the server dies.
 const DEATHS: usize = 100;
 

@@ -6,6 +6,7 @@ use core::future::pending;
 use core::time::Duration;
 use std::path::{Path, PathBuf};
 
+use sockeye::client::proxy::ProxyRules;
 use sockeye::client::{BackoffConfig, Client, Reconnecting, Stream, WebSocket, WsUrl};
 use sockeye::tokio::Sender;
 use sockeye::{Close, MessageKind};
@@ -72,6 +73,15 @@ fn client(options: &Options) -> Result<Client, Box<dyn Error>> {
     }
     if let Some((user, password)) = &options.user {
         client = client.basic_auth(user, password)?;
+    }
+    match options.proxy.as_deref() {
+        Some("env") => client = client.proxies(ProxyRules::from_env()?),
+        Some(url) => client = client.proxy(url.parse()?),
+        None => {}
+    }
+    #[cfg(any(feature = "rustls", feature = "native-tls"))]
+    if let Some(connector) = crate::tls::connector(options)? {
+        client = client.tls(connector);
     }
     Ok(client)
 }

@@ -17,6 +17,8 @@ mod options;
 #[cfg(not(feature = "client"))]
 mod plain;
 mod screen;
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+mod tls;
 mod typing;
 
 use core::error::Error;
