@@ -36,6 +36,7 @@ mod reconnect;
 mod redirect;
 mod resolve;
 mod retry_after;
+mod route;
 mod stream;
 mod tcp;
 mod timed;

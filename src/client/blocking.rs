@@ -19,6 +19,7 @@ mod stream;
 pub use self::stream::Stream;
 pub use super::reconnect::blocking::{Reconnecting, Stop};
 
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use std::time::Instant;
 
@@ -26,7 +27,10 @@ use self::race::race;
 use super::budget::Budget;
 use super::builder::Client;
 use super::error::Error;
+use super::proxy::Proxy;
+use super::race::Target;
 use super::redirect::Journey;
+use super::route::{Route, proxy_error, proxy_name};
 use super::tcp::Connect;
 use super::url::WsUrl;
 use crate::blocking::{Connector, Transport};
@@ -70,6 +74,7 @@ impl Client {
         loop {
             // What cannot be asked for needs no connection.
             journey.request()?;
+            self.check_tls(journey.url())?;
             let stream = self.reach_blocking(journey.url(), budget)?;
             match self.open_blocking(stream, &journey, budget) {
                 Ok(socket) => return Ok(socket),
@@ -106,26 +111,65 @@ impl Client {
 
     /// Makes a stream that leads to the server.
     fn reach_blocking(&self, url: &WsUrl, budget: Budget<Instant>) -> Result<Stream, Error> {
-        #[cfg(unix)]
-        if let Some(path) = &self.unix_socket {
-            let connected = std::os::unix::net::UnixStream::connect(path);
-            return connected.map(Stream::from).map_err(|source| Error::Unix { path: path.clone(), source });
+        match self.route(url) {
+            #[cfg(unix)]
+            Route::Unix(path) => {
+                let connected = std::os::unix::net::UnixStream::connect(path);
+                connected.map(Stream::from).map_err(|source| Error::Unix { path: path.into(), source })
+            }
+            Route::Direct => self.dial_blocking(self.target(url.host(), url.port(), &url.peer(), budget.left())),
+            Route::Proxy(proxy) => self.reach_through_blocking(proxy, url, budget),
         }
-        let peer = url.peer();
-        let target = self.target(url.host(), url.port(), &peer, budget.left());
+    }
+
+    fn reach_through_blocking(&self, proxy: &Proxy, url: &WsUrl, budget: Budget<Instant>) -> Result<Stream, Error> {
+        let name = proxy_name(proxy);
+        // Before anybody is connected to, for there may be no address.
+        let host = if proxy.resolves_names() { url.host().into() } else { self.look_up_blocking(url, budget)? };
+        let mut stream = self.dial_blocking(self.target(proxy.host(), proxy.port(), &name, budget.left()))?;
+        if proxy.wants_tls() {
+            stream = self.secure_blocking(stream, proxy.host(), &name, budget)?;
+        }
+        let config = self.tunnel_config(budget.limit(self.timeouts.proxy));
+        let tunneled = proxy.tunnel_blocking(stream, &host, url.port(), &config);
+        Ok(Stream::tunneled(tunneled.map_err(|error| proxy_error(proxy, error))?))
+    }
+
+    /// Connects to the address of the target that answers first.
+    fn dial_blocking(&self, target: Target<'_>) -> Result<Stream, Error> {
         let connector: Arc<dyn Connect> = match &self.connector {
             Some(connector) => connector.clone(),
             None => Arc::new(self.tcp.clone()),
         };
-        let timeout = budget.limit(target.connect);
+        let timeout = [target.connect, target.left].into_iter().flatten().min();
         race(&self.resolver, move |address| connector.connect_blocking(address, timeout), target)
     }
 
+    /// Finds the address that would be tried first, for a proxy that is to be told no name.
+    fn look_up_blocking(&self, url: &WsUrl, budget: Budget<Instant>) -> Result<String, Error> {
+        let peer = url.peer();
+        // What this machine connects from matters to the proxy's address alone.
+        let target = Target { family: None, ..self.target(url.host(), url.port(), &peer, budget.left()) };
+        let address = race(&self.resolver, Ok, target)?;
+        Ok(address.ip().to_string())
+    }
+
+    /// Speaks TLS on a stream.
+    #[expect(clippy::unused_self, reason = "there is no TLS yet")]
+    fn secure_blocking(&self, _: Stream, _: &str, peer: &str, _: Budget<Instant>) -> Result<Stream, Error> {
+        Err(Error::NoTls { endpoint: peer.into() })
+    }
+
     /// Opens the connection on a stream that leads to the server.
-    fn open_blocking(&self, stream: Stream, journey: &Journey, budget: Budget<Instant>) -> Result<WebSocket, Error> {
+    fn open_blocking(
+        &self,
+        mut stream: Stream,
+        journey: &Journey,
+        budget: Budget<Instant>,
+    ) -> Result<WebSocket, Error> {
         let url = journey.url();
         if url.is_secure() {
-            return Err(Error::NoTls { endpoint: url.endpoint() });
+            stream = self.secure_blocking(stream, url.host(), &url.endpoint(), budget)?;
         }
         let timeout = budget.limit(self.timeouts.handshake);
         let handshake = ClientConfig { timeout, ..self.handshake.clone() };

@@ -1,7 +1,9 @@
 //! From a URL to a connection, on tokio: stage after stage, each within its time.
 
 use alloc::boxed::Box;
-use alloc::string::String;
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::future::ready;
 use core::time::Duration;
 
 use ::tokio::io::{AsyncRead, AsyncWrite};
@@ -13,9 +15,10 @@ use super::WebSocket;
 use super::budget::Budget;
 use super::builder::Client;
 use super::error::{Error, Stage};
-use super::options::Family;
+use super::proxy::Proxy;
 use super::race::{Target, race};
 use super::redirect::Journey;
+use super::route::{Route, proxy_error, proxy_name};
 use super::stream::Stream;
 use super::tcp::Connect;
 use super::url::WsUrl;
@@ -106,6 +109,7 @@ impl Client {
         loop {
             // What cannot be asked for needs no connection.
             journey.request()?;
+            self.check_tls(journey.url())?;
             let stream = self.reach(journey.url(), budget).await?;
             match self.open(stream, &journey, budget).await {
                 Ok(socket) => return Ok(socket),
@@ -116,46 +120,63 @@ impl Client {
 
     /// Makes a stream that leads to the server.
     async fn reach(&self, url: &WsUrl, budget: Budget<Instant>) -> Result<Stream, Error> {
-        #[cfg(unix)]
-        if let Some(path) = &self.unix_socket {
-            let peer = || format!("the socket {}", path.display());
-            let limit = budget.limit(self.timeouts.connect);
-            return match within(limit, Stage::Connect, peer, UnixStream::connect(path)).await? {
-                Ok(stream) => Ok(stream.into()),
-                Err(source) => Err(Error::Unix { path: path.clone(), source }),
-            };
+        match self.route(url) {
+            #[cfg(unix)]
+            Route::Unix(path) => {
+                let peer = || format!("the socket {}", path.display());
+                let limit = budget.limit(self.timeouts.connect);
+                match within(limit, Stage::Connect, peer, UnixStream::connect(path)).await? {
+                    Ok(stream) => Ok(stream.into()),
+                    Err(source) => Err(Error::Unix { path: path.into(), source }),
+                }
+            }
+            Route::Direct => self.dial(self.target(url.host(), url.port(), &url.peer(), budget.left())).await,
+            Route::Proxy(proxy) => self.reach_through(proxy, url, budget).await,
         }
-        self.reach_by_tcp(url.host(), url.port(), &url.peer(), budget).await
     }
 
-    async fn reach_by_tcp(&self, host: &str, port: u16, peer: &str, budget: Budget<Instant>) -> Result<Stream, Error> {
+    async fn reach_through(&self, proxy: &Proxy, url: &WsUrl, budget: Budget<Instant>) -> Result<Stream, Error> {
+        let name = proxy_name(proxy);
+        // Before anybody is connected to, for there may be no address.
+        let host = if proxy.resolves_names() { url.host().into() } else { self.look_up(url, budget).await? };
+        let mut stream = self.dial(self.target(proxy.host(), proxy.port(), &name, budget.left())).await?;
+        if proxy.wants_tls() {
+            stream = self.secure(stream, proxy.host(), &name, budget).await?;
+        }
+        let config = self.tunnel_config(budget.limit(self.timeouts.proxy));
+        let tunneled = proxy.tunnel(stream, &host, url.port(), &config).await;
+        Ok(Stream::tunneled(tunneled.map_err(|error| proxy_error(proxy, error))?))
+    }
+
+    /// Connects to the address of the target that answers first.
+    async fn dial(&self, target: Target<'_>) -> Result<Stream, Error> {
         let connector: &dyn Connect = match &self.connector {
             Some(connector) => &**connector,
             None => &self.tcp,
         };
-        let target = self.target(host, port, peer, budget.left());
         race(&*self.resolver, |address| connector.connect(address), target).await
     }
 
-    /// What to connect to, and within which time.
-    pub(super) fn target<'a>(&self, host: &'a str, port: u16, peer: &'a str, left: Option<Duration>) -> Target<'a> {
-        Target {
-            host,
-            port,
-            peer,
-            family: self.tcp.bind.map(Family::of),
-            options: self.happy_eyeballs,
-            lookup: self.timeouts.lookup,
-            connect: self.timeouts.connect,
-            left,
-        }
+    /// Finds the address that would be tried first, for a proxy that is to be told no name.
+    async fn look_up(&self, url: &WsUrl, budget: Budget<Instant>) -> Result<String, Error> {
+        let peer = url.peer();
+        // What this machine connects from matters to the proxy's address alone.
+        let target = Target { family: None, ..self.target(url.host(), url.port(), &peer, budget.left()) };
+        let address = race(&*self.resolver, |address| Box::pin(ready(Ok(address))), target).await?;
+        Ok(address.ip().to_string())
+    }
+
+    /// Speaks TLS on a stream.
+    #[expect(clippy::unused_async, clippy::unused_self, reason = "there is no TLS yet")]
+    async fn secure(&self, _: Stream, _: &str, peer: &str, _: Budget<Instant>) -> Result<Stream, Error> {
+        Err(Error::NoTls { endpoint: peer.into() })
     }
 
     /// Opens the connection on a stream that leads to the server.
-    async fn open(&self, stream: Stream, journey: &Journey, budget: Budget<Instant>) -> Result<WebSocket, Error> {
+    async fn open(&self, mut stream: Stream, journey: &Journey, budget: Budget<Instant>) -> Result<WebSocket, Error> {
         let url = journey.url();
         if url.is_secure() {
-            return Err(Error::NoTls { endpoint: url.endpoint() });
+            stream = self.secure(stream, url.host(), &url.endpoint(), budget).await?;
         }
         let timeout = budget.limit(self.timeouts.handshake);
         let mut connector = Connector::default();

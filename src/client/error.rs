@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use super::credentials::InvalidCredentials;
+use super::proxy::ProxyError;
 use super::reconnect;
 use super::redirect::RedirectError;
 use super::retry_after::RetryAfter;
@@ -80,6 +81,14 @@ pub enum Error {
         path: PathBuf,
         /// What the system says.
         source: io::Error,
+    },
+    /// The proxy gives no way to the server.
+    #[error("there is no way through the proxy {proxy}: {source}")]
+    Proxy {
+        /// The proxy's URL, without user name and password.
+        proxy: String,
+        /// What is wrong with it.
+        source: ProxyError,
     },
     /// The scheme is `wss`, and there is no TLS in this program.
     #[error(
@@ -147,6 +156,7 @@ impl Error {
             Self::Url(_) | Self::Request(_) | Self::Credentials(_) => Stage::Request,
             Self::NameNotFound { .. } | Self::Lookup { .. } => Stage::Lookup,
             Self::Connect { .. } | Self::Unix { .. } => Stage::Connect,
+            Self::Proxy { .. } => Stage::Proxy,
             Self::NoTls { .. } => Stage::Tls,
             Self::TimedOut { stage, .. } | Self::OutOfTime { stage, .. } => *stage,
             Self::Refused(_) | Self::Response { .. } | Self::Closed { .. } | Self::Io { .. } => Stage::Handshake,
@@ -163,6 +173,7 @@ impl Error {
             // A machine that wakes up has no network for a moment, and then no name has an address.
             Self::NameNotFound { .. } | Self::Lookup { .. } | Self::Connect { .. } | Self::Unix { .. } => false,
             Self::TimedOut { .. } | Self::OutOfTime { .. } | Self::Closed { .. } | Self::Io { .. } => false,
+            Self::Proxy { source, .. } => source.is_permanent(),
             Self::Refused(refused) => reconnect::is_permanent(refused.response.status),
             // Half a head is what is left of a server that restarts.
             Self::Response { source, .. } => !matches!(source, ResponseError::Head(_)),
@@ -254,7 +265,7 @@ impl Stage {
             Self::Request => "asking",
             Self::Lookup => "looking up the address of",
             Self::Connect => "connecting to",
-            Self::Proxy => "the way through the proxy to",
+            Self::Proxy => "opening a tunnel through",
             Self::Tls => "the TLS handshake with",
             Self::Handshake => "the opening handshake with",
             Self::Redirect => "the redirect by",

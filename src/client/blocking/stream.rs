@@ -9,6 +9,7 @@ use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 
 use crate::blocking::Transport;
+use crate::client::proxy::Tunneled;
 
 /// The stream of a connection that [`Client::connect_blocking`](crate::client::Client::connect_blocking) made.
 pub struct Stream {
@@ -27,6 +28,14 @@ impl Stream {
     /// for it needs a second handle.
     pub fn new<S: Transport + Send + 'static>(stream: S) -> Self {
         Self { inner: Inner::Other(Box::new(stream)) }
+    }
+
+    /// Takes a stream through a proxy; one through which nothing has come yet is what it was before.
+    pub(super) fn tunneled(stream: Tunneled<Self>) -> Self {
+        match stream.into_parts() {
+            (stream, leftover) if leftover.is_empty() => stream,
+            (stream, leftover) => Self::new(Tunneled::new(stream, leftover)),
+        }
     }
 
     /// Returns the TCP stream, if it is all there is: no TLS lies over it.
