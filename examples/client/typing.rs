@@ -38,7 +38,7 @@ impl Lines {
         let (typing, lines) = channel();
         let screen = screen.clone();
         thread::spawn(move || edit(editor, typing, &screen));
-        thread::spawn(move || lines.into_iter().all(|line| take(line)));
+        thread::spawn(move || lines.into_iter().all(take));
     }
 }
 
