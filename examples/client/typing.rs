@@ -29,7 +29,7 @@ pub(crate) fn start() -> (Screen, Lines) {
 
 impl Lines {
     /// Hands over each line, for as long as `take` returns true.
-    pub(crate) fn spawn(self, screen: &Screen, mut take: impl FnMut(String) -> bool + Send + 'static) {
+    pub(crate) fn spawn(self, screen: &Screen, take: impl FnMut(String) -> bool + Send + 'static) {
         let Some(editor) = self.editor else {
             thread::spawn(move || io::stdin().lines().map_while(Result::ok).all(take));
             return;
