@@ -40,6 +40,7 @@ mod route;
 mod stream;
 mod tcp;
 mod timed;
+pub mod tls;
 mod url;
 
 pub use self::backoff::{Backoff, BackoffConfig};

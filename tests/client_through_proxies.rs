@@ -171,7 +171,7 @@ async fn refusal_of_a_proxy_is_told_from_one_of_the_server() {
             true,
         ),
         ("403 Filtered", "the proxy does not allow a connection to test.invalid:80: 403 Filtered", true),
-        ("502 Bad Gateway", "the proxy has no connection to test.invalid:80: 502 Bad Gateway", false),
+        ("502 Bad Gateway", "the proxy cannot reach test.invalid:80: 502 Bad Gateway", false),
     ] {
         let proxy = Server::saying(Answer::text(format!("HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n"))).await;
         let client = Client::new().proxy(format!("http://{}", proxy.address).parse().unwrap());

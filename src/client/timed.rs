@@ -34,6 +34,16 @@ impl<S: Transport> Timed<S> {
         Ok(())
     }
 
+    #[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
+    pub(crate) fn get_ref(&self) -> &S {
+        &self.stream
+    }
+
+    #[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
+    pub(crate) fn get_mut(&mut self) -> &mut S {
+        &mut self.stream
+    }
+
     /// Returns the stream, without the deadline.
     pub(crate) fn into_inner(mut self) -> io::Result<S> {
         self.lift()?;
