@@ -349,19 +349,12 @@ impl fmt::Display for Refused {
         if let (300..=399, Some(location)) = (status, headers.get(LOCATION)) {
             return write!(f, ", to go to {}", excerpt(without_secrets(location)));
         }
+        let text = core::str::from_utf8(body).unwrap_or_default().trim();
         match media_type(headers) {
-            Some(kind) if kind.eq_ignore_ascii_case("text/plain") || kind.eq_ignore_ascii_case("application/json") => {
-                match core::str::from_utf8(body) {
-                    Ok(text) if !text.trim().is_empty() => write!(f, ", saying {:?}", excerpt(text)),
-                    Ok(_) | Err(_) => Ok(()),
-                }
-            }
-            Some(kind) if !body.is_empty() => write!(f, " with {}", excerpt(kind)),
-            Some(_) => Ok(()),
-            None => match core::str::from_utf8(body) {
-                Ok(text) if !text.trim().is_empty() => write!(f, ", saying {:?}", excerpt(text)),
-                Ok(_) | Err(_) => Ok(()),
-            },
+            // A page is made for browsers, and says little in its first line.
+            Some(kind) if !is_for_people(kind) && !body.is_empty() => write!(f, " with {}", excerpt(kind)),
+            Some(_) | None if !text.is_empty() => write!(f, ", saying {:?}", excerpt(text)),
+            Some(_) | None => Ok(()),
         }
     }
 }
@@ -371,6 +364,12 @@ impl core::error::Error for Refused {}
 /// The type of the body, without its parameters.
 fn media_type(headers: &Headers) -> Option<&str> {
     headers.get("Content-Type")?.split(';').next().map(str::trim)
+}
+
+/// Says whether a body of this type can be read as it is.
+fn is_for_people(media_type: &str) -> bool {
+    let media_type = media_type.to_ascii_lowercase();
+    media_type == "text/plain" || media_type.ends_with("/json") || media_type.ends_with("+json")
 }
 
 /// What can be shown of a `Location`: neither a query nor a user name.
