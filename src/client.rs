@@ -23,6 +23,7 @@
 
 mod backoff;
 pub mod blocking;
+mod budget;
 mod builder;
 mod connect;
 mod credentials;
@@ -35,6 +36,7 @@ mod reconnect;
 mod redirect;
 mod resolve;
 mod retry_after;
+mod route;
 mod stream;
 mod tcp;
 mod timed;

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use super::credentials::{Credentials, bearer};
 use super::error::Error;
 use super::options::{HappyEyeballs, TcpOptions, Timeouts};
+use super::proxy::{Proxy, ProxyRules};
 use super::redirect::AUTHORIZATION;
 use super::resolve::{Resolve, SystemResolver};
 use super::tcp::Connect;
@@ -53,6 +54,7 @@ pub struct Client {
     pub(super) connector: Option<Arc<dyn Connect>>,
     #[cfg(unix)]
     pub(super) unix_socket: Option<PathBuf>,
+    pub(super) proxies: Option<ProxyRules>,
     pub(super) redirects: usize,
 }
 
@@ -62,8 +64,7 @@ impl Client {
     #[must_use]
     pub fn new() -> Self {
         let timeouts = Timeouts::default();
-        let mut handshake = ClientConfig::default();
-        handshake.timeout = timeouts.handshake;
+        let handshake = ClientConfig { timeout: timeouts.handshake, ..ClientConfig::default() };
         Self {
             request: ClientRequest::template(),
             authorization: None,
@@ -76,6 +77,7 @@ impl Client {
             connector: None,
             #[cfg(unix)]
             unix_socket: None,
+            proxies: None,
             redirects: 0,
         }
     }
@@ -196,6 +198,34 @@ impl Client {
     #[must_use]
     pub fn connector(mut self, connector: impl Connect + 'static) -> Self {
         self.connector = Some(Arc::new(connector));
+        self
+    }
+
+    /// Connects through this proxy, whatever the host.
+    ///
+    /// ```
+    /// use sockeye::client::Client;
+    ///
+    /// let client = Client::new().proxy("socks5h://me:pw@127.0.0.1:9050".parse()?);
+    /// # Ok::<(), sockeye::client::proxy::ProxyUrlError>(())
+    /// ```
+    #[must_use]
+    pub fn proxy(self, proxy: Proxy) -> Self {
+        self.proxies(ProxyRules::all(proxy))
+    }
+
+    /// Connects through a proxy where these rules say so. Those of the environment are not asked for unless you do:
+    ///
+    /// ```
+    /// use sockeye::client::Client;
+    /// use sockeye::client::proxy::ProxyRules;
+    ///
+    /// let client = Client::new().proxies(ProxyRules::from_env()?);
+    /// # Ok::<(), sockeye::client::proxy::InvalidProxyRules>(())
+    /// ```
+    #[must_use]
+    pub fn proxies(mut self, rules: ProxyRules) -> Self {
+        self.proxies = Some(rules);
         self
     }
 

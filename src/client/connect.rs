@@ -1,7 +1,9 @@
 //! From a URL to a connection, on tokio: stage after stage, each within its time.
 
 use alloc::boxed::Box;
-use alloc::string::String;
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::future::ready;
 use core::time::Duration;
 
 use ::tokio::io::{AsyncRead, AsyncWrite};
@@ -10,13 +12,17 @@ use ::tokio::net::UnixStream;
 use ::tokio::time::{Instant, timeout};
 
 use super::WebSocket;
+use super::budget::Budget;
 use super::builder::Client;
 use super::error::{Error, Stage};
-use super::options::Family;
+use super::proxy::Proxy;
 use super::race::{Target, race};
 use super::redirect::Journey;
+use super::route::{Route, proxy_error, proxy_name};
 use super::stream::Stream;
+use super::tcp::Connect;
 use super::url::WsUrl;
+use crate::handshake::ClientConfig;
 use crate::tokio::Connector;
 
 /// Connects to a `ws:` or `wss:` URL with the defaults: see [`Client`].
@@ -59,9 +65,11 @@ impl Client {
         U: TryInto<WsUrl>,
         Error: From<U::Error>,
     {
-        let url = url.try_into()?;
-        // Boxed, because it is large and waits for long, in a task that does other things later.
-        Box::pin(self.travel(self.journey(url))).await
+        let journey = self.journey(url.try_into()?);
+        let budget = Budget::new(Instant::now(), self.timeouts.total);
+        // Boxed, because it is large, and so would be the future of every caller.
+        let opened = Box::pin(self.travel(journey, budget)).await;
+        opened.map_err(|error| budget.judge(error))
     }
 
     /// Opens a connection to a URL on a stream of the caller's own, which leads to the server already. Under `wss`, TLS is spoken
@@ -87,21 +95,21 @@ impl Client {
         U: TryInto<WsUrl>,
         Error: From<U::Error>,
     {
-        let url = url.try_into()?;
-        let budget = Budget::new(self.timeouts.total);
-        let journey = self.journey(url);
-        Box::pin(self.open(Stream::new(stream), &journey, budget)).await
+        let journey = self.journey(url.try_into()?);
+        let budget = Budget::new(Instant::now(), self.timeouts.total);
+        let opened = Box::pin(self.open(Stream::new(stream), &journey, budget)).await;
+        opened.map_err(|error| budget.judge(error))
     }
 
-    fn journey(&self, url: WsUrl) -> Journey {
+    pub(super) fn journey(&self, url: WsUrl) -> Journey {
         Journey::new(url, self.request.clone(), self.authorization.clone(), self.redirects)
     }
 
-    async fn travel(&self, mut journey: Journey) -> Result<WebSocket, Error> {
-        let budget = Budget::new(self.timeouts.total);
+    async fn travel(&self, mut journey: Journey, budget: Budget<Instant>) -> Result<WebSocket, Error> {
         loop {
             // What cannot be asked for needs no connection.
             journey.request()?;
+            self.check_tls(journey.url())?;
             let stream = self.reach(journey.url(), budget).await?;
             match self.open(stream, &journey, budget).await {
                 Ok(socket) => return Ok(socket),
@@ -111,79 +119,83 @@ impl Client {
     }
 
     /// Makes a stream that leads to the server.
-    async fn reach(&self, url: &WsUrl, budget: Budget) -> Result<Stream, Error> {
-        #[cfg(unix)]
-        if let Some(path) = &self.unix_socket {
-            let peer = || format!("the socket {}", path.display());
-            let connecting = UnixStream::connect(path);
-            return match budget.run(Stage::Connect, self.timeouts.connect, peer, connecting).await? {
-                Ok(stream) => Ok(stream.into()),
-                Err(source) => Err(Error::Unix { path: path.clone(), source }),
-            };
+    async fn reach(&self, url: &WsUrl, budget: Budget<Instant>) -> Result<Stream, Error> {
+        match self.route(url) {
+            #[cfg(unix)]
+            Route::Unix(path) => {
+                let peer = || format!("the socket {}", path.display());
+                let limit = budget.limit(self.timeouts.connect);
+                match within(limit, Stage::Connect, peer, UnixStream::connect(path)).await? {
+                    Ok(stream) => Ok(stream.into()),
+                    Err(source) => Err(Error::Unix { path: path.into(), source }),
+                }
+            }
+            Route::Direct => self.dial(self.target(url.host(), url.port(), &url.peer(), budget.left())).await,
+            Route::Proxy(proxy) => self.reach_through(proxy, url, budget).await,
         }
-        self.reach_by_tcp(url.host(), url.port(), &url.peer(), budget).await
     }
 
-    async fn reach_by_tcp(&self, host: &str, port: u16, peer: &str, budget: Budget) -> Result<Stream, Error> {
-        let target = Target {
-            host,
-            port,
-            peer,
-            family: self.tcp.bind.map(Family::of),
-            options: self.happy_eyeballs,
-            lookup: budget.limit(self.timeouts.lookup),
-            connect: budget.limit(self.timeouts.connect),
-        };
-        match &self.connector {
-            Some(connector) => race(&*self.resolver, &**connector, target).await,
-            None => race(&*self.resolver, &self.tcp, target).await,
+    async fn reach_through(&self, proxy: &Proxy, url: &WsUrl, budget: Budget<Instant>) -> Result<Stream, Error> {
+        let name = proxy_name(proxy);
+        // Before anybody is connected to, for there may be no address.
+        let host = if proxy.resolves_names() { url.host().into() } else { self.look_up(url, budget).await? };
+        let mut stream = self.dial(self.target(proxy.host(), proxy.port(), &name, budget.left())).await?;
+        if proxy.wants_tls() {
+            stream = self.secure(stream, proxy.host(), &name, budget).await?;
         }
+        let config = self.tunnel_config(budget.limit(self.timeouts.proxy));
+        let tunneled = proxy.tunnel(stream, &host, url.port(), &config).await;
+        Ok(Stream::tunneled(tunneled.map_err(|error| proxy_error(proxy, error))?))
+    }
+
+    /// Connects to the address of the target that answers first.
+    async fn dial(&self, target: Target<'_>) -> Result<Stream, Error> {
+        let connector: &dyn Connect = match &self.connector {
+            Some(connector) => &**connector,
+            None => &self.tcp,
+        };
+        race(&*self.resolver, |address| connector.connect(address), target).await
+    }
+
+    /// Finds the address that would be tried first, for a proxy that is to be told no name.
+    async fn look_up(&self, url: &WsUrl, budget: Budget<Instant>) -> Result<String, Error> {
+        let peer = url.peer();
+        // What this machine connects from matters to the proxy's address alone.
+        let target = Target { family: None, ..self.target(url.host(), url.port(), &peer, budget.left()) };
+        let address = race(&*self.resolver, |address| Box::pin(ready(Ok(address))), target).await?;
+        Ok(address.ip().to_string())
+    }
+
+    /// Speaks TLS on a stream.
+    #[expect(clippy::unused_async, clippy::unused_self, reason = "there is no TLS yet")]
+    async fn secure(&self, _: Stream, _: &str, peer: &str, _: Budget<Instant>) -> Result<Stream, Error> {
+        Err(Error::NoTls { endpoint: peer.into() })
     }
 
     /// Opens the connection on a stream that leads to the server.
-    async fn open(&self, stream: Stream, journey: &Journey, budget: Budget) -> Result<WebSocket, Error> {
+    async fn open(&self, mut stream: Stream, journey: &Journey, budget: Budget<Instant>) -> Result<WebSocket, Error> {
         let url = journey.url();
         if url.is_secure() {
-            return Err(Error::NoTls { endpoint: url.endpoint() });
+            stream = self.secure(stream, url.host(), &url.endpoint(), budget).await?;
         }
+        let timeout = budget.limit(self.timeouts.handshake);
         let mut connector = Connector::default();
+        connector.handshake = ClientConfig { timeout, ..self.handshake.clone() };
         connector.config = self.config.clone();
-        connector.handshake = self.handshake.clone();
-        connector.handshake.timeout = budget.limit(self.timeouts.handshake);
         let opened = connector.handshake(stream, journey.request()?).await;
         opened.map_err(|error| Error::from_handshake(error, url))
     }
 }
 
-/// The time for everything together.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Budget {
-    started: Instant,
-    total: Option<Duration>,
-}
-
-impl Budget {
-    pub(super) fn new(total: Option<Duration>) -> Self {
-        Self { started: Instant::now(), total }
-    }
-
-    /// Returns the time that a stage may take: its own, but no more than is left.
-    pub(super) fn limit(self, stage: Option<Duration>) -> Option<Duration> {
-        let left = self.total.map(|total| total.saturating_sub(self.started.elapsed()));
-        [stage, left].into_iter().flatten().min()
-    }
-
-    /// Runs a stage within its time.
-    pub(super) async fn run<T>(
-        self,
-        stage: Stage,
-        own: Option<Duration>,
-        peer: impl FnOnce() -> String,
-        work: impl Future<Output = T>,
-    ) -> Result<T, Error> {
-        match self.limit(own) {
-            Some(after) => timeout(after, work).await.map_err(|_| Error::TimedOut { stage, peer: peer(), after }),
-            None => Ok(work.await),
-        }
+/// Runs a stage within its time.
+async fn within<T>(
+    limit: Option<Duration>,
+    stage: Stage,
+    peer: impl FnOnce() -> String,
+    work: impl Future<Output = T>,
+) -> Result<T, Error> {
+    match limit {
+        Some(after) => timeout(after, work).await.map_err(|_| Error::TimedOut { stage, peer: peer(), after }),
+        None => Ok(work.await),
     }
 }

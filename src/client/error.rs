@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use super::credentials::InvalidCredentials;
+use super::proxy::ProxyError;
 use super::reconnect;
 use super::redirect::RedirectError;
 use super::retry_after::RetryAfter;
@@ -81,6 +82,14 @@ pub enum Error {
         /// What the system says.
         source: io::Error,
     },
+    /// The proxy gives no way to the server.
+    #[error("there is no way through the proxy {proxy}: {source}")]
+    Proxy {
+        /// The proxy's URL, without user name and password.
+        proxy: String,
+        /// What is wrong with it.
+        source: ProxyError,
+    },
     /// The scheme is `wss`, and there is no TLS in this program.
     #[error(
         "{endpoint} needs TLS, and this program was built without it: turn on the feature rustls or native-tls of sockeye"
@@ -98,6 +107,16 @@ pub enum Error {
         peer: String,
         /// The time that it was given.
         after: Duration,
+    },
+    /// The time for everything together was over, see [`Timeouts::total`](super::Timeouts::total).
+    #[error("{} {peer} was not done when the {total:?} for everything were over", .stage.doing())]
+    OutOfTime {
+        /// The stage that was under way.
+        stage: Stage,
+        /// With whom.
+        peer: String,
+        /// The time that there was.
+        total: Duration,
     },
     /// The server answered, but not with a WebSocket connection.
     #[error("{0}")]
@@ -137,8 +156,9 @@ impl Error {
             Self::Url(_) | Self::Request(_) | Self::Credentials(_) => Stage::Request,
             Self::NameNotFound { .. } | Self::Lookup { .. } => Stage::Lookup,
             Self::Connect { .. } | Self::Unix { .. } => Stage::Connect,
+            Self::Proxy { .. } => Stage::Proxy,
             Self::NoTls { .. } => Stage::Tls,
-            Self::TimedOut { stage, .. } => *stage,
+            Self::TimedOut { stage, .. } | Self::OutOfTime { stage, .. } => *stage,
             Self::Refused(_) | Self::Response { .. } | Self::Closed { .. } | Self::Io { .. } => Stage::Handshake,
             Self::Redirect(_) => Stage::Redirect,
         }
@@ -152,7 +172,8 @@ impl Error {
             Self::Url(_) | Self::Request(_) | Self::Credentials(_) | Self::Redirect(_) | Self::NoTls { .. } => true,
             // A machine that wakes up has no network for a moment, and then no name has an address.
             Self::NameNotFound { .. } | Self::Lookup { .. } | Self::Connect { .. } | Self::Unix { .. } => false,
-            Self::TimedOut { .. } | Self::Closed { .. } | Self::Io { .. } => false,
+            Self::TimedOut { .. } | Self::OutOfTime { .. } | Self::Closed { .. } | Self::Io { .. } => false,
+            Self::Proxy { source, .. } => source.is_permanent(),
             Self::Refused(refused) => reconnect::is_permanent(refused.response.status),
             // Half a head is what is left of a server that restarts.
             Self::Response { source, .. } => !matches!(source, ResponseError::Head(_)),
@@ -180,7 +201,7 @@ impl Error {
     /// Returns whether a time ran out.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
-        matches!(self, Self::TimedOut { .. })
+        matches!(self, Self::TimedOut { .. } | Self::OutOfTime { .. })
     }
 
     /// Makes one of what went wrong with the opening handshake.
@@ -244,7 +265,7 @@ impl Stage {
             Self::Request => "asking",
             Self::Lookup => "looking up the address of",
             Self::Connect => "connecting to",
-            Self::Proxy => "the way through the proxy to",
+            Self::Proxy => "opening a tunnel through",
             Self::Tls => "the TLS handshake with",
             Self::Handshake => "the opening handshake with",
             Self::Redirect => "the redirect by",

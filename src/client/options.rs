@@ -23,7 +23,7 @@ pub struct Timeouts {
     /// For a connection to one of the addresses, from the first attempt on; 10 seconds. `None`: as long as the system tries,
     /// which is minutes.
     pub connect: Option<Duration>,
-    /// For the answer of a proxy, if there is one; 10 seconds. `None`: for ever.
+    /// For the way through a proxy, if there is one; 30 seconds, for it looks up and connects meanwhile. `None`: for ever.
     pub proxy: Option<Duration>,
     /// For the TLS handshake, with the server or with a proxy; 10 seconds. `None`: for ever.
     pub tls: Option<Duration>,
@@ -35,7 +35,14 @@ pub struct Timeouts {
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self { lookup: STAGE, connect: STAGE, proxy: STAGE, tls: STAGE, handshake: STAGE, total: None }
+        Self {
+            lookup: STAGE,
+            connect: STAGE,
+            proxy: Some(Duration::from_secs(30)),
+            tls: STAGE,
+            handshake: STAGE,
+            total: None,
+        }
     }
 }
 

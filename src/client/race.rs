@@ -16,8 +16,6 @@ use super::error::{Error, FailedAttempt, Stage};
 use super::happy_eyeballs::{Failure, Race, Step};
 use super::options::{Family, HappyEyeballs};
 use super::resolve::{BoxFuture, Resolve};
-use super::stream::Stream;
-use super::tcp::Connect;
 use crate::time::Instant;
 
 /// What to connect to, and how.
@@ -32,17 +30,19 @@ pub(super) struct Target<'a> {
     pub(super) options: HappyEyeballs,
     pub(super) lookup: Option<Duration>,
     pub(super) connect: Option<Duration>,
+    /// The time for all of it.
+    pub(super) left: Option<Duration>,
 }
 
 impl Target<'_> {
-    /// Returns the address, if the host is one.
-    pub(super) fn address(&self) -> Option<IpAddr> {
-        self.host.parse().ok()
-    }
-
-    /// Says whether a family is to be asked for.
-    pub(super) fn wants(&self, family: Family) -> bool {
-        self.family.is_none_or(|only| only == family)
+    /// Returns the addresses of a family if nobody need be asked for them: the host is an address, or the family is not wanted.
+    pub(super) fn known(&self, family: Family) -> Option<Vec<SocketAddr>> {
+        if self.family.is_some_and(|only| only != family) {
+            return Some(Vec::new());
+        }
+        let address: IpAddr = self.host.parse().ok()?;
+        let is_of_it = Family::of(address) == family;
+        Some(is_of_it.then(|| SocketAddr::new(address, self.port)).into_iter().collect())
     }
 
     /// Makes an error of what the policy says, and of what it was not told.
@@ -52,6 +52,7 @@ impl Target<'_> {
         match failure {
             Failure::NoAddress => match failed.lookup.take() {
                 Some(source) => Error::Lookup { host, source },
+                None if self.family.is_some() => Error::Lookup { host, source: io::Error::other(WRONG_FAMILY) },
                 None => Error::NameNotFound { host },
             },
             Failure::LookupTimedOut { after } => Error::TimedOut { stage: Stage::Lookup, peer: host, after },
@@ -100,23 +101,22 @@ impl Failed {
 }
 
 /// Connects to the address of the target that answers first.
-pub(super) async fn race(resolver: &dyn Resolve, connector: &dyn Connect, target: Target<'_>) -> Result<Stream, Error> {
+pub(super) async fn race<'a, T>(
+    resolver: &'a dyn Resolve,
+    connect: impl Fn(SocketAddr) -> BoxFuture<'a, io::Result<T>>,
+    target: Target<'a>,
+) -> Result<T, Error> {
     let origin = TokioInstant::now();
     let now = || Instant::from(origin.elapsed());
     let mut racing = Racing {
-        race: Race::new(target.options, target.lookup, target.connect, now()),
+        race: Race::new(target.options, target.lookup, target.connect, target.left, now()),
         lookups: Vec::new(),
         attempts: Vec::new(),
         failed: Failed::default(),
     };
     for family in [target.options.prefer, target.options.prefer.other()] {
-        match target.address() {
-            _ if !target.wants(family) => racing.race.handle_addresses(family, Vec::new(), now()),
-            Some(address) => {
-                let addresses = Vec::from([SocketAddr::new(address, target.port)]);
-                let addresses = racing.failed.addresses(Ok(addresses), family, target.port);
-                racing.race.handle_addresses(family, addresses, now());
-            }
+        match target.known(family) {
+            Some(addresses) => racing.race.handle_addresses(family, addresses, now()),
             None => racing.lookups.push((family, resolver.resolve(target.host, family))),
         }
     }
@@ -127,7 +127,7 @@ pub(super) async fn race(resolver: &dyn Resolve, connector: &dyn Connect, target
                 return Poll::Ready(Ok(stream));
             }
             match racing.race.poll(now()) {
-                Step::Connect(address) => racing.attempts.push((address, connector.connect(address))),
+                Step::Connect(address) => racing.attempts.push((address, connect(address))),
                 Step::Fail(failure) => return Poll::Ready(Err(target.error(failure, &mut racing.failed))),
                 Step::Wait(None) => return Poll::Pending,
                 Step::Wait(Some(until)) => {
@@ -146,16 +146,16 @@ pub(super) async fn race(resolver: &dyn Resolve, connector: &dyn Connect, target
 }
 
 /// Everything that is under way.
-struct Racing<'a> {
+struct Racing<'a, T> {
     race: Race,
     lookups: Vec<(Family, BoxFuture<'a, io::Result<Vec<SocketAddr>>>)>,
-    attempts: Vec<(SocketAddr, BoxFuture<'a, io::Result<Stream>>)>,
+    attempts: Vec<(SocketAddr, BoxFuture<'a, io::Result<T>>)>,
     failed: Failed,
 }
 
-impl Racing<'_> {
+impl<T> Racing<'_, T> {
     /// Polls all of it, and tells the policy; gives the connection if there is one.
-    fn poll_under_way(&mut self, target: &Target<'_>, now: Instant, cx: &mut Context<'_>) -> Option<Stream> {
+    fn poll_under_way(&mut self, target: &Target<'_>, now: Instant, cx: &mut Context<'_>) -> Option<T> {
         let Self { race, lookups, attempts, failed } = self;
         lookups.retain_mut(|(family, lookup)| match lookup.as_mut().poll(cx) {
             Poll::Pending => true,
@@ -181,3 +181,5 @@ impl Racing<'_> {
         connected
     }
 }
+
+const WRONG_FAMILY: &str = "it has no address of the family that TcpOptions::bind is of";

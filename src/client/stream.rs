@@ -14,6 +14,8 @@ use ::tokio::net::TcpStream;
 #[cfg(unix)]
 use ::tokio::net::UnixStream;
 
+use super::proxy::Tunneled;
+
 /// The stream of a connection that a [`Client`](super::Client) made.
 pub struct Stream {
     inner: Inner,
@@ -35,6 +37,14 @@ impl Stream {
     /// Takes any stream, for a connector of one's own.
     pub fn new<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S) -> Self {
         Self { inner: Inner::Other(Box::new(stream)) }
+    }
+
+    /// Takes a stream through a proxy; one through which nothing has come yet is what it was before.
+    pub(super) fn tunneled(stream: Tunneled<Self>) -> Self {
+        match stream.into_parts() {
+            (stream, leftover) if leftover.is_empty() => stream,
+            (stream, leftover) => Self::new(Tunneled::new(stream, leftover)),
+        }
     }
 
     /// Returns the TCP stream, if it is all there is: neither TLS nor a proxy's TLS lies over it.

@@ -8,6 +8,7 @@ use std::io::{self, ErrorKind};
 use ::tokio::net::TcpSocket;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 
+use super::blocking;
 use super::options::TcpOptions;
 use super::resolve::BoxFuture;
 use super::stream::Stream;
@@ -39,7 +40,7 @@ pub trait Connect: Send + Sync {
     /// # Errors
     ///
     /// As [`Self::connect`]; [`ErrorKind::Unsupported`] where there is no such connector.
-    fn connect_blocking(&self, address: SocketAddr, timeout: Option<Duration>) -> io::Result<std::net::TcpStream> {
+    fn connect_blocking(&self, address: SocketAddr, timeout: Option<Duration>) -> io::Result<blocking::Stream> {
         let _ = (address, timeout);
         Err(io::Error::new(ErrorKind::Unsupported, "the connector is one for asynchronous clients only"))
     }
@@ -66,14 +67,14 @@ impl Connect for TcpOptions {
         })
     }
 
-    fn connect_blocking(&self, address: SocketAddr, timeout: Option<Duration>) -> io::Result<std::net::TcpStream> {
+    fn connect_blocking(&self, address: SocketAddr, timeout: Option<Duration>) -> io::Result<blocking::Stream> {
         let socket = self.socket(address)?;
         match timeout {
             // The system takes zero for no bound at all.
             Some(timeout) => socket.connect_timeout(&address.into(), timeout.max(Duration::from_millis(1)))?,
             None => socket.connect(&address.into())?,
         }
-        Ok(socket.into())
+        Ok(std::net::TcpStream::from(socket).into())
     }
 }
 

@@ -20,7 +20,7 @@ pub struct Tunneled<S> {
 }
 
 impl<S> Tunneled<S> {
-    pub(super) fn new(stream: S, leftover: Vec<u8>) -> Self {
+    pub(in crate::client) fn new(stream: S, leftover: Vec<u8>) -> Self {
         Self { stream, leftover }
     }
 
