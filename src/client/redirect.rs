@@ -9,7 +9,8 @@ use alloc::vec::Vec;
 
 use thiserror::Error;
 
-use super::error::{Error, LOCATION, Refused, excerpt};
+use super::error::Error;
+use super::refused::{LOCATION, Refused, excerpt};
 use super::url::{UrlError, WsUrl};
 use crate::handshake::{BuildError, ClientRequest};
 
