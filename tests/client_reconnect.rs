@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use sockeye::client::{BackoffConfig, Failure, Reconnecting, RetryAfter, blocking};
+use sockeye::client::{BackoffConfig, BoxFuture, Client, Connect, Failure, Reconnecting, RetryAfter, Stream, blocking};
 use sockeye::handshake::{ClientRequest, ResponseError};
 use sockeye::tokio::{Connector, WebSocket, accept};
 use sockeye::{Close, CloseCode, Error};
@@ -43,7 +43,7 @@ struct World {
 }
 
 type Sockets = UnboundedReceiver<WebSocket<DuplexStream>>;
-type Client = Reconnecting<WebSocket<DuplexStream>, Error>;
+type Reconnects = Reconnecting<WebSocket<DuplexStream>, Error>;
 
 impl World {
     fn new(script: impl IntoIterator<Item = Answer>) -> (Self, Sockets) {
@@ -52,23 +52,29 @@ impl World {
         (Self { script, attempts: Arc::default(), delays: Arc::default(), opened }, sockets)
     }
 
-    fn client(&self) -> Client {
+    fn client(&self) -> Reconnects {
         self.client_with(BackoffConfig::default())
     }
 
-    fn client_with(&self, config: BackoffConfig) -> Client {
+    fn client_with(&self, config: BackoffConfig) -> Reconnects {
         let (this, delays) = (self.clone(), self.delays.clone());
         Reconnecting::with(config, move || this.clone().attempt())
             .on_retry(move |retry| delays.lock().unwrap().push(retry.delay))
     }
 
-    /// An attempt: a handshake in memory, unless there is nobody to shake hands with. All is open once the script is over.
+    /// An attempt: a handshake in memory, unless there is nobody to shake hands with.
     async fn attempt(self) -> Result<WebSocket<DuplexStream>, Error> {
+        let stream = self.stream().await?;
+        Connector::default().handshake(stream, ClientRequest::new("a.example", "/")?).await
+    }
+
+    /// A stream to the next server of the script; all is open once that is over.
+    async fn stream(self) -> io::Result<DuplexStream> {
         self.attempts.lock().unwrap().push(Instant::now());
         let answer = self.script.lock().unwrap().pop_front().unwrap_or(Opens);
         let (ours, mut theirs) = duplex(4096);
         match answer {
-            Fails(kind) => return Err(io::Error::from(kind).into()),
+            Fails(kind) => return Err(kind.into()),
             OpensAfter(delay) => tokio::time::sleep(delay).await,
             Says(_) | Opens => {}
         }
@@ -84,7 +90,7 @@ impl World {
                 let _ = self.opened.send(socket); // the test may have looked enough
             }
         });
-        Connector::default().handshake(ours, ClientRequest::new("a.example", "/")?).await
+        Ok(ours)
     }
 
     fn attempts(&self) -> usize {
@@ -94,6 +100,15 @@ impl World {
     /// The times between the attempts.
     fn gaps(&self) -> Vec<Duration> {
         self.attempts.lock().unwrap().windows(2).map(|pair| pair[1] - pair[0]).collect()
+    }
+}
+
+/// The way there for a client of URLs.
+struct InMemory(World);
+
+impl Connect for InMemory {
+    fn connect(&self, _: SocketAddr) -> BoxFuture<'_, io::Result<Stream>> {
+        Box::pin(async { Ok(Stream::new(self.0.clone().stream().await?)) })
     }
 }
 
@@ -172,6 +187,33 @@ async fn what_will_not_heal_ends_it_at_the_first_attempt() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refused_url_ends_it_before_it_begins() {
+    let error = Client::new().reconnecting("http://127.0.0.1/", BackoffConfig::default()).unwrap_err();
+    assert!(matches!(error, sockeye::client::Error::Url(_)), "{error}");
+    // Nor can `wss` be had later in a program without TLS.
+    #[cfg(not(any(feature = "rustls-no-provider", feature = "native-tls")))]
+    {
+        let client = Client::new().connector(InMemory(World::new([]).0));
+        let mut reconnecting = client.reconnecting("wss://192.0.2.1/", BackoffConfig::default()).unwrap();
+        let error = reconnecting.next().await.unwrap_err();
+        assert!(matches!(error, sockeye::client::Error::NoTls { .. }), "{error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_tries_again_what_may_heal_and_stops_at_what_will_not() {
+    let script =
+        [Fails(ErrorKind::ConnectionRefused), Fails(ErrorKind::ConnectionReset), says("503 No"), Opens, says("403 No")];
+    let (world, _sockets) = World::new(script);
+    let client = Client::new().connector(InMemory(world.clone()));
+    let mut reconnecting = client.reconnecting("ws://192.0.2.1/chat", BackoffConfig::default()).unwrap();
+    assert!(reconnecting.next().await.unwrap().is_some());
+    assert_eq!(world.attempts(), 4);
+    let error = reconnecting.next().await.unwrap_err();
+    assert_eq!(error.to_string(), "ws://192.0.2.1/chat refused the connection: the server answered 403 No");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refused_address_ends_it() {
     let connect = || sockeye::tokio::connect("http://127.0.0.1/");
     let error = Reconnecting::with(BackoffConfig::default(), connect).next().await.unwrap_err();
@@ -211,7 +253,7 @@ async fn an_end_of_the_stream_within_the_handshake_is_tried_again() {
 }
 
 /// Has the server close with a code, and takes note of it as an application does.
-async fn close_with(client: &mut Client, sockets: &mut Sockets, code: u16) {
+async fn close_with(client: &mut Reconnects, sockets: &mut Sockets, code: u16) {
     let mut socket = client.next().await.unwrap().unwrap();
     let mut server = sockets.recv().await.unwrap();
     server.close(Close::new(CloseCode::from(code), "").unwrap()).await.unwrap();
@@ -381,6 +423,40 @@ async fn it_moves_to_another_task_and_shows_what_it_does() {
     assert!(format!("{:?}", client.await.unwrap()).starts_with("Reconnecting { is_connecting: false, plan: Plan {"));
 }
 
+/// A server whose certificate nobody knows: it would not be trusted the next time either.
+#[cfg(feature = "rustls")]
+#[tokio::test]
+async fn a_bad_certificate_ends_it_at_the_first_attempt() {
+    use rustls::ServerConfig;
+    use rustls::pki_types::PrivateKeyDer;
+    use sockeye::client::tls::{TlsConfig, TlsRoots};
+    use tokio_rustls::TlsAcceptor;
+
+    let [theirs, other] =
+        [(); 2].map(|()| rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap());
+    let key = PrivateKeyDer::Pkcs8(theirs.signing_key.serialize_der().into());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = config.with_no_client_auth().with_single_cert(vec![theirs.cert.der().clone()], key).unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("wss://{}/", listener.local_addr().unwrap());
+    let accepted = Arc::new(Mutex::new(0));
+    let counted = accepted.clone();
+    let serving = tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            *counted.lock().unwrap() += 1;
+            let _ = TlsAcceptor::from(Arc::new(config.clone())).accept(stream).await; // the client says what it thinks of it
+        }
+    });
+    let tls = TlsConfig::new().roots(TlsRoots::OnlyAdded).ca_pem(other.cert.pem()).connector().unwrap();
+    let mut client = Client::new().tls(tls).reconnecting(&*url, at_once()).unwrap();
+    let error = client.next().await.unwrap_err();
+    assert!(error.is_permanent() && error.to_string().contains("certificate"), "{error}");
+    assert_eq!(*accepted.lock().unwrap(), 1);
+    serving.abort();
+}
+
 /// How many times the server dies.
 const DEATHS: usize = 100;
 
@@ -465,12 +541,8 @@ async fn a_server_that_dies_a_hundred_times_loses_no_number_unseen() {
     let (listener, address) = listener();
     let (missed, was_missed) = channel();
     let server = thread::spawn(move || dying_server(listener, &was_missed));
-    let uri = format!("ws://{address}/");
-    let connect = move || {
-        let uri = uri.clone();
-        async move { sockeye::tokio::connect(&uri).await }
-    };
-    let mut client = Reconnecting::with(at_once(), connect).on_retry(move |retry| {
+    let client = Client::new().reconnecting(&*format!("ws://{address}/"), at_once()).unwrap();
+    let mut client = client.on_retry(move |retry| {
         if retry.error.is_some() {
             let _ = missed.send(()); // the server may be back by now, for the last time
         }
@@ -494,9 +566,8 @@ fn on_threads_a_server_that_dies_a_hundred_times_loses_no_number_unseen() {
     let (listener, address) = listener();
     let (missed, was_missed) = channel();
     let server = thread::spawn(move || dying_server(listener, &was_missed));
-    let uri = format!("ws://{address}/");
-    let connect = move || sockeye::blocking::connect(&uri);
-    let mut client = blocking::Reconnecting::with(at_once(), connect).on_retry(move |retry| {
+    let client = Client::new().reconnecting_blocking(&*format!("ws://{address}/"), at_once()).unwrap();
+    let mut client = client.on_retry(move |retry| {
         if retry.error.is_some() {
             let _ = missed.send(());
         }

@@ -177,7 +177,9 @@ pub(super) fn may_heal(code: CloseCode) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::RetryAfter;
     use proptest::prelude::*;
+    use std::time::SystemTime;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -296,6 +298,11 @@ mod tests {
         assert!(may_heal(CloseCode::from(4000)));
     }
 
+    /// What a server says in `Retry-After`, on its way to the wait.
+    fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+        RetryAfter::parse(value).map(|retry_after| retry_after.delay(now))
+    }
+
     /// What can happen to a client.
     #[derive(Clone, Debug)]
     enum Step {
@@ -353,6 +360,25 @@ mod tests {
             let _ = backoff.handle_failure(retry_after, random);
             backoff.handle_connected(seconds(1));
             let _ = backoff.handle_lost(seconds(0), Some(CloseCode::SERVICE_RESTART), random);
+        }
+
+        #[test]
+        fn any_number_of_seconds_is_waited_for_up_to_the_bound(seconds: u64) {
+            let wait = backoff().handle_failure(retry_after(&seconds.to_string(), SystemTime::UNIX_EPOCH), 0);
+            prop_assert_eq!(wait, Duration::from_secs(seconds.min(3600)));
+        }
+
+        #[test]
+        fn any_date_is_waited_for_up_to_the_bound(now in 0..253_402_300_800u64, date in 0..253_402_300_800u64) {
+            let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+            let wait = backoff().handle_failure(retry_after(&httpdate::fmt_http_date(at(date)), at(now)), 0);
+            prop_assert_eq!(wait, Duration::from_secs(date.saturating_sub(now).min(3600)));
+        }
+
+        #[test]
+        fn no_value_of_retry_after_panics_or_is_waited_for_longer_than_the_bound(value: String, now: u32, random: u64) {
+            let retry_after = retry_after(&value, SystemTime::UNIX_EPOCH + Duration::from_secs(now.into()));
+            prop_assert!(backoff().handle_failure(retry_after, random) <= 3605 * SECOND);
         }
 
         #[test]

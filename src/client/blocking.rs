@@ -1,10 +1,22 @@
 //! The client on threads, without a runtime: [`Client::connect_blocking`].
 //!
-//! ```no_run
-//! let mut socket = sockeye::client::blocking::connect("wss://user:pw@example.com/chat?room=1")?;
+//! ```
+//! # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+//! # let url = format!("ws://user:pw@{}/chat?room=1", listener.local_addr()?);
+//! # std::thread::spawn(move || {
+//! #     let mut socket = sockeye::blocking::accept(listener.accept()?.0)?;
+//! #     while let Some(message) = socket.receive()? {
+//! #         socket.send(&message)?;
+//! #         socket.close(sockeye::Close::normal())?;
+//! #     }
+//! #     Ok::<_, sockeye::blocking::Error>(())
+//! # });
+//! // To a `url` such as `wss://user:pw@example.com/chat?room=1`.
+//! let mut socket = sockeye::client::blocking::connect(&url)?;
 //! socket.send("hello")?;
 //! while let Some(message) = socket.receive()? {
 //!     println!("{message:?}");
+//! #     assert_eq!(message, "hello".into());
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -27,11 +39,15 @@ use self::race::race;
 use super::budget::Budget;
 use super::builder::Client;
 use super::error::Error;
+#[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
+use super::error::Stage;
 use super::proxy::Proxy;
 use super::race::Target;
 use super::redirect::Journey;
-use super::route::{Route, proxy_error, proxy_name};
+use super::route::{Route, check_tls, proxy_error, proxy_name};
 use super::tcp::Connect;
+#[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
+use super::tls::TlsError;
 use super::url::WsUrl;
 use crate::blocking::{Connector, Transport};
 use crate::handshake::ClientConfig;
@@ -74,7 +90,7 @@ impl Client {
         loop {
             // What cannot be asked for needs no connection.
             journey.request()?;
-            self.check_tls(journey.url())?;
+            check_tls(journey.url())?;
             let stream = self.reach_blocking(journey.url(), budget)?;
             match self.open_blocking(stream, &journey, budget) {
                 Ok(socket) => return Ok(socket),
@@ -105,6 +121,7 @@ impl Client {
         Error: From<U::Error>,
     {
         let journey = self.journey(url.try_into()?);
+        check_tls(journey.url())?;
         let budget = Budget::new(Instant::now(), self.timeouts.total);
         self.open_blocking(Stream::new(stream), &journey, budget).map_err(|error| budget.judge(error))
     }
@@ -154,8 +171,28 @@ impl Client {
         Ok(address.ip().to_string())
     }
 
-    /// Speaks TLS on a stream.
-    #[expect(clippy::unused_self, reason = "there is no TLS yet")]
+    /// Speaks TLS on a stream that leads to this host.
+    #[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
+    fn secure_blocking(
+        &self,
+        stream: Stream,
+        host: &str,
+        peer: &str,
+        budget: Budget<Instant>,
+    ) -> Result<Stream, Error> {
+        let limit = budget.limit(self.timeouts.tls);
+        match self.tls_connector()?.handshake_blocking(stream, host, limit) {
+            Ok(stream) => Ok(stream.into()),
+            Err(TlsError::TimedOut { timeout, .. }) => {
+                Err(Error::TimedOut { stage: Stage::Tls, peer: peer.into(), after: timeout })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Speaks no TLS on any stream.
+    #[cfg(not(any(feature = "rustls-no-provider", feature = "native-tls")))]
+    #[expect(clippy::unused_self, reason = "with TLS it is not")]
     fn secure_blocking(&self, _: Stream, _: &str, peer: &str, _: Budget<Instant>) -> Result<Stream, Error> {
         Err(Error::NoTls { endpoint: peer.into() })
     }
@@ -169,7 +206,7 @@ impl Client {
     ) -> Result<WebSocket, Error> {
         let url = journey.url();
         if url.is_secure() {
-            stream = self.secure_blocking(stream, url.host(), &url.endpoint(), budget)?;
+            stream = self.secure_blocking(stream, url.host(), &url.peer(), budget)?;
         }
         let timeout = budget.limit(self.timeouts.handshake);
         let handshake = ClientConfig { timeout, ..self.handshake.clone() };

@@ -13,6 +13,8 @@ use super::proxy::{Proxy, ProxyRules};
 use super::redirect::AUTHORIZATION;
 use super::resolve::{Resolve, SystemResolver};
 use super::tcp::Connect;
+#[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
+use super::tls::TlsConnector;
 use crate::adapter::defaults;
 use crate::config::Config;
 #[cfg(feature = "deflate")]
@@ -55,6 +57,9 @@ pub struct Client {
     #[cfg(unix)]
     pub(super) unix_socket: Option<PathBuf>,
     pub(super) proxies: Option<ProxyRules>,
+    /// `None` for the one that the process shares.
+    #[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
+    pub(super) tls: Option<TlsConnector>,
     pub(super) redirects: usize,
 }
 
@@ -78,6 +83,8 @@ impl Client {
             #[cfg(unix)]
             unix_socket: None,
             proxies: None,
+            #[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
+            tls: None,
             redirects: 0,
         }
     }
@@ -198,6 +205,23 @@ impl Client {
     #[must_use]
     pub fn connector(mut self, connector: impl Connect + 'static) -> Self {
         self.connector = Some(Arc::new(connector));
+        self
+    }
+
+    /// Speaks TLS with servers and proxies so, instead of as [`TlsConnector::shared`] does.
+    ///
+    /// ```no_run
+    /// use sockeye::client::Client;
+    /// use sockeye::client::tls::TlsConfig;
+    ///
+    /// let tls = TlsConfig::new().ca_file("company-ca.pem")?.connector()?;
+    /// let client = Client::new().tls(tls);
+    /// # Ok::<(), sockeye::client::tls::TlsError>(())
+    /// ```
+    #[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
+    #[must_use]
+    pub fn tls(mut self, connector: TlsConnector) -> Self {
+        self.tls = Some(connector);
         self
     }
 

@@ -18,7 +18,7 @@ use super::error::{Error, Stage};
 use super::proxy::Proxy;
 use super::race::{Target, race};
 use super::redirect::Journey;
-use super::route::{Route, proxy_error, proxy_name};
+use super::route::{Route, check_tls, proxy_error, proxy_name};
 use super::stream::Stream;
 use super::tcp::Connect;
 use super::url::WsUrl;
@@ -96,6 +96,7 @@ impl Client {
         Error: From<U::Error>,
     {
         let journey = self.journey(url.try_into()?);
+        check_tls(journey.url())?;
         let budget = Budget::new(Instant::now(), self.timeouts.total);
         let opened = Box::pin(self.open(Stream::new(stream), &journey, budget)).await;
         opened.map_err(|error| budget.judge(error))
@@ -109,7 +110,7 @@ impl Client {
         loop {
             // What cannot be asked for needs no connection.
             journey.request()?;
-            self.check_tls(journey.url())?;
+            check_tls(journey.url())?;
             let stream = self.reach(journey.url(), budget).await?;
             match self.open(stream, &journey, budget).await {
                 Ok(socket) => return Ok(socket),
@@ -166,8 +167,18 @@ impl Client {
         Ok(address.ip().to_string())
     }
 
-    /// Speaks TLS on a stream.
-    #[expect(clippy::unused_async, clippy::unused_self, reason = "there is no TLS yet")]
+    /// Speaks TLS on a stream that leads to this host.
+    #[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
+    async fn secure(&self, stream: Stream, host: &str, peer: &str, budget: Budget<Instant>) -> Result<Stream, Error> {
+        let connector = self.tls_connector()?;
+        let limit = budget.limit(self.timeouts.tls);
+        let handshake = within(limit, Stage::Tls, || peer.into(), connector.handshake(stream, host));
+        Ok(handshake.await??.into())
+    }
+
+    /// Speaks no TLS on any stream.
+    #[cfg(not(any(feature = "rustls-no-provider", feature = "native-tls")))]
+    #[expect(clippy::unused_async, reason = "with TLS it is")]
     async fn secure(&self, _: Stream, _: &str, peer: &str, _: Budget<Instant>) -> Result<Stream, Error> {
         Err(Error::NoTls { endpoint: peer.into() })
     }
@@ -176,7 +187,7 @@ impl Client {
     async fn open(&self, mut stream: Stream, journey: &Journey, budget: Budget<Instant>) -> Result<WebSocket, Error> {
         let url = journey.url();
         if url.is_secure() {
-            stream = self.secure(stream, url.host(), &url.endpoint(), budget).await?;
+            stream = self.secure(stream, url.host(), &url.peer(), budget).await?;
         }
         let timeout = budget.limit(self.timeouts.handshake);
         let mut connector = Connector::default();

@@ -19,7 +19,7 @@ use super::backoff::{Backoff, BackoffConfig, may_heal};
 use super::retry_after::RetryAfter;
 use crate::adapter::Error;
 use crate::close::CloseCode;
-use crate::handshake::{HeadError, RefusedResponse, ResponseError};
+use crate::handshake::{RefusedResponse, ResponseError};
 use crate::time::Instant;
 
 /// An error of connecting, as far as it matters for another attempt.
@@ -32,11 +32,13 @@ pub trait Failure {
     fn retry_after(&self) -> Option<RetryAfter>;
 }
 
+/// For connections that are opened without a [`Client`](super::Client), by the adapters alone.
 impl Failure for Error {
     fn is_permanent(&self) -> bool {
         match self {
             Self::Io(_) | Self::Timeout(_) | Self::Lost | Self::Full => false,
-            Self::Response(ResponseError::Head(HeadError::UnexpectedEof | HeadError::TimedOut { .. })) => false,
+            // Half a head is what is left of a server that restarts.
+            Self::Response(ResponseError::Head(_)) => false,
             Self::Response(ResponseError::Refused(refused)) => is_permanent(refused.status),
             Self::Response(_)
             | Self::Protocol(_)

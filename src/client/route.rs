@@ -11,6 +11,8 @@ use super::error::{Error, Stage};
 use super::options::Family;
 use super::proxy::{Proxy, ProxyError, Security, TunnelConfig, TunnelError};
 use super::race::Target;
+#[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
+use super::tls::{TlsConnector, TlsError};
 use super::url::WsUrl;
 
 /// The way to a server.
@@ -36,10 +38,13 @@ impl Client {
         }
     }
 
-    /// Refuses what needs TLS where there is none, before anybody is connected to.
-    #[expect(clippy::unused_self, reason = "there is no TLS yet")]
-    pub(super) fn check_tls(&self, url: &WsUrl) -> Result<(), Error> {
-        if url.is_secure() { Err(Error::NoTls { endpoint: url.endpoint() }) } else { Ok(()) }
+    /// Returns what speaks TLS.
+    #[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
+    pub(super) fn tls_connector(&self) -> Result<TlsConnector, TlsError> {
+        match &self.tls {
+            Some(connector) => Ok(connector.clone()),
+            None => TlsConnector::shared(),
+        }
     }
 
     /// Says what to connect to, and within which time.
@@ -60,6 +65,12 @@ impl Client {
     pub(super) fn tunnel_config(&self, timeout: Option<Duration>) -> TunnelConfig {
         TunnelConfig { max_head_size: self.handshake.max_head_size, max_headers: self.handshake.max_headers, timeout }
     }
+}
+
+/// Refuses what needs TLS where there is none, before anybody is connected to.
+pub(super) fn check_tls(url: &WsUrl) -> Result<(), Error> {
+    let has_tls = cfg!(any(feature = "rustls-no-provider", feature = "native-tls"));
+    if url.is_secure() && !has_tls { Err(Error::NoTls { endpoint: url.endpoint() }) } else { Ok(()) }
 }
 
 /// Names a proxy in an error.

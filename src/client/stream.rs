@@ -5,6 +5,7 @@
 
 use alloc::boxed::Box;
 use core::fmt;
+use core::net::SocketAddr;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::io::{self, IoSlice};
@@ -15,6 +16,8 @@ use ::tokio::net::TcpStream;
 use ::tokio::net::UnixStream;
 
 use super::proxy::Tunneled;
+#[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
+use super::tls::TlsStream;
 
 /// The stream of a connection that a [`Client`](super::Client) made.
 pub struct Stream {
@@ -25,6 +28,8 @@ enum Inner {
     Tcp(TcpStream),
     #[cfg(unix)]
     Unix(UnixStream),
+    #[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
+    Tls(TlsStream<Stream>),
     Other(Box<dyn Io>),
 }
 
@@ -54,7 +59,35 @@ impl Stream {
             Inner::Tcp(stream) => Some(stream),
             #[cfg(unix)]
             Inner::Unix(_) => None,
+            #[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
+            Inner::Tls(_) => None,
             Inner::Other(_) => None,
+        }
+    }
+
+    /// Returns the address of the other side of the TCP connection, whatever lies over it: that of the server, or of the proxy. `None`
+    /// where there is no such connection, or none that we know of.
+    #[must_use]
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        match &self.inner {
+            Inner::Tcp(stream) => stream.peer_addr().ok(),
+            #[cfg(unix)]
+            Inner::Unix(_) => None,
+            #[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
+            Inner::Tls(stream) => stream.get_ref().peer_addr(),
+            Inner::Other(_) => None,
+        }
+    }
+
+    /// Returns whether TLS is spoken with the server, by us.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        match &self.inner {
+            #[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
+            Inner::Tls(_) => true,
+            #[cfg(unix)]
+            Inner::Unix(_) => false,
+            Inner::Tcp(_) | Inner::Other(_) => false,
         }
     }
 
@@ -63,6 +96,8 @@ impl Stream {
             Inner::Tcp(stream) => Pin::new(stream),
             #[cfg(unix)]
             Inner::Unix(stream) => Pin::new(stream),
+            #[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
+            Inner::Tls(stream) => Pin::new(stream),
             Inner::Other(stream) => Pin::new(stream),
         }
     }
@@ -71,6 +106,13 @@ impl Stream {
 impl From<TcpStream> for Stream {
     fn from(stream: TcpStream) -> Self {
         Self { inner: Inner::Tcp(stream) }
+    }
+}
+
+#[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
+impl From<TlsStream<Self>> for Stream {
+    fn from(stream: TlsStream<Self>) -> Self {
+        Self { inner: Inner::Tls(stream) }
     }
 }
 
@@ -87,6 +129,8 @@ impl fmt::Debug for Stream {
             Inner::Tcp(stream) => stream.fmt(f),
             #[cfg(unix)]
             Inner::Unix(stream) => stream.fmt(f),
+            #[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
+            Inner::Tls(stream) => stream.fmt(f),
             Inner::Other(_) => f.debug_struct("Stream").finish_non_exhaustive(),
         }
     }
@@ -98,6 +142,8 @@ impl AsyncRead for Stream {
             Inner::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
             #[cfg(unix)]
             Inner::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
+            #[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
+            Inner::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
             Inner::Other(stream) => Pin::new(stream).poll_read(cx, buffer),
         }
     }
@@ -109,6 +155,8 @@ impl AsyncWrite for Stream {
             Inner::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
             #[cfg(unix)]
             Inner::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+            #[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
+            Inner::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
             Inner::Other(stream) => Pin::new(stream).poll_write(cx, bytes),
         }
     }
@@ -126,6 +174,8 @@ impl AsyncWrite for Stream {
             Inner::Tcp(stream) => stream.is_write_vectored(),
             #[cfg(unix)]
             Inner::Unix(stream) => stream.is_write_vectored(),
+            #[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
+            Inner::Tls(stream) => stream.is_write_vectored(),
             Inner::Other(stream) => stream.is_write_vectored(),
         }
     }

@@ -9,33 +9,35 @@ use std::time;
 
 use super::{Failure, LONGEST, Plan, Retry};
 use crate::client::backoff::BackoffConfig;
+use crate::client::blocking::WebSocket;
+use crate::client::builder::Client;
+use crate::client::error::Error;
+use crate::client::url::WsUrl;
 use crate::close::CloseCode;
 use crate::time::Instant;
 
 /// As [`Reconnecting`](super::Reconnecting), on the thread that asks.
 ///
 /// ```no_run
-/// use sockeye::blocking::connect;
-/// use sockeye::client::BackoffConfig;
-/// use sockeye::client::blocking::Reconnecting;
+/// use sockeye::client::{BackoffConfig, Client};
 ///
-/// let mut reconnecting = Reconnecting::with(BackoffConfig::default(), || connect("ws://127.0.0.1:9001/prices"));
+/// let mut reconnecting = Client::new().reconnecting_blocking("wss://example.com/prices", BackoffConfig::default())?;
 /// while let Some(mut socket) = reconnecting.next()? {
 ///     let mut talk = || {
 ///         socket.send("subscribe prices")?;
 ///         while let Some(message) = socket.receive()? {
 ///             println!("{message:?}");
 ///         }
-///         Ok::<_, sockeye::blocking::Error>(())
+///         Ok::<_, sockeye::Error>(())
 ///     };
 ///     if let Err(error) = talk() {
 ///         eprintln!("{error}");
 ///     }
 ///     reconnecting.closed(socket.close_code());
 /// }
-/// # Ok::<(), sockeye::blocking::Error>(())
+/// # Ok::<(), sockeye::client::Error>(())
 /// ```
-pub struct Reconnecting<T, E> {
+pub struct Reconnecting<T = WebSocket, E = Error> {
     connect: Box<dyn FnMut() -> Result<T, E> + Send>,
     plan: Plan<E>,
     /// What the plan's clock counts from.
@@ -47,6 +49,22 @@ pub struct Reconnecting<T, E> {
 #[derive(Clone, Debug, Default)]
 pub struct Stop {
     shared: Arc<(Mutex<bool>, Condvar)>,
+}
+
+impl Client {
+    /// Opens connection after connection to a URL, on the thread that asks for them.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the URL. All else, [`Reconnecting::next`] tells.
+    pub fn reconnecting_blocking<U>(&self, url: U, config: BackoffConfig) -> Result<Reconnecting, Error>
+    where
+        U: TryInto<WsUrl>,
+        Error: From<U::Error>,
+    {
+        let (client, url) = (self.clone(), url.try_into()?);
+        Ok(Reconnecting::with(config, move || connect(&client, url.clone())))
+    }
 }
 
 impl<T, E: Failure> Reconnecting<T, E> {
@@ -129,4 +147,8 @@ impl Stop {
         let waited = changed.wait_timeout_while(is_stopped, delay.min(LONGEST), |is_stopped| !*is_stopped);
         *waited.unwrap_or_else(PoisonError::into_inner).0
     }
+}
+
+fn connect(client: &Client, url: WsUrl) -> Result<WebSocket, Error> {
+    client.connect_blocking(url)
 }

@@ -10,7 +10,11 @@ use core::pin::Pin;
 use ::tokio::time::{Instant as TokioInstant, sleep_until};
 
 use super::{Failure, LONGEST, Plan, Retry};
+use crate::client::WebSocket;
 use crate::client::backoff::BackoffConfig;
+use crate::client::builder::Client;
+use crate::client::error::Error;
+use crate::client::url::WsUrl;
 use crate::close::CloseCode;
 use crate::time::Instant;
 
@@ -24,28 +28,28 @@ use crate::time::Instant;
 /// What was under way when that was lost is lost, unless the application numbers its messages and asks for what it missed.
 ///
 /// ```no_run
-/// use sockeye::client::{BackoffConfig, Reconnecting};
+/// use sockeye::client::{BackoffConfig, Client};
 ///
-/// # async fn run() -> Result<(), sockeye::tokio::Error> {
-/// let connect = || sockeye::tokio::connect("ws://127.0.0.1:9001/prices");
-/// let mut reconnecting = Reconnecting::with(BackoffConfig::default(), connect);
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), sockeye::client::Error> {
+/// let mut reconnecting = Client::new().reconnecting("wss://example.com/prices", BackoffConfig::default())?;
 /// while let Some(mut socket) = reconnecting.next().await? {
 ///     let talk = async {
 ///         socket.send("subscribe prices").await?;
 ///         while let Some(message) = socket.receive().await? {
 ///             println!("{message:?}");
 ///         }
-///         Ok::<_, sockeye::tokio::Error>(())
+///         Ok::<_, sockeye::Error>(())
 ///     };
 ///     if let Err(error) = talk.await {
-///         eprintln!("{error}");
+///         eprintln!("{error}");   // such as a connection that was lost
 ///     }
 ///     reconnecting.closed(socket.close_code());   // after a 1000, or a 1008, there is no next one
 /// }
 /// # Ok(())
 /// # }
 /// ```
-pub struct Reconnecting<T, E> {
+pub struct Reconnecting<T = WebSocket, E = Error> {
     connect: Box<dyn FnMut() -> Attempt<T, E> + Send>,
     attempt: Option<Attempt<T, E>>,
     plan: Plan<E>,
@@ -55,11 +59,40 @@ pub struct Reconnecting<T, E> {
 
 type Attempt<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
 
+impl Client {
+    /// Opens connection after connection to a URL. Call it inside of a runtime of tokio, whose clock is read.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the URL. All else, [`Reconnecting::next`] tells.
+    pub fn reconnecting<U>(&self, url: U, config: BackoffConfig) -> Result<Reconnecting, Error>
+    where
+        U: TryInto<WsUrl>,
+        Error: From<U::Error>,
+    {
+        let (client, url) = (self.clone(), url.try_into()?);
+        Ok(Reconnecting::with(config, move || connect(client.clone(), url.clone())))
+    }
+}
+
 impl<T, E: Failure> Reconnecting<T, E> {
     /// Connects with a closure of the caller's, which is called for each attempt: it may ask for a new token first, or choose
-    /// another server.
+    /// another server. Call this inside of a runtime of tokio, whose clock is read.
     ///
-    /// Make it inside of a runtime of tokio, whose clock it reads.
+    /// ```no_run
+    /// # async fn new_token() -> String { String::new() }
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), sockeye::client::Error> {
+    /// use sockeye::client::{BackoffConfig, Client, Reconnecting};
+    ///
+    /// let connect = || async {
+    ///     Client::new().bearer_auth(&new_token().await)?.connect("wss://example.com/prices").await
+    /// };
+    /// let mut reconnecting = Reconnecting::with(BackoffConfig::default(), connect);
+    /// # reconnecting.next().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn with<F>(config: BackoffConfig, mut connect: impl FnMut() -> F + Send + 'static) -> Self
     where
         F: Future<Output = Result<T, E>> + Send + 'static,
@@ -149,4 +182,8 @@ impl<T, E> fmt::Debug for Reconnecting<T, E> {
             .field("plan", &self.plan)
             .finish_non_exhaustive()
     }
+}
+
+async fn connect(client: Client, url: WsUrl) -> Result<WebSocket, Error> {
+    client.connect(url).await
 }
