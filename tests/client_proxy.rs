@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use sockeye::client::Credentials;
-use sockeye::client::proxy::{Proxy, ProxyError, SocksReply, Tunnel, TunnelConfig, TunnelError, TunnelState, Tunneled};
+use sockeye::client::proxy::{
+    Proxy, ProxyError, ProxyRules, Security, SocksReply, Tunnel, TunnelConfig, TunnelError, TunnelState, Tunneled,
+};
 use sockeye::handshake::{HeadError, HeadPart};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
@@ -563,4 +565,22 @@ fn a_proxy_that_hangs_before_or_in_its_head_is_left_by_a_blocking_stream() {
         assert!(begun.elapsed() >= Duration::from_millis(50));
         serving.join().unwrap();
     }
+}
+
+#[test]
+fn the_environment_of_the_process_is_read() {
+    const NAME: &str = "the_environment_of_the_process_is_read";
+    // The environment of this process is every test's: another process has one for this test.
+    if std::env::var_os(NAME).is_none() {
+        let child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", NAME])
+            .envs([(NAME, "1"), ("wss_proxy", "socks5h://proxy.example"), ("NO_PROXY", "direct.example")])
+            .output()
+            .unwrap();
+        assert!(String::from_utf8_lossy(&child.stdout).contains("1 passed"), "{child:?}");
+        return;
+    }
+    let rules = ProxyRules::from_env().unwrap();
+    assert_eq!(rules.proxy_for(Security::Tls, "server.example", 443), Some(&socks()));
+    assert_eq!(rules.proxy_for(Security::Tls, "direct.example", 443), None);
 }

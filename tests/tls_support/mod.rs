@@ -166,8 +166,8 @@ pub fn serve_plain(serving: impl FnOnce(TcpStream) + Send + 'static) -> TcpStrea
 /// Returns why a server is refused, on tokio and on threads the same.
 pub async fn refusal(config: &TlsConfig, host: &str, server: ServerConfig) -> TlsError {
     let (met, _) = meet(config, host, server.clone()).await;
-    let error = met.err().expect("the server is refused");
-    let blocking = meet_blocking(config, host, server).err().expect("the server is refused");
+    let error = met.expect_err("the server is refused");
+    let blocking = meet_blocking(config, host, server).expect_err("the server is refused");
     assert_eq!(blocking.to_string(), error.to_string());
     assert_eq!(blocking.is_permanent(), error.is_permanent());
     error
@@ -188,7 +188,7 @@ pub async fn refusal_of_bytes(config: &TlsConfig, bytes: &'static [u8]) -> TlsEr
         // What the client still says has its place.
         let _ = tokio::io::copy(&mut theirs, &mut tokio::io::sink()).await;
     });
-    let error = connector.handshake(ours, HOST).await.err().expect("the server is refused");
+    let error = connector.handshake(ours, HOST).await.expect_err("the server is refused");
     let stream = serve_plain(move |mut stream| {
         stream.read_exact(&mut [0]).unwrap();
         stream.write_all(bytes).unwrap();
@@ -196,6 +196,6 @@ pub async fn refusal_of_bytes(config: &TlsConfig, bytes: &'static [u8]) -> TlsEr
         let _ = std::io::copy(&mut stream, &mut std::io::sink());
     });
     let blocking = connector.handshake_blocking(stream, HOST, Some(Duration::from_secs(60)));
-    assert_eq!(blocking.err().expect("the server is refused").to_string(), error.to_string());
+    assert_eq!(blocking.expect_err("the server is refused").to_string(), error.to_string());
     error
 }

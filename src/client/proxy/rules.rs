@@ -30,7 +30,7 @@ pub enum Security {
     Tls,
 }
 
-/// Which proxy a connection goes through, if any.
+/// Which proxy a connection goes through, if any; none by default.
 ///
 /// ```
 /// use sockeye::client::proxy::{ProxyRules, Security};
@@ -76,6 +76,25 @@ impl ProxyRules {
         Self { plain: Some(proxy.clone()), tls: Some(proxy), exceptions: Vec::new() }
     }
 
+    /// The same, with this proxy for the connections that are secured by TLS, or for those that are not.
+    ///
+    /// ```
+    /// use sockeye::client::proxy::{ProxyRules, Security};
+    ///
+    /// let rules = ProxyRules::default().proxy(Security::Tls, "socks5h://localhost:9050".parse()?);
+    /// assert!(rules.proxy_for(Security::Tls, "server.example", 443).is_some());
+    /// assert!(rules.proxy_for(Security::Plain, "server.example", 80).is_none());
+    /// # Ok::<(), sockeye::client::proxy::ProxyUrlError>(())
+    /// ```
+    #[must_use]
+    pub fn proxy(mut self, security: Security, proxy: Proxy) -> Self {
+        match security {
+            Security::Plain => self.plain = Some(proxy),
+            Security::Tls => self.tls = Some(proxy),
+        }
+        self
+    }
+
     /// The same, with these hosts connected to without a proxy, in addition to those that there are: a list as in `NO_PROXY`.
     ///
     /// # Errors
@@ -109,7 +128,8 @@ impl ProxyRules {
         let is_cgi = read("REQUEST_METHOD").is_some();
         let mut proxy = |names: &[&'static str]| {
             for &name in names {
-                if is_cgi && name == "HTTP_PROXY" {
+                // Windows does not tell small letters from capitals.
+                if is_cgi && (name == "HTTP_PROXY" || cfg!(windows) && name == "http_proxy") {
                     continue;
                 }
                 if let Some(value) = read(name) {

@@ -194,7 +194,8 @@ impl Proxy {
 
     /// Opens a tunnel to a server through a blocking stream to this proxy, which speaks TLS already where [`Self::wants_tls`] says so.
     ///
-    /// The timeout holds as far as the stream can bound a read ([`Transport::set_read_timeout`]).
+    /// The timeout holds as far as the stream can bound a read ([`Transport::set_read_timeout`]); what is written is some hundred bytes,
+    /// which a socket takes at once.
     ///
     /// # Errors
     ///
