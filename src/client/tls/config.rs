@@ -17,7 +17,7 @@ use super::error::TlsError;
 /// let config = TlsConfig::new().roots(TlsRoots::OnlyAdded).ca_pem(company_ca());
 /// match config.connector() {
 ///     Ok(connector) => println!("{connector:?}"),
-/// ///     Err(error) => println!("{error}"),
+///     Err(error) => println!("{error}"),
 /// }
 /// ```
 #[derive(Clone, Default)]
