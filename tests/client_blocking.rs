@@ -141,7 +141,10 @@ fn unix_socket_is_connected_to() {
     serving.join().unwrap();
     std::fs::remove_dir_all(&directory).unwrap();
     let error = fails(&client, "ws://localhost/");
-    assert_eq!(error.to_string(), format!("cannot connect to the socket {}: entity not found", path.display()));
+    assert_eq!(
+        error.to_string(),
+        format!("cannot connect to the socket {}: no such file or directory", path.display())
+    );
 }
 
 /// A network of the test's own: IPv6 leads nowhere.

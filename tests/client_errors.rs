@@ -120,6 +120,10 @@ async fn server_that_refuses_or_is_something_else() {
             "URL refused the connection: the server answered 404 Not Found, saying \"{\\\"error\\\":\\\"room7\\\"}\"".into(),
         ),
         (
+            "422 No\r\nContent-Type: application/problem+json\r\nContent-Length: 2\r\n\r\n{}".into(),
+            "URL refused the connection: the server answered 422 No, saying \"{}\"".into(),
+        ),
+        (
             "502\r\nContent-Type: text/html\r\nContent-Length: 3\r\n\r\n<p>".into(),
             "URL refused the connection: the server answered 502 with text/html".into(),
         ),

@@ -174,7 +174,10 @@ async fn unix_socket_is_connected_to_whatever_the_host() {
 
     std::fs::remove_dir_all(&directory).unwrap();
     let error = failure(&client, "ws://h/").await;
-    assert_eq!(error.to_string(), format!("cannot connect to the socket {}: entity not found", path.display()));
+    assert_eq!(
+        error.to_string(),
+        format!("cannot connect to the socket {}: no such file or directory", path.display())
+    );
     assert!(matches!(error, Error::Unix { .. }) && error.stage() == Stage::Connect);
 }
 

@@ -324,7 +324,7 @@ fn what_cannot_be_used_is_told_before_anything_is_connected() {
     );
     assert_eq!(
         TlsConfig::new().ca_file("no/such/file.pem").unwrap_err().to_string(),
-        "cannot read no/such/file.pem: entity not found"
+        "cannot read no/such/file.pem: no such file or directory"
     );
 }
 

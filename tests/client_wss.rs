@@ -94,6 +94,9 @@ async fn connects_over_tls() {
 
         let talking = tokio::task::spawn_blocking(move || {
             let mut socket = client.connect_blocking(&url).unwrap();
+            let stream = socket.get_ref();
+            assert!(stream.is_tls() && stream.tcp().is_none());
+            assert_eq!(stream.peer_addr(), Some(([127, 0, 0, 1], port).into()));
             socket.send("hello").unwrap();
             assert_eq!(socket.receive().unwrap(), Some("hello".into()));
         });

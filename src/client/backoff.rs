@@ -249,8 +249,7 @@ mod tests {
     #[test]
     fn retry_after_is_bounded() {
         assert_eq!(backoff().handle_failure(Some(Duration::MAX), 0), 3600 * SECOND);
-        let mut config = BackoffConfig::default();
-        config.max_retry_after = Duration::MAX;
+        let config = BackoffConfig { max_retry_after: Duration::MAX, ..BackoffConfig::default() };
         assert_eq!(Backoff::new(config).handle_failure(Some(Duration::MAX), u64::MAX), Duration::MAX);
     }
 
@@ -279,9 +278,7 @@ mod tests {
 
     #[test]
     fn attempts_that_failed_in_a_row_exhaust_it_and_a_connection_begins_anew() {
-        let mut config = BackoffConfig::default();
-        config.max_failures = Some(2);
-        let mut backoff = Backoff::new(config);
+        let mut backoff = Backoff::new(BackoffConfig { max_failures: Some(2), ..BackoffConfig::default() });
         let _ = backoff.handle_failure(None, 0);
         assert!(!backoff.is_exhausted());
         backoff.handle_connected(seconds(0));

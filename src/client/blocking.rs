@@ -1,10 +1,22 @@
 //! The client on threads, without a runtime: [`Client::connect_blocking`].
 //!
-//! ```no_run
-//! let mut socket = sockeye::client::blocking::connect("wss://user:pw@example.com/chat?room=1")?;
+//! ```
+//! # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+//! # let url = format!("ws://user:pw@{}/chat?room=1", listener.local_addr()?);
+//! # std::thread::spawn(move || {
+//! #     let mut socket = sockeye::blocking::accept(listener.accept()?.0)?;
+//! #     while let Some(message) = socket.receive()? {
+//! #         socket.send(&message)?;
+//! #         socket.close(sockeye::Close::normal())?;
+//! #     }
+//! #     Ok::<_, sockeye::blocking::Error>(())
+//! # });
+//! // To a `url` such as `wss://user:pw@example.com/chat?room=1`.
+//! let mut socket = sockeye::client::blocking::connect(&url)?;
 //! socket.send("hello")?;
 //! while let Some(message) = socket.receive()? {
 //!     println!("{message:?}");
+//! #     assert_eq!(message, "hello".into());
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -170,7 +182,7 @@ impl Client {
     ) -> Result<Stream, Error> {
         let limit = budget.limit(self.timeouts.tls);
         match self.tls_connector()?.handshake_blocking(stream, host, limit) {
-            Ok(stream) => Ok(Stream::new(stream)),
+            Ok(stream) => Ok(stream.into()),
             Err(TlsError::TimedOut { timeout, .. }) => {
                 Err(Error::TimedOut { stage: Stage::Tls, peer: peer.into(), after: timeout })
             }

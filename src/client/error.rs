@@ -20,11 +20,12 @@ use super::credentials::InvalidCredentials;
 use super::proxy::ProxyError;
 use super::reconnect;
 use super::redirect::RedirectError;
+use super::refused::Refused;
 use super::retry_after::RetryAfter;
 use super::tls::TlsError;
 use super::url::{UrlError, WsUrl};
 use crate::adapter;
-use crate::handshake::{BuildError, HeadError, Headers, InvalidHeader, RefusedResponse, ResponseError};
+use crate::handshake::{BuildError, HeadError, InvalidHeader, RefusedResponse, ResponseError};
 
 /// Why there is no connection.
 ///
@@ -324,97 +325,19 @@ impl fmt::Display for Attempts<'_> {
     }
 }
 
-/// The answer of a server that opens no connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Refused {
-    /// The URL that was asked, without its query.
-    pub endpoint: String,
-    /// Status, header fields and the beginning of the body.
-    pub response: RefusedResponse,
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let RefusedResponse { status, reason, headers, body, .. } = &self.response;
-        match status {
-            200..=299 => write!(f, "{} is not a WebSocket endpoint: the server answered ", self.endpoint)?,
-            300..=399 => write!(f, "{} is somewhere else: the server answered ", self.endpoint)?,
-            _ => write!(f, "{} refused the connection: the server answered ", self.endpoint)?,
-        }
-        write!(f, "{status}")?;
-        if !reason.is_empty() {
-            write!(f, " {}", excerpt(reason))?;
-        }
-        if let (300..=399, Some(location)) = (status, headers.get(LOCATION)) {
-            return write!(f, ", to go to {}", excerpt(without_secrets(location)));
-        }
-        match media_type(headers) {
-            Some(kind) if kind.eq_ignore_ascii_case("text/plain") || kind.eq_ignore_ascii_case("application/json") => {
-                match core::str::from_utf8(body) {
-                    Ok(text) if !text.trim().is_empty() => write!(f, ", saying {:?}", excerpt(text)),
-                    Ok(_) | Err(_) => Ok(()),
-                }
-            }
-            Some(kind) if !body.is_empty() => write!(f, " with {}", excerpt(kind)),
-            Some(_) => Ok(()),
-            None => match core::str::from_utf8(body) {
-                Ok(text) if !text.trim().is_empty() => write!(f, ", saying {:?}", excerpt(text)),
-                Ok(_) | Err(_) => Ok(()),
-            },
-        }
-    }
-}
-
-impl core::error::Error for Refused {}
-
-/// The type of the body, without its parameters.
-fn media_type(headers: &Headers) -> Option<&str> {
-    headers.get("Content-Type")?.split(';').next().map(str::trim)
-}
-
-/// What can be shown of a `Location`: neither a query nor a user name.
-fn without_secrets(location: &str) -> &str {
-    let end = location.find(['?', '#']).unwrap_or(location.len());
-    let shown = location.get(..end).unwrap_or_default();
-    shown.rsplit_once('@').map_or(shown, |(_, shown)| shown)
-}
-
-/// The beginning of what somebody else wrote, in one line, with nothing in it that would steer a terminal.
-pub(super) fn excerpt(text: &str) -> String {
-    let mut shown = String::new();
-    let mut is_blank = false;
-    for character in text.trim().chars() {
-        if shown.len() >= MAX_EXCERPT {
-            shown.push('…');
-            break;
-        }
-        match character {
-            ' ' | '\t' | '\r' | '\n' => is_blank = true,
-            character => {
-                if core::mem::take(&mut is_blank) {
-                    shown.push(' ');
-                }
-                // What changes the direction of writing is no control character, and would turn the rest of the line around.
-                let is_hidden = character.is_control()
-                    || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-                shown.push(if is_hidden { char::REPLACEMENT_CHARACTER } else { character });
-            }
-        }
-    }
-    shown
-}
-
 /// What the system says, in words and without its number.
 pub(super) fn words(error: &io::Error) -> String {
-    let kind = error.kind();
-    match error.raw_os_error() {
-        // The kinds that have no name yet say less than the system does.
-        Some(_) if !matches!(kind, io::ErrorKind::Other) && format!("{kind}") != "uncategorized error" => {
-            format!("{kind}")
-        }
-        _ => format!("{error}"),
+    let said = format!("{error}");
+    let Some(number) = error.raw_os_error() else { return said };
+    // The kinds are the same everywhere, but some say less than the system does, and those that have no name yet nothing.
+    let kind = format!("{}", error.kind());
+    match error.kind() {
+        io::ErrorKind::NotFound => {}
+        _ if kind == "uncategorized error" => {}
+        _ => return kind,
     }
+    let said = said.trim_end_matches(&format!(" (os error {number})"));
+    said.chars().take(1).flat_map(char::to_lowercase).chain(said.chars().skip(1)).collect()
 }
 
 /// Says whether the other side has closed the stream, in whatever way.
@@ -423,7 +346,23 @@ pub(super) fn is_closed(error: &io::Error) -> bool {
     matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | UnexpectedEof)
 }
 
-/// How many bytes of what a server wrote stand in a message.
-const MAX_EXCERPT: usize = 200;
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-pub(super) const LOCATION: &str = "Location";
+    #[cfg(unix)]
+    #[test]
+    fn what_the_system_says_is_said_in_words() {
+        for (number, text) in [
+            (rustix::io::Errno::CONNREFUSED, "connection refused"),
+            (rustix::io::Errno::NOENT, "no such file or directory"),
+            (rustix::io::Errno::NETUNREACH, "network unreachable"),
+            (rustix::io::Errno::ACCESS, "permission denied"),
+            (rustix::io::Errno::PROTO, "protocol error"),
+        ] {
+            assert_eq!(words(&io::Error::from_raw_os_error(number.raw_os_error())), text);
+        }
+        assert_eq!(words(&io::Error::other("The name server")), "The name server");
+        assert_eq!(words(&io::ErrorKind::TimedOut.into()), "timed out");
+    }
+}

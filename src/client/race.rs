@@ -6,6 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::future::poll_fn;
 use core::net::{IpAddr, SocketAddr};
+use core::pin::pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
 use std::io;
@@ -120,7 +121,7 @@ pub(super) async fn race<'a, T>(
             None => racing.lookups.push((family, resolver.resolve(target.host, family))),
         }
     }
-    let mut timer = core::pin::pin!(sleep_until(origin));
+    let mut timer = pin!(sleep_until(origin));
     poll_fn(|cx| {
         loop {
             if let Some(stream) = racing.poll_under_way(&target, now(), cx) {
@@ -165,18 +166,19 @@ impl<T> Racing<'_, T> {
             }
         });
         let mut connected = None;
-        attempts.retain_mut(|(address, attempt)| match attempt.as_mut().poll(cx) {
-            _ if connected.is_some() => true,
-            Poll::Pending => true,
-            Poll::Ready(Ok(stream)) => {
-                connected = Some(stream);
-                false
+        attempts.retain_mut(|(address, attempt)| {
+            if connected.is_some() {
+                return true;
             }
-            Poll::Ready(Err(error)) => {
-                failed.attempt(*address, error);
-                race.handle_failure(now);
-                false
+            match attempt.as_mut().poll(cx) {
+                Poll::Pending => return true,
+                Poll::Ready(Ok(stream)) => connected = Some(stream),
+                Poll::Ready(Err(error)) => {
+                    failed.attempt(*address, error);
+                    race.handle_failure(now);
+                }
             }
+            false
         });
         connected
     }

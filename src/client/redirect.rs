@@ -9,7 +9,8 @@ use alloc::vec::Vec;
 
 use thiserror::Error;
 
-use super::error::{Error, LOCATION, Refused, excerpt};
+use super::error::Error;
+use super::refused::{LOCATION, Refused, excerpt};
 use super::url::{UrlError, WsUrl};
 use crate::handshake::{BuildError, ClientRequest};
 
@@ -133,3 +134,68 @@ pub(super) const AUTHORIZATION: &str = "Authorization";
 
 /// The header fields that go along to another origin.
 const KEPT: [&str; 2] = ["User-Agent", "Accept-Language"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::boxed::Box;
+    use alloc::format;
+    use alloc::string::ToString;
+    use proptest::prelude::*;
+
+    /// A redirect to there.
+    fn redirect(location: &str) -> Result<Error, BuildError> {
+        let mut headers = crate::handshake::Headers::new();
+        headers.append(LOCATION, location)?;
+        let refused = ClientRequest::template().verify(302, headers);
+        let Err(crate::handshake::ResponseError::Refused(response)) = refused else { panic!("{refused:?}") };
+        Ok(Error::Refused(Box::new(Refused { endpoint: "here".into(), response: *response })))
+    }
+
+    fn journey(url: &str) -> Journey {
+        let request = ClientRequest::template().header("X-Api-Key", "secret").unwrap();
+        Journey::new(url.parse().unwrap(), request, Some("Bearer secret".to_string()), 3)
+    }
+
+    fn written(journey: &Journey) -> String {
+        let mut written = Vec::new();
+        journey.request().unwrap().write(&mut written);
+        String::from_utf8(written).unwrap()
+    }
+
+    fn location() -> impl Strategy<Value = String> {
+        prop_oneof!["[ -~]{0,20}", "(https?|wss?|ftp|)(:|://|//|/|)(h|g|h:443|u:p@h|\\[::1\\]|)[/?#a@:\\\\.%]{0,6}",]
+    }
+
+    proptest! {
+        /// Wherever servers send us: over TLS to the end, to a request that can be made, and to no other server with a secret.
+        #[test]
+        fn no_location_leads_where_it_must_not(locations in prop::collection::vec(location(), 1..6)) {
+            let mut journey = journey("wss://h/");
+            let mut has_left = false;
+            for location in &locations {
+                let Ok(error) = redirect(location) else { continue };
+                if journey.follow(error).is_err() {
+                    continue;
+                }
+                prop_assert!(journey.url().is_secure());
+                has_left |= !journey.url().is_same_origin(&"wss://h/".parse().unwrap());
+                prop_assert_eq!(written(&journey).contains("secret"), !has_left);
+                prop_assert!(journey.visited.len() <= 3);
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_dropped_is_not_sent_on_the_way_back_either() {
+        let mut journey = journey("wss://h/");
+        assert!(written(&journey).contains("X-Api-Key: secret\r\n"));
+        journey.follow(redirect("/x").unwrap()).unwrap();
+        assert!(written(&journey).contains("Authorization: Bearer secret\r\n"));
+        journey.follow(redirect("//g/").unwrap()).unwrap();
+        assert!(!written(&journey).contains("secret"));
+        journey.follow(redirect("https://h/back").unwrap()).unwrap();
+        assert!(!written(&journey).contains("secret"), "{}", written(&journey));
+        assert_eq!(format!("{}", journey.url()), "wss://h/back");
+    }
+}

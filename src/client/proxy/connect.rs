@@ -4,7 +4,7 @@
 
 use super::error::TunnelError;
 use super::{Proxy, TunnelConfig};
-use crate::client::error::excerpt;
+use crate::client::refused::excerpt;
 use crate::handshake::{HeadReader, Headers, StartLine, parse_response};
 
 /// Waits for the answer to a `CONNECT` request.

@@ -112,6 +112,6 @@ mod tests {
         for (seconds, date) in cases {
             assert_eq!(Date(seconds).to_string(), date);
         }
-        assert!(Date(u64::MAX).to_string().ends_with("-04"), "{}", Date(u64::MAX));
+        assert_eq!(Date(u64::MAX).to_string(), "584554051223-11-09");
     }
 }

@@ -21,7 +21,7 @@ use super::error::TlsError;
 use super::problem::CertificateProblem;
 use super::stream::TlsStream;
 use crate::blocking::Transport;
-use crate::client::error::excerpt;
+use crate::client::refused::excerpt;
 use crate::client::timed::{Timed, is_time_over};
 
 pub(super) fn connector(tls: &TlsConfig) -> Result<TlsConnector, TlsError> {

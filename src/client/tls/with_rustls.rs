@@ -23,7 +23,7 @@ use super::error::TlsError;
 use super::problem::CertificateProblem;
 use super::stream::TlsStream;
 use crate::blocking::Transport;
-use crate::client::error::excerpt;
+use crate::client::refused::excerpt;
 use crate::client::timed::{Timed, is_time_over};
 
 pub(super) fn client_config(tls: &TlsConfig) -> Result<Arc<ClientConfig>, TlsError> {
