@@ -13,7 +13,7 @@ use sockeye::{Close, MessageKind};
 use tokio::fs::File;
 use tokio::io::copy;
 use tokio::sync::mpsc::{Receiver, channel};
-use tokio::time::interval;
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::options::Options;
 use crate::screen::Screen;
@@ -196,6 +196,8 @@ impl Talk<'_> {
 async fn pings(sender: &Sender<Stream>, every: Option<Duration>, screen: &Screen) -> Infallible {
     if let Some(every) = every {
         let mut interval = interval(every.max(Duration::from_millis(1)));
+        // A ping whose answer took long is not made up for.
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             interval.tick().await;
             match sender.ping().await {
