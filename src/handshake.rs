@@ -45,6 +45,8 @@ pub use self::error::{
     RequestError, ResponseError,
 };
 pub use self::extension::{Extension, ExtensionRef, Extensions};
+#[cfg(feature = "client")]
+pub(crate) use self::head::{HeadReader, StartLine, parse_response};
 pub use self::headers::{Headers, Values};
 pub use self::key::{AcceptKey, accept_key};
 pub use self::origin::{OriginPattern, OriginPolicy};

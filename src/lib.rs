@@ -8,6 +8,7 @@
 //!
 //! | you have | take |
 //! |---|---|
+//! | a URL to connect to | [`client`]: TLS, proxies, redirects, reconnecting; on tokio or on threads |
 //! | tokio | [`tokio`]: a server in ten lines |
 //! | smol, async-std, `futures-io` | [`futures`] |
 //! | threads and blocking streams | [`blocking`]: a server in ten lines, too |
@@ -95,6 +96,9 @@
 //! permessage-deflate (RFC 7692) on all of them, off until it is asked for. `test-kit`: a pair of connections in memory, a clock
 //! and faults, to test an application with.
 //!
+//! `client`: the client that is given a URL. TLS for it: `rustls`, `rustls-aws-lc` or `rustls-no-provider`, with `platform-verifier` or
+//! `webpki-roots`; or `native-tls`.
+//!
 //! `std` (default): the [`blocking`] adapter, `ws:` addresses, and masking keys and nonces from the thread's CSPRNG.
 //! Without it the crate is `no_std` with `alloc`; give [`Connection::client_with_keys`] and
 //! [`handshake::ClientRequest::with_key`] your own randomness.
@@ -109,6 +113,8 @@ extern crate alloc;
 mod adapter;
 #[cfg(feature = "std")]
 pub mod blocking;
+#[cfg(feature = "client")]
+pub mod client;
 #[cfg(feature = "deflate")]
 pub mod deflate;
 #[cfg(feature = "driver")]

@@ -7,6 +7,7 @@ pub mod replay;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+use sockeye::client::proxy::{Proxy, Tunnel, TunnelConfig, TunnelState};
 use sockeye::{Assembler, Fin, Message, Received, Role};
 
 use self::replay::{Step, connection, receive_chunks, receive_messages, small_limits};
@@ -32,6 +33,27 @@ pub fn receive_within_memory(role: Role, bytes: &[u8]) {
         }
         let held = LIVE.load(Relaxed) - before;
         assert!(held <= config.max_message_size + FIXED, "{held} bytes held");
+    }
+}
+
+/// Has a proxy answer, in two pieces and in one; both must be read the same.
+pub fn tunnel(proxy: &str, (cut, bytes): (u16, &[u8])) {
+    let proxy: Proxy = proxy.parse().unwrap();
+    let (left, right) = bytes.split_at(usize::from(cut).min(bytes.len()));
+    let mut sent = Vec::new();
+    let mut one = Tunnel::new(&proxy, "server.example", 443, &TunnelConfig::default(), &mut sent).unwrap();
+    let mut two = one.clone();
+    let mut sent_by_two = sent.clone();
+    let (mut whole, mut first, mut second) = (bytes, left, right);
+    let expected = one.receive(&mut whole, &mut sent);
+    let received = match two.receive(&mut first, &mut sent_by_two) {
+        Ok(TunnelState::Opening) => two.receive(&mut second, &mut sent_by_two),
+        received => received,
+    };
+    assert_eq!((&received, &sent_by_two), (&expected, &sent));
+    assert_eq!(two.receive_eof(), one.receive_eof());
+    if received == Ok(TunnelState::Open) {
+        assert_eq!([first, second].concat(), whole);
     }
 }
 

@@ -3,11 +3,15 @@
 // node.mjs server                  what it understands: examples/conformance/client/interop.rs
 // node.mjs client URL SERVER PID   SERVER is what to call the server at URL, PID is its process, which is stopped in the end
 //
-// NODE_MODULES is where ws is installed.
+// NODE_MODULES is where ws is installed. INTEROP_TLS, if set, is a directory with chain.pem and key.pem: the server is over TLS
+// then. Whom a client trusts is NODE_EXTRA_CA_CERTS.
 
 import { deepStrictEqual } from "node:assert";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { createServer as createPlain } from "node:http";
+import { createServer as createSecure } from "node:https";
 import { createRequire } from "node:module";
 import process from "node:process";
 
@@ -30,7 +34,10 @@ function sendFragments(socket, payload, binary) {
 async function server() {
   const closed = new Map(); // path -> promise of what came in the peer's Close
   const handleProtocols = (offered) => offered.has("interop") && "interop";
-  const server = new WebSocket.Server({ host: "127.0.0.1", port: 0, perMessageDeflate: true, handleProtocols });
+  const tls = process.env.INTEROP_TLS;
+  const read = (name) => readFileSync(`${tls}/${name}.pem`);
+  const http = tls ? createSecure({ cert: read("chain"), key: read("key") }) : createPlain();
+  const server = new WebSocket.Server({ server: http, perMessageDeflate: true, handleProtocols });
   server.on("connection", (socket, request) => {
     closed.set(request.url, once(socket, "close").then(([code, reason]) => `${code} ${reason}`));
     socket.on("error", () => {}); // The close event follows.
@@ -47,8 +54,9 @@ async function server() {
       else socket.send(message, { binary });
     });
   });
-  await once(server, "listening");
-  console.log(`listening on ws://127.0.0.1:${server.address().port}`);
+  http.listen(0, "127.0.0.1");
+  await once(http, "listening");
+  console.log(`listening on ${tls ? "wss" : "ws"}://127.0.0.1:${http.address().port}`);
 }
 
 // The client.

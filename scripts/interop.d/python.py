@@ -2,12 +2,15 @@
 
 python.py server                  what it understands: examples/conformance/client/interop.rs
 python.py client URL SERVER PID   SERVER is what to call the server at URL, PID is its process, which is stopped in the end
+
+$INTEROP_TLS, if set, is a directory with ca.pem, chain.pem and key.pem: the server is over TLS then, as a client to wss:// is.
 """
 
 import asyncio
 import os
 import random
 import signal
+import ssl
 import sys
 
 import websockets
@@ -19,6 +22,22 @@ NAME = f"python-websockets {websockets.__version__}"
 MULTIBYTE = "Grüße, 世界, مرحبا, 🐟"
 MEGABYTE = 1024 * 1024
 PATIENCE = 25
+
+
+TLS = os.environ.get("INTEROP_TLS")
+
+
+def tls(server):
+    """The context of a server, or of a client."""
+    if server:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(f"{TLS}/chain.pem", f"{TLS}/key.pem")
+        return context
+    return ssl.create_default_context(cafile=f"{TLS}/ca.pem")
+
+
+def opened(url, **options):
+    return connect(url, ssl=tls(False) if url.startswith("wss:") else None, **options)
 
 
 async def close(socket, code=None, reason=""):
@@ -63,9 +82,9 @@ async def answer(socket):
 
 
 async def server():
-    async with serve(answer, "127.0.0.1", 0, max_size=32 * MEGABYTE, subprotocols=["interop"],
+    async with serve(answer, "127.0.0.1", 0, ssl=tls(True) if TLS else None, max_size=32 * MEGABYTE, subprotocols=["interop"],
                      select_subprotocol=lambda _, offered: "interop" if "interop" in offered else None) as listening:
-        print(f"listening on ws://127.0.0.1:{listening.sockets[0].getsockname()[1]}", flush=True)
+        print(f"listening on {'wss' if TLS else 'ws'}://127.0.0.1:{listening.sockets[0].getsockname()[1]}", flush=True)
         await listening.serve_forever()
 
 
@@ -138,14 +157,14 @@ def cases(server):
 
 
 async def run(url, case):
-    async with connect(url, ping_interval=None, max_size=32 * MEGABYTE) as socket:
+    async with opened(url, ping_interval=None, max_size=32 * MEGABYTE) as socket:
         await case(socket)
         if socket.close_code is None:
             await close_with(socket, 1000)
 
 
 async def stopped(url, pid):
-    async with connect(url) as socket:
+    async with opened(url) as socket:
         await echo(socket, "hello")
         os.kill(int(pid), signal.SIGTERM)
         await closes(socket, 1001, "server is stopping")

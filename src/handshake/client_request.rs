@@ -103,6 +103,37 @@ impl ClientRequest {
         })
     }
 
+    /// Makes one that is addressed to nobody, for [`Self::for_address`].
+    #[cfg(feature = "client")]
+    pub(crate) fn template() -> Self {
+        Self {
+            authority: String::new(),
+            target: String::new(),
+            key: Key::new([0; 16]),
+            origin: None,
+            subprotocols: String::new(),
+            extensions: String::new(),
+            headers: Headers::new(),
+            #[cfg(feature = "deflate")]
+            deflate: None,
+        }
+    }
+
+    /// The same request to another address, with a new key.
+    #[cfg(feature = "client")]
+    pub(crate) fn for_address(&self, authority: &str, target: &str) -> Result<Self, BuildError> {
+        let Self { authority, target, key, .. } = Self::new(authority, target)?;
+        Ok(Self { authority, target, key, ..self.clone() })
+    }
+
+    /// The same request with those of the application's header fields whose name is to be kept.
+    #[cfg(feature = "client")]
+    pub(crate) fn with_headers(&self, keep: impl Fn(&str) -> bool) -> Self {
+        let mut headers = Headers::new();
+        self.headers.iter().filter(|(name, _)| keep(name)).for_each(|(name, value)| headers.push(name, value));
+        Self { headers, ..self.clone() }
+    }
+
     /// Offers a subprotocol, after those that are offered already: put the one that you like best first.
     ///
     /// # Errors

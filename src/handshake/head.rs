@@ -15,7 +15,7 @@ use core::mem::MaybeUninit;
 
 /// Finds the end of a head in a stream that arrives in pieces of any size.
 #[derive(Clone, Debug)]
-pub(super) struct HeadReader {
+pub(crate) struct HeadReader {
     start_line: StartLine,
     /// The limit as configured.
     max: usize,
@@ -29,7 +29,7 @@ pub(super) struct HeadReader {
 
 /// Which start line is expected, and how far it was found to be one.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum StartLine {
+pub(crate) enum StartLine {
     /// Within the method of a request line, of which so many bytes were seen.
     Method { seen: usize },
     /// Within the `HTTP/` of a status line, of which so many bytes were seen.
@@ -40,7 +40,7 @@ pub(super) enum StartLine {
 
 impl StartLine {
     pub(super) const REQUEST: Self = Self::Method { seen: 0 };
-    pub(super) const STATUS: Self = Self::Protocol { seen: 0 };
+    pub(crate) const STATUS: Self = Self::Protocol { seen: 0 };
 
     /// Goes on over these bytes; returns the position of the first that cannot begin the start line.
     fn check(&mut self, fresh: &[u8]) -> Option<usize> {
@@ -61,7 +61,7 @@ impl StartLine {
 }
 
 impl HeadReader {
-    pub(super) const fn new(start_line: StartLine, max: usize) -> Self {
+    pub(crate) const fn new(start_line: StartLine, max: usize) -> Self {
         Self { start_line, max, room: max, buffer: Vec::new(), last: 0 }
     }
 
@@ -69,7 +69,7 @@ impl HeadReader {
     ///
     /// A head that lies whole in the first input is parsed before its end is known, for the parser finds that, too. Another
     /// one is parsed when it is whole: not again with each piece.
-    pub(super) fn receive<T>(
+    pub(crate) fn receive<T>(
         &mut self,
         input: &mut &[u8],
         parse: impl Fn(&[u8]) -> Result<Parsed<T>, HeadError>,
@@ -121,7 +121,7 @@ impl HeadReader {
     }
 
     /// Goes on to another response head, which shares the room that the one before, `len` bytes long, has left.
-    pub(super) fn next_response(&mut self, len: usize) {
+    pub(crate) fn next_response(&mut self, len: usize) {
         *self = Self { room: self.room.saturating_sub(len), ..Self::new(StartLine::STATUS, self.max) };
     }
 
@@ -151,10 +151,10 @@ impl HeadReader {
 
 /// What was parsed at the front of some bytes.
 #[derive(Debug)]
-pub(super) struct Parsed<T> {
-    pub(super) head: T,
+pub(crate) struct Parsed<T> {
+    pub(crate) head: T,
     /// How long the head is.
-    pub(super) len: usize,
+    pub(crate) len: usize,
     /// Whether it is known that [`HeadReader::check`] would let it pass: the parser has looked at every byte.
     is_sound: bool,
 }
@@ -180,16 +180,16 @@ pub(super) fn parse_request(bytes: &[u8], max_headers: usize) -> Result<Parsed<R
 
 /// A response head.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ResponseHead {
+pub(crate) struct ResponseHead {
     /// The minor version of HTTP/1.
-    pub(super) version: u8,
-    pub(super) status: u16,
-    pub(super) reason: String,
-    pub(super) headers: Headers,
+    pub(crate) version: u8,
+    pub(crate) status: u16,
+    pub(crate) reason: String,
+    pub(crate) headers: Headers,
 }
 
 /// Parses the response head at the front of `bytes`.
-pub(super) fn parse_response(bytes: &[u8], max_headers: usize) -> Result<Parsed<ResponseHead>, HeadError> {
+pub(crate) fn parse_response(bytes: &[u8], max_headers: usize) -> Result<Parsed<ResponseHead>, HeadError> {
     with_slots(bytes, max_headers, |slots| {
         let mut response = httparse::Response::new(&mut []);
         let config = httparse::ParserConfig::default();

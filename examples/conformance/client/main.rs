@@ -5,6 +5,7 @@
 //! cargo run --release --example conformance_client -- probe ws://127.0.0.1:9001 --adapter sans-io
 //! cargo run --release --example conformance_client -- interop ws://127.0.0.1:9003 --agent "sockeye blocking"
 //! cargo run --release --all-features --example conformance_client -- probe ws://127.0.0.1:9001 --adapter tokio
+//! cargo run --release --all-features --example conformance_client -- probe wss://127.0.0.1:9001 --adapter client --ca ca.pem
 //! ```
 //!
 //! `cases` runs the loop of an Autobahn fuzzing server: it asks for the number of cases, echoes in each, and has the
@@ -16,6 +17,8 @@
 //! Compression is offered, for messages of any length, where it is built in and no flag says otherwise.
 
 mod blocking;
+#[cfg(feature = "rustls")]
+mod client;
 #[cfg(feature = "deflate")]
 #[path = "../deflate.rs"]
 mod deflate;
@@ -58,6 +61,8 @@ const BLOCKING: Adapter = Adapter { echo: blocking::echo, exchange: blocking::ex
 const SANS_IO: Adapter = Adapter { echo: sans_io::echo, exchange: sans_io::exchange, open: sans_io::open };
 #[cfg(feature = "tokio")]
 const TOKIO: Adapter = Adapter { echo: tokio::echo, exchange: tokio::exchange, open: tokio::open };
+#[cfg(feature = "rustls")]
+const CLIENT: Adapter = Adapter { echo: client::echo, exchange: client::exchange, open: client::open };
 #[cfg(feature = "futures")]
 const FUTURES: Adapter = Adapter { echo: futures::echo, exchange: futures::exchange, open: futures::open };
 
@@ -75,8 +80,8 @@ enum Command {
     Interop,
 }
 
-const USAGE: &str = "conformance_client cases|probe|interop URL [--adapter blocking|sans-io|tokio|futures] \
-    [--agent NAME] [--no-deflate] [--deflate-level N] [--window-bits N] [--no-context-takeover] [--runtime-threads N (of tokio; default 1, which is its current-thread runtime)]";
+const USAGE: &str = "conformance_client cases|probe|interop URL [--adapter blocking|sans-io|tokio|futures|client] \
+    [--ca FILE (of client; the URL is wss:// then)] [--agent NAME] [--no-deflate] [--deflate-level N] [--window-bits N] [--no-context-takeover] [--runtime-threads N (of tokio; default 1, which is its current-thread runtime)]";
 
 fn main() -> ExitCode {
     let result = options().and_then(|options| match options.command {
@@ -160,7 +165,9 @@ fn options() -> Result<Options, Error> {
                     "tokio" => &TOKIO,
                     #[cfg(feature = "futures")]
                     "futures" => &FUTURES,
-                    name if ["tokio", "futures"].contains(&name) => {
+                    #[cfg(feature = "rustls")]
+                    "client" => &CLIENT,
+                    name if ["tokio", "futures", "client"].contains(&name) => {
                         return Err(format!("built without the feature {name}").into());
                     }
                     other => return Err(usage(format!("no adapter called {other:?}"))),
@@ -170,6 +177,10 @@ fn options() -> Result<Options, Error> {
                 let _threads: NonZeroUsize = parser.value()?.parse()?;
                 #[cfg(feature = "tokio")]
                 let _ = tokio::THREADS.set(_threads);
+            }
+            #[cfg(feature = "rustls")]
+            Long("ca") => {
+                let _ = client::CA.set(parser.value()?.into());
             }
             Long("agent") => agent = parser.value()?.string()?,
             #[cfg(feature = "deflate")]
@@ -188,6 +199,12 @@ fn options() -> Result<Options, Error> {
     let _ = DEFLATE.set(deflate);
     let [command, url]: [String; 2] =
         words.try_into().map_err(|_| usage("a command and a URL are needed".to_string()))?;
+    // The adapters know `ws` alone; the one that can do more knows by its CA that it should.
+    #[cfg(feature = "rustls")]
+    let url = match (url.strip_prefix("wss:"), client::CA.get()) {
+        (Some(rest), Some(_)) => format!("ws:{rest}"),
+        _ => url,
+    };
     let command = match command.as_str() {
         "cases" => Command::Cases,
         "probe" => Command::Probe,

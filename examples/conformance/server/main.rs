@@ -22,6 +22,8 @@ mod tokio;
 
 use std::net::TcpListener;
 use std::num::NonZeroUsize;
+#[cfg(feature = "tokio")]
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -36,6 +38,9 @@ struct Options {
     handshake: ServerConfig,
     #[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "only tokio has a runtime of its own"))]
     runtime_threads: NonZeroUsize,
+    /// A certificate's chain and its key, PEM files, where there is to be TLS.
+    #[cfg(feature = "tokio")]
+    tls: Option<(PathBuf, PathBuf)>,
 }
 
 #[derive(Clone, Copy)]
@@ -51,6 +56,7 @@ enum Adapter {
 const USAGE: &str = "conformance_server [--addr HOST:PORT] [--adapter blocking|sans-io|tokio|futures] \
     [--max-message BYTES] [--max-fragments N] \
     [--no-deflate] [--deflate-level N] [--window-bits N] [--no-context-takeover] \
+    [--tls CHAIN.pem KEY.pem (of tokio)] \
     [--runtime-threads N (of tokio; default 1, which is its current-thread runtime)]";
 
 fn main() -> ExitCode {
@@ -68,13 +74,21 @@ fn run(options: Options) -> Result<(), String> {
         TcpListener::bind(&options.addr).map_err(|error| format!("cannot listen on {}: {error}", options.addr))?;
     let addr = listener.local_addr().map_err(|error| error.to_string())?;
     let stop = signals::install().map_err(|error| format!("cannot handle signals: {error}"))?;
-    println!("listening on ws://{addr}");
+    #[cfg(feature = "tokio")]
+    let (scheme, tls) = match &options.tls {
+        Some((chain, key)) => ("wss", Some(tokio::tls(chain, key).map_err(|error| format!("no TLS: {error}"))?)),
+        None => ("ws", None),
+    };
+    #[cfg(not(feature = "tokio"))]
+    let scheme = "ws";
+    println!("listening on {scheme}://{addr}");
     match options.adapter {
         Adapter::Blocking => blocking::serve(listener, options.config, options.handshake, stop),
         Adapter::SansIo => sans_io::serve(listener, options.config, options.handshake, stop),
         #[cfg(feature = "tokio")]
         Adapter::Tokio => {
-            tokio::serve(listener, options.config, options.handshake, stop, drain(), options.runtime_threads.get())
+            let threads = options.runtime_threads.get();
+            tokio::serve(listener, options.config, options.handshake, stop, drain(), threads, tls)
         }
         #[cfg(feature = "futures")]
         Adapter::Futures => futures::serve(listener, options.config, options.handshake, stop, drain()),
@@ -117,6 +131,8 @@ fn options() -> Result<Options, String> {
     {
         handshake.deflate = Some(deflate::defaults());
     }
+    #[cfg(feature = "tokio")]
+    let mut tls = None;
     let mut parser = lexopt::Parser::from_env();
     let bad = |error: lexopt::Error| format!("{error}; usage: {USAGE}");
     while let Some(argument) = parser.next().map_err(bad)? {
@@ -125,6 +141,11 @@ fn options() -> Result<Options, String> {
             Long("adapter") => chosen = adapter(&parser.value().and_then(|value| value.string()).map_err(bad)?)?,
             Long("runtime-threads") => {
                 runtime_threads = parser.value().and_then(|value| value.parse()).map_err(bad)?;
+            }
+            #[cfg(feature = "tokio")]
+            Long("tls") => {
+                let (chain, key) = (parser.value().map_err(bad)?, parser.value().map_err(bad)?);
+                tls = Some((chain.into(), key.into()));
             }
             Long("max-message") => {
                 config.max_message_size = parser.value().and_then(|value| value.parse()).map_err(bad)?;
@@ -146,5 +167,13 @@ fn options() -> Result<Options, String> {
         }
     }
     handshake.origins = OriginPolicy::Any;
-    Ok(Options { addr, adapter: chosen, config: Arc::new(config), handshake, runtime_threads })
+    Ok(Options {
+        addr,
+        adapter: chosen,
+        config: Arc::new(config),
+        handshake,
+        runtime_threads,
+        #[cfg(feature = "tokio")]
+        tls,
+    })
 }

@@ -1,27 +1,31 @@
-//! The adapter for tokio: the library's own server, shut down by the signal.
+//! The adapter for tokio: the library's own server, over TLS if wanted, shut down by the signal.
 
 use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::Arc;
 
 use sockeye::Config;
 use sockeye::driver::Drain;
-use sockeye::handshake::ServerConfig;
 use sockeye::tokio::{Accepting, Acceptor, Error, Server};
-use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::runtime::Builder;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 /// Serves until `stop` becomes readable and the connections are closed.
 pub(crate) fn serve(
     listener: TcpListener,
     config: Arc<Config>,
-    handshake: ServerConfig,
+    handshake: sockeye::handshake::ServerConfig,
     stop: UnixStream,
     drain: Drain,
     threads: usize,
+    tls: Option<TlsAcceptor>,
 ) -> io::Result<()> {
     let mut acceptor = Acceptor::default();
     acceptor.config = config;
@@ -36,12 +40,23 @@ pub(crate) fn serve(
             let _ = stop.read_u8().await;
             handle.shutdown(drain).await
         });
-        server.run(echo).await
+        match tls {
+            Some(tls) => server.run_over(move |stream| tls.accept(stream), echo).await,
+            None => server.run(echo).await,
+        }
     })
 }
 
+/// Reads a certificate's chain and its key.
+pub(crate) fn tls(chain: &Path, key: &Path) -> Result<TlsAcceptor, Box<dyn std::error::Error>> {
+    let chain = CertificateDer::pem_file_iter(chain)?.collect::<Result<_, _>>()?;
+    let key = PrivateKeyDer::from_pem_file(key)?;
+    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key)?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
 /// Echoes until the connection is closed. What goes wrong on it is its own affair; the peer was told.
-async fn echo(accepting: Accepting<TcpStream>, _: SocketAddr) -> Result<(), Error> {
+async fn echo<S: AsyncRead + AsyncWrite + Unpin>(accepting: Accepting<S>, _: SocketAddr) -> Result<(), Error> {
     let mut socket = accepting.accept().await?;
     while let Some(message) = socket.receive().await? {
         // Written once there is nothing more to receive, so that many small ones go out together.
