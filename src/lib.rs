@@ -96,8 +96,8 @@
 //! permessage-deflate (RFC 7692) on all of them, off until it is asked for. `test-kit`: a pair of connections in memory, a clock
 //! and faults, to test an application with.
 //!
-//! `client`: the client that is given a URL. TLS for it: `rustls`, `rustls-aws-lc` or `rustls-no-provider`, with `platform-verifier` or
-//! `webpki-roots`; or `native-tls`.
+//! `client`: the client that is given a URL. `rustls` is TLS for it, with ring and the operating system's list of whom to trust; the
+//! parts are `rustls-ring`, `rustls-aws-lc` or `rustls-no-provider`, with `platform-verifier` or `webpki-roots`. Or `native-tls`.
 //!
 //! `std` (default): the [`blocking`] adapter, `ws:` addresses, and masking keys and nonces from the thread's CSPRNG.
 //! Without it the crate is `no_std` with `alloc`; give [`Connection::client_with_keys`] and

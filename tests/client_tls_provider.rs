@@ -10,7 +10,7 @@ use tls_support::*;
 async fn the_cryptography_that_the_process_has_installed_is_taken() {
     let authority = Authority::new("A");
     let config = TlsConfig::new().backend(TlsBackend::Rustls).roots(TlsRoots::OnlyAdded).ca_pem(&*authority.pem);
-    if cfg!(any(feature = "rustls", feature = "rustls-aws-lc")) {
+    if cfg!(any(feature = "rustls-ring", feature = "rustls-aws-lc")) {
         config.connector().unwrap();
     } else {
         assert_eq!(

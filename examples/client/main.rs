@@ -3,7 +3,7 @@
 //! ```sh
 //! cargo run --example client ws://127.0.0.1:9001                # end the input (Ctrl-D) to close the connection
 //! cargo run --example client ws://127.0.0.1:9001 --send hello   # print the first answer instead
-//! cargo run --example client --features client,rustls,platform-verifier -- wss://user:password@example.com/ --reconnect
+//! cargo run --example client --features client,rustls -- wss://user:password@example.com/ --reconnect
 //! cargo run --example client -- --help
 //! ```
 //!

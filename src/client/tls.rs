@@ -7,11 +7,12 @@
 //!
 //! | feature | what it brings |
 //! |---|---|
-//! | `rustls` | rustls, with ring for its cryptography |
-//! | `rustls-aws-lc` | rustls, with aws-lc; where `rustls` is on as well, ring is taken, unless the process has a default |
+//! | `rustls` | what most want: `rustls-ring` and `platform-verifier` |
+//! | `rustls-ring` | rustls, with ring for its cryptography |
+//! | `rustls-aws-lc` | rustls, with aws-lc; where ring is there as well, that is taken, unless the process has a default |
 //! | `rustls-no-provider` | rustls, with the `CryptoProvider` that the process has installed |
 //! | `platform-verifier` | rustls asks the operating system whom to trust |
-//! | `webpki-roots` | rustls trusts whom Mozilla trusted when this was built |
+//! | `webpki-roots` | rustls trusts whom Mozilla trusted when this was built: for machines that have no list of their own |
 //! | `native-tls` | OpenSSL, Secure Transport or SChannel, with the operating system's roots |
 //!
 //! Without any of them there are only the errors of this module.

@@ -49,11 +49,11 @@ fn provider() -> Result<Arc<CryptoProvider>, TlsError> {
     if let Some(provider) = CryptoProvider::get_default() {
         return Ok(provider.clone());
     }
-    #[cfg(feature = "rustls")]
+    #[cfg(feature = "rustls-ring")]
     return Ok(::rustls::crypto::ring::default_provider().into());
-    #[cfg(all(feature = "rustls-aws-lc", not(feature = "rustls")))]
+    #[cfg(all(feature = "rustls-aws-lc", not(feature = "rustls-ring")))]
     return Ok(::rustls::crypto::aws_lc_rs::default_provider().into());
-    #[cfg(not(any(feature = "rustls", feature = "rustls-aws-lc")))]
+    #[cfg(not(any(feature = "rustls-ring", feature = "rustls-aws-lc")))]
     Err(TlsError::NoCryptoProvider)
 }
 
