@@ -166,6 +166,6 @@ pub use crate::time::{Instant, Timeout};
 pub use crate::uri::{UriError, WsUri};
 
 /// The README's programs, so that they compile.
-#[cfg(all(doctest, feature = "tokio", feature = "deflate"))]
+#[cfg(all(doctest, feature = "client", feature = "deflate"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
