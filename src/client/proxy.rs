@@ -19,12 +19,11 @@
 //! # Ok(())
 //! # }
 //! ```
-//!
-//! Why no library does this: tokio-socks is for tokio alone, allocates nothing from the peer and is kept well, but does not block
-//! and cannot be fed; fast-socks5 is a server, too; `socks`, the one that blocks, was last published in 2021, and async-http-proxy
-//! in 2021. hyper-util has both protocols and a reader of the environment, of which the first are services for hyper's connections,
-//! and the last wants hyper, tracing and tower for its feature `client`, passes over what it cannot read in silence, knows no `ws:`
-//! and cannot be given another environment. The two protocols are two hundred lines on the reader of HTTP heads that is here anyway.
+
+// Why no library does this: each of those for one of the two protocols (tokio-socks, fast-socks5, socks, async-http-proxy) does I/O of one
+// style, and none can be fed. hyper-util has both protocols, as services for hyper's connections, and a reader of the environment that
+// wants hyper, tracing and tower, passes over what it cannot read in silence, knows no `ws:` and cannot be given another
+// environment. The two protocols are two hundred lines on the reader of HTTP heads that is here anyway.
 
 mod connect;
 mod error;
