@@ -43,6 +43,13 @@ impl Terminal {
         }
     }
 
+    /// Waits until another line can be edited: what is typed before is read by the terminal itself, to which Ctrl-D is none of
+    /// the input.
+    fn wait_for_another_prompt(&mut self) {
+        self.wait_for("\n");
+        self.wait_for("> ");
+    }
+
     fn type_in(&mut self, keys: &str) {
         self.typing.write_all(keys.as_bytes()).unwrap();
     }
@@ -65,10 +72,10 @@ fn lines_are_edited_and_messages_appear_above_them_in_colour() {
     terminal.wait_for("hellp"); // the line is shown again, below
     terminal.type_in("\x7fo\r");
     assert_eq!(socket.receive().unwrap(), Some("hello".into()));
-    terminal.wait_for("> ");
+    terminal.wait_for_another_prompt();
     terminal.type_in("\x1b[A!\r"); // the line before, by the arrow
     assert_eq!(socket.receive().unwrap(), Some("hello!".into()));
-    terminal.wait_for("> ");
+    terminal.wait_for_another_prompt();
     terminal.type_in("\x04");
     assert_eq!(socket.receive().unwrap(), None);
     terminal.wait_for("closed: 1000");
