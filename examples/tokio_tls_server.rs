@@ -17,6 +17,7 @@ use sockeye::handshake::ClientRequest;
 use sockeye::tokio::{Connector, Server, WebSocket};
 use sockeye::{Close, Message};
 use tokio::net::TcpStream;
+use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector, client};
@@ -51,7 +52,8 @@ fn serve(
     certificate: CertificateDer<'static>,
     key: PrivateKeyDer<'static>,
 ) -> Result<impl Future<Output = std::io::Result<()>>, Box<dyn Error>> {
-    let tls = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key)?;
+    let tls = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
+    let tls = tls.with_no_client_auth().with_single_cert(vec![certificate], key)?;
     let tls = TlsAcceptor::from(Arc::new(tls));
     Ok(server.run_over(
         move |stream| tls.accept(stream),
@@ -76,9 +78,15 @@ async fn connect(
 ) -> Result<WebSocket<client::TlsStream<TcpStream>>, Box<dyn Error>> {
     let mut roots = RootCertStore::empty();
     roots.add(certificate)?; // yours are those of the system, or of the crate `webpki-roots`
-    let tls = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let tls = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
+    let tls = tls.with_root_certificates(roots).with_no_client_auth();
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let stream = TlsConnector::from(Arc::new(tls)).connect("localhost".try_into()?, stream).await?;
     Ok(Connector::default().handshake(stream, ClientRequest::new("localhost", "/")?).await?)
+}
+
+/// The cryptography, by name: a program that has more than one built in must choose.
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
 }

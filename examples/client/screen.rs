@@ -2,7 +2,12 @@
 //! terminal.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+#[cfg(unix)]
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use anstyle::{AnsiColor, Style};
 use rustyline::ExternalPrinter;
@@ -18,6 +23,16 @@ pub(crate) struct Screen {
     /// How the terminal was before lines were edited.
     #[cfg(unix)]
     saved: Option<rustix::termios::Termios>,
+    editing: Arc<Mutex<Editing>>,
+}
+
+/// What the thread that edits lines is doing.
+#[derive(Default)]
+struct Editing {
+    /// It is in a line, or about to begin one.
+    is_in_line: bool,
+    /// It must not begin another one.
+    is_over: bool,
 }
 
 impl Screen {
@@ -29,6 +44,7 @@ impl Screen {
             has_colours: anstream::AutoStream::choice(&stdout) != anstream::ColorChoice::Never,
             #[cfg(unix)]
             saved: rustix::termios::tcgetattr(io::stdin()).ok(),
+            editing: Arc::default(),
         }
     }
 
@@ -66,12 +82,44 @@ impl Screen {
         }
     }
 
+    /// Takes note that a line is about to be edited; false if it must not be, because the terminal is as it was.
+    pub(crate) fn begin_line(&self) -> bool {
+        let mut editing = self.editing();
+        editing.is_in_line = !editing.is_over;
+        editing.is_in_line
+    }
+
+    /// Takes note that a line was edited.
+    pub(crate) fn end_line(&self) {
+        self.editing().is_in_line = false;
+    }
+
+    fn editing(&self) -> MutexGuard<'_, Editing> {
+        self.editing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Leaves the terminal as it was: the thread that edits lines may be in the middle of one.
     pub(crate) fn restore(&self) {
+        self.editing().is_over = true;
+        #[cfg(unix)]
+        self.wait_for_editor();
         #[cfg(unix)]
         if let (Some(saved), Some(_)) = (&self.saved, &self.editor) {
             let _ = io::stdout().write_all(b"\r\x1b[J").and_then(|()| io::stdout().flush());
             let _ = rustix::termios::tcsetattr(io::stdin(), rustix::termios::OptionalActions::Drain, saved);
+        }
+    }
+
+    /// Waits until the editor of a line that has begun has taken the terminal, so that it does not take it afterwards.
+    #[cfg(unix)]
+    fn wait_for_editor(&self) {
+        use rustix::termios::{LocalModes, tcgetattr};
+
+        let started = Instant::now();
+        let is_taken =
+            || tcgetattr(io::stdin()).is_ok_and(|terminal| !terminal.local_modes.contains(LocalModes::ICANON));
+        while self.editing().is_in_line && !is_taken() && started.elapsed() < A_MOMENT {
+            thread::yield_now();
         }
     }
 
@@ -92,6 +140,10 @@ fn harmless(text: &str) -> String {
     let is_harmful = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
     text.chars().map(|c| if is_harmful(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
+
+/// An editor that takes longer has come to harm.
+#[cfg(unix)]
+const A_MOMENT: Duration = Duration::from_secs(1);
 
 const RECEIVED: Style = AnsiColor::Green.on_default();
 const NOTE: Style = Style::new().dimmed();

@@ -46,8 +46,10 @@ impl Lines {
 /// connection is closed is printed; who will not wait for that ends the input once more.
 fn edit(mut editor: DefaultEditor, typing: Sender<String>, screen: &Screen) {
     let mut typing = Some(typing);
-    loop {
-        match (editor.readline(if typing.is_some() { "> " } else { "" }), &typing) {
+    while screen.begin_line() {
+        let line = editor.readline(if typing.is_some() { "> " } else { "" });
+        screen.end_line();
+        match (line, &typing) {
             (Ok(line), Some(lines)) => {
                 let _ = editor.add_history_entry(&line);
                 let _ = lines.send(line); // nobody hears it once the connection is closed

@@ -5,6 +5,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, tcgetattr};
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
+use std::time::Instant;
 
 /// A terminal, and the program on it.
 struct Terminal {
@@ -47,6 +48,16 @@ impl Terminal {
         self.typing.write_all(keys.as_bytes()).unwrap();
     }
 
+    /// Waits until the program edits lines, once it has taken the one before: a prompt that is shown may still be that of the line
+    /// before, and what is typed in between would be edited, and its end of input swallowed, by the terminal.
+    fn wait_for_editor(&self) {
+        let started = Instant::now();
+        while self.edits_lines_itself() {
+            assert!(started.elapsed() < PATIENCE, "nobody edits lines");
+            std::thread::yield_now();
+        }
+    }
+
     fn edits_lines_itself(&self) -> bool {
         tcgetattr(&self.typing).unwrap().local_modes.contains(LocalModes::ICANON | LocalModes::ECHO)
     }
@@ -65,10 +76,10 @@ fn lines_are_edited_and_messages_appear_above_them_in_colour() {
     terminal.wait_for("hellp"); // the line is shown again, below
     terminal.type_in("\x7fo\r");
     assert_eq!(socket.receive().unwrap(), Some("hello".into()));
-    terminal.wait_for("> ");
+    terminal.wait_for_editor();
     terminal.type_in("\x1b[A!\r"); // the line before, by the arrow
     assert_eq!(socket.receive().unwrap(), Some("hello!".into()));
-    terminal.wait_for("> ");
+    terminal.wait_for_editor();
     terminal.type_in("\x04");
     assert_eq!(socket.receive().unwrap(), None);
     terminal.wait_for("closed: 1000");

@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::runtime::Builder;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -51,7 +52,10 @@ pub(crate) fn serve(
 pub(crate) fn tls(chain: &Path, key: &Path) -> Result<TlsAcceptor, Box<dyn std::error::Error>> {
     let chain = CertificateDer::pem_file_iter(chain)?.collect::<Result<_, _>>()?;
     let key = PrivateKeyDer::from_pem_file(key)?;
-    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key)?;
+    // Named, because with all features there are two to choose from.
+    let provider = Arc::new(ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let config = config.with_no_client_auth().with_single_cert(chain, key)?;
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
