@@ -131,8 +131,9 @@ pub enum UriError {
     /// It does not begin with `ws://`.
     #[error("not a ws:// address")]
     Scheme,
-    /// It begins with `wss://`, and there is no TLS here: connect a TLS stream and hand it over.
-    #[error("wss:// needs a TLS stream; connect one and hand it over")]
+    /// It begins with `wss://`, and there is no TLS here: connect a TLS stream and hand it over, or take the
+    /// module `client`, with one of its features for TLS.
+    #[error("wss:// needs TLS: hand over a TLS stream, or connect by sockeye::client")]
     Tls,
     /// It has no host.
     #[error("the address has no host")]
