@@ -12,6 +12,7 @@ use core::fmt;
 use std::collections::HashMap;
 use std::sync::PoisonError;
 
+use super::backplane::Origin;
 use super::bridge::Queue;
 use super::config::{Bounds, Envelope, HubConfig};
 use super::error::PublishError;
@@ -51,7 +52,7 @@ pub(super) struct Shared<S> {
     skipped: AtomicU64,
     /// Whether there is a bridge.
     is_bridged: AtomicU64,
-    bridge: RwLock<Option<Arc<Queue>>>,
+    bridge: RwLock<Option<Arc<Queue<S>>>>,
 }
 
 type Names<S> = HashMap<Arc<str>, Arc<Topic<S>>>;
@@ -209,7 +210,7 @@ impl<S: Send + Sync + 'static> Hub<S> {
     }
 }
 
-impl<S> Shared<S> {
+impl<S: 'static> Shared<S> {
     /// The topic of this name.
     pub(super) fn find(&self, name: &str) -> Option<Arc<Topic<S>>> {
         let names = self.names[part(name)].read().unwrap_or_else(PoisonError::into_inner);
@@ -266,7 +267,7 @@ impl<S> Shared<S> {
     }
 
     /// What waits for other nodes, if there is a bridge to them.
-    pub(super) fn bridge(&self) -> Option<Arc<Queue>> {
+    pub(super) fn bridge(&self) -> Option<Arc<Queue<S>>> {
         if self.is_bridged.load(Ordering::Acquire) == 0 {
             return None;
         }
@@ -274,9 +275,18 @@ impl<S> Shared<S> {
     }
 
     /// Lets a bridge be the one of this hub; gives back one that was before.
-    pub(super) fn set_bridge(&self, bridge: Option<Arc<Queue>>) -> Option<Arc<Queue>> {
+    pub(super) fn set_bridge(&self, bridge: Option<Arc<Queue<S>>>) -> Option<Arc<Queue<S>>> {
         self.is_bridged.store(u64::from(bridge.is_some()), Ordering::Release);
         core::mem::replace(&mut *self.bridge.write().unwrap_or_else(PoisonError::into_inner), bridge)
+    }
+
+    /// Lets a bridge be the one of this hub no longer, if it still is.
+    pub(super) fn unset_bridge(&self, known: &Arc<Queue<S>>) {
+        let mut bridge = self.bridge.write().unwrap_or_else(PoisonError::into_inner);
+        if bridge.as_ref().is_some_and(|bridge| Arc::ptr_eq(bridge, known)) {
+            self.is_bridged.store(0, Ordering::Release);
+            *bridge = None;
+        }
     }
 }
 
@@ -290,7 +300,8 @@ impl<S: Send + Sync + 'static> Shared<S> {
     ) -> Result<Published, PublishError> {
         let (message, may_be_encoded) = message.into_prepared();
         let Some(bridge) = self.bridge() else {
-            let delivered = self.deliver(name, &message, may_be_encoded, sender)?;
+            let post = Post { message: &message, may_be_encoded, sender, whose: Whose::Here, position: None };
+            let delivered = self.deliver(name, post)?;
             let (receivers, position) = delivered.map_or((0, None), |(count, position)| (count, Some(position)));
             return Ok(Published { receivers, position, reach: Reach::Hub });
         };
@@ -299,23 +310,40 @@ impl<S: Send + Sync + 'static> Shared<S> {
     }
 
     /// Delivers a message to the subscribers here: how many those are, and the place that it got. `None` if there is no such
-    /// topic and none is wanted.
-    pub(super) fn deliver(
-        &self,
-        name: &str,
-        message: &PreparedMessage,
-        may_be_encoded: bool,
-        sender: Option<&Peer<S>>,
-    ) -> Result<Option<(usize, Position)>, PublishError> {
+    /// topic and none is wanted, or it was delivered before.
+    pub(super) fn deliver(&self, name: &str, post: Post<'_, S>) -> Result<Option<(usize, Position)>, PublishError> {
         loop {
             let Some(topic) = self.find_or_make(name)? else { return Ok(None) };
-            let delivery = Delivery { message, may_be_encoded, sender, origin: None, position: None };
-            match topic.deliver(self, delivery) {
+            match topic.deliver(self, post) {
                 Delivered::To(receivers, position) => return Ok(Some((receivers, position))),
+                Delivered::Known => return Ok(None),
                 // It vanished in between: look again.
-                Delivered::Gone | Delivered::Known => {}
+                Delivered::Gone => {}
             }
         }
+    }
+
+    /// Whether a message to a topic of this name would be delivered to anybody here.
+    pub(super) fn wants(&self, name: &str) -> bool {
+        self.find(name).is_some() || (self.patterns.load(Ordering::Acquire) > 0 && self.has_pattern_for(name))
+    }
+
+    /// What stands in the log of a topic for a message.
+    pub(super) fn entry(
+        &self,
+        topic: &str,
+        (message, may_be_encoded): (&PreparedMessage, bool),
+        position: Position,
+        stamp: u64,
+        except: Option<u64>,
+    ) -> Entry<Arc<Body>> {
+        let message = match self.config.envelope {
+            Some(envelope) => PreparedMessage::new(envelope(&Envelope { topic, position, message: lend(message) })),
+            None => message.clone(),
+        };
+        let len = message.payload().len();
+        let body = Arc::new(Body { message, may_be_encoded });
+        Entry { position, stamp, except, len, unread: Readers::default(), body }
     }
 
     /// The topic of this name, made if there are patterns for it or it is to be kept.
@@ -334,20 +362,38 @@ impl<S: Send + Sync + 'static> Shared<S> {
 }
 
 /// A message to be delivered.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Delivery<'m, S> {
+pub(super) struct Post<'m, S> {
     pub(super) message: &'m PreparedMessage,
     pub(super) may_be_encoded: bool,
+    /// Whom it is not for.
     pub(super) sender: Option<&'m Peer<S>>,
-    /// Which publication it is, where there is a bridge.
-    pub(super) origin: Option<super::backplane::Origin>,
+    pub(super) whose: Whose,
     /// The place that an engine gave it.
     pub(super) position: Option<Position>,
 }
 
+impl<S> Clone for Post<'_, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S> Copy for Post<'_, S> {}
+
+/// Where a message is from.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Whose {
+    /// From here, where there is no bridge.
+    Here,
+    /// From here: if it comes back, it was delivered.
+    Ours(Origin),
+    /// From the engine, which may tell of it twice.
+    Theirs(Origin),
+}
+
 /// What became of it.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Delivered {
+enum Delivered {
     /// So many will be sent it, and it has this place.
     To(usize, Position),
     /// It was delivered before.
@@ -358,8 +404,8 @@ pub(super) enum Delivered {
 
 impl<S: Send + Sync + 'static> Topic<S> {
     /// Appends a message and wakes who waits for it.
-    pub(super) fn deliver(&self, hub: &Shared<S>, delivery: Delivery<'_, S>) -> Delivered {
-        let Delivery { message, may_be_encoded, sender, origin, position } = delivery;
+    fn deliver(&self, hub: &Shared<S>, post: Post<'_, S>) -> Delivered {
+        let Post { message, may_be_encoded, sender, whose, position } = post;
         // Where the sender is in this topic, if it is.
         let seat = sender.and_then(|peer| peer.mailbox().attachments.get(&self.id).map(|at| at.seat));
         let (woken, stamp, position) = {
@@ -367,26 +413,19 @@ impl<S: Send + Sync + 'static> Topic<S> {
             if state.is_gone {
                 return Delivered::Gone;
             }
-            if let Some(origin) = origin {
-                if !state.remote.get_or_insert_default().admit(origin, position) {
-                    return Delivered::Known;
+            let position = position.unwrap_or_else(|| state.next_position());
+            match whose {
+                Whose::Here => {}
+                Whose::Ours(origin) => state.remote.get_or_insert_default().note(origin),
+                Whose::Theirs(origin) => {
+                    let engines = post.position;
+                    if !state.remote.get_or_insert_default().admit(origin, engines) {
+                        return Delivered::Known;
+                    }
                 }
             }
-            let position = position.unwrap_or_else(|| state.next_position());
-            let enveloped = hub.config.envelope.map(|envelope| {
-                let message = lend(message);
-                PreparedMessage::new(envelope(&Envelope { topic: &self.name, position, message }))
-            });
-            let message = enveloped.unwrap_or_else(|| message.clone());
             let stamp = hub.stamp.fetch_add(1, Ordering::SeqCst) + 1;
-            let entry = Entry {
-                position,
-                stamp,
-                except: sender.map(Peer::id),
-                len: message.payload().len(),
-                unread: Readers::default(),
-                body: Arc::new(Body { message, may_be_encoded }),
-            };
+            let entry = hub.entry(&self.name, (message, may_be_encoded), position, stamp, sender.map(Peer::id));
             (state.publish(entry, seat), stamp, position)
         };
         for peer in woken.overrun {
@@ -400,6 +439,12 @@ impl<S: Send + Sync + 'static> Topic<S> {
             self.lock().give_back(sleepers);
         }
         Delivered::To(woken.receivers, position)
+    }
+
+    /// Tells all subscribers that messages are missing.
+    pub(super) fn tell_gap(&self) {
+        let peers: Vec<_> = self.lock().subscribers().map(|(peer, _)| peer.clone()).collect();
+        peers.iter().for_each(|peer| peer.order(|orders| orders.tell_gap(&self.name)));
     }
 }
 
@@ -421,9 +466,9 @@ pub(super) fn lend(message: &PreparedMessage) -> MessageRef<'_> {
 /// In which part a name is: the same in every run, which the models of `loom` need. Whoever chooses names so that all are in
 /// one makes threads wait for each other, and no look-up longer.
 fn part(name: &str) -> usize {
-    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let hash = name
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     // Less than `PARTS`.
     usize::try_from(hash >> 60).unwrap_or_default() % PARTS
 }

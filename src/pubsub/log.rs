@@ -98,17 +98,17 @@ impl<B> Log<B> {
         self.trim()
     }
 
-    /// Puts a message in front of all others, read by nobody yet; returns whether there was room for it.
-    pub(super) fn prepend(&mut self, entry: Entry<B>) -> Result<(), Entry<B>> {
+    /// Puts a message in front of all others, to be read by nobody yet; says whether there was room for it.
+    pub(super) fn prepend(&mut self, entry: Entry<B>) -> bool {
         let (messages, bytes) = (self.slots.len() + 1, self.bytes + entry.len);
-        if !(fits(self.lag, messages, bytes) || fits(self.history, messages, bytes)) {
-            return Err(entry);
+        let has_room = fits(self.lag, messages, bytes) || fits(self.history, messages, bytes);
+        if has_room {
+            let Entry { position, stamp, except, len, unread, body } = entry;
+            self.bytes = bytes;
+            self.first -= 1;
+            self.slots.push_front(Slot { position, stamp, except, body, len, unread });
         }
-        let Entry { position, stamp, except, len, unread, body } = entry;
-        self.bytes = bytes;
-        self.first -= 1;
-        self.slots.push_front(Slot { position, stamp, except, body, len, unread });
-        Ok(())
+        has_room
     }
 
     /// Takes note that somebody has read, or will not read, what is between two places.
@@ -118,9 +118,9 @@ impl<B> Log<B> {
         let _ = self.trim();
     }
 
-    /// Takes note that somebody is to read what is at a place, and what follows.
-    pub(super) fn want(&mut self, from: u64, is_strict: bool) {
-        self.between(from, self.head()).for_each(|slot| slot.unread.add(is_strict));
+    /// Takes note that somebody is to read what is between two places.
+    pub(super) fn want_between(&mut self, from: u64, to: u64, is_strict: bool) {
+        self.between(from, to).for_each(|slot| slot.unread.add(is_strict));
     }
 
     /// Counts those who want the newest only: it is held as long as there are any.
@@ -144,14 +144,6 @@ impl<B> Log<B> {
         self.last
     }
 
-    /// Begins to count anew, where what is held is all that was.
-    pub(super) fn set_last(&mut self, last: Position) {
-        if self.slots.is_empty() {
-            self.before = last;
-        }
-        self.last = last;
-    }
-
     /// The place behind the newest message.
     pub(super) fn head(&self) -> u64 {
         self.first + self.slots.len() as u64
@@ -165,6 +157,11 @@ impl<B> Log<B> {
     /// The position before the oldest message.
     pub(super) fn before(&self) -> Position {
         self.before
+    }
+
+    /// The position of the oldest message.
+    pub(super) fn oldest(&self) -> Option<Position> {
+        self.slots.front().map(|slot| slot.position)
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -63,6 +63,15 @@ pub(super) struct Orders {
     pub(super) gaps: Vec<Arc<str>>,
 }
 
+impl Orders {
+    /// Adds a topic of which messages are lost, once.
+    pub(super) fn tell_gap(&mut self, topic: &Arc<str>) {
+        if !self.gaps.contains(topic) {
+            self.gaps.push(topic.clone());
+        }
+    }
+}
+
 /// By the number of the topic.
 pub(super) type Attachments<S> = HashMap<u64, Attachment<S>, BuildHasherDefault<Numbers>>;
 
@@ -170,6 +179,11 @@ impl<S> Mailbox<S> {
         }
         let Reverse(mark) = self.marks.pop()?;
         Some((mark, self.marks.peek().map(|next| next.0.stamp)))
+    }
+
+    /// When the oldest mark is from.
+    pub(super) fn next_mark(&self) -> Option<u64> {
+        self.marks.peek().map(|mark| mark.0.stamp)
     }
 
     /// Puts a mark in, for who is awake.

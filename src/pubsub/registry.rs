@@ -12,10 +12,10 @@ use core::hash::BuildHasherDefault;
 use core::task::Waker;
 use std::collections::HashMap;
 
-use super::bridge::Interest;
+use super::bridge::{Ask, Interest};
 use super::config::{Bounds, SlowConsumer, Start, Subscription};
 use super::error::{PublishError, SubscribeError};
-use super::hub::{Shared, Topic};
+use super::hub::{Hub, Shared, Topic};
 use super::pattern::Pattern;
 use super::peer::{Attachment, Mark, Numbers, Peer};
 use super::position::Position;
@@ -72,21 +72,53 @@ pub(super) enum Subscribed {
 /// There are too many topics.
 struct TooMany;
 
-impl<S: Send + Sync + 'static> Shared<S> {
+impl<S: Send + Sync + 'static> Hub<S> {
     /// Subscribes a connection.
     pub(super) fn subscribe(&self, peer: &Peer<S>, wish: &Subscription) -> Result<Subscribed, SubscribeError> {
         let pattern = wish.pattern.clone()?;
+        let (subscribed, has_joined) = self.shared.subscribe(peer, &pattern, wish)?;
+        if has_joined {
+            self.shared.hooks.joined(self, pattern.as_str(), peer);
+        }
+        Ok(subscribed)
+    }
+
+    /// Ends a subscription; says whether there was one.
+    pub(super) fn unsubscribe(&self, peer: &Peer<S>, pattern: &Pattern) -> bool {
+        let was_present = self.shared.unsubscribe(peer, pattern);
+        if was_present == Some(true) {
+            self.shared.hooks.left(self, pattern.as_str(), peer);
+        }
+        was_present.is_some()
+    }
+
+    /// Takes a connection out of everything, once.
+    pub(super) fn leave(&self, peer: &Peer<S>) {
+        for topic in self.shared.leave(peer) {
+            self.shared.hooks.left(self, &topic.name, peer);
+        }
+    }
+}
+
+impl<S: Send + Sync + 'static> Shared<S> {
+    /// Subscribes a connection; says whether it is seen in a topic for that.
+    fn subscribe(
+        &self,
+        peer: &Peer<S>,
+        pattern: &Pattern,
+        wish: &Subscription,
+    ) -> Result<(Subscribed, bool), SubscribeError> {
         let slow_consumer = wish.slow_consumer.unwrap_or(self.config.slow_consumer);
         if pattern.is_exact() {
-            return self.subscribe_by_name(peer, &pattern, wish, slow_consumer);
+            return self.subscribe_by_name(peer, pattern, wish, slow_consumer);
         }
         let mut wakers = Vec::new();
         {
             let mut registry = lock(&self.registry);
-            if peer.mailbox().patterns.contains(&pattern) {
-                return Ok(Subscribed::Whole);
+            if peer.mailbox().patterns.contains(pattern) {
+                return Ok((Subscribed::Whole, false));
             }
-            self.add_subscription(peer, &pattern)?;
+            self.add_subscription(peer, pattern)?;
             let listener = Listener { peer: peer.clone(), slow_consumer, start: wish.start };
             let none = || Listeners { pattern: pattern.clone(), by_number: HashMap::default() };
             let listeners = registry.patterns.entry(pattern.as_str()).get_or_insert_with(none);
@@ -94,16 +126,16 @@ impl<S: Send + Sync + 'static> Shared<S> {
             listeners.by_number.insert(peer.id(), listener);
             self.patterns.fetch_add(1, Ordering::Release);
             let mut matched = Vec::new();
-            registry.topics.for_each_matched(&pattern, &mut |topic| matched.push(topic.clone()));
+            registry.topics.for_each_matched(pattern, &mut |topic| matched.push(topic.clone()));
             for topic in matched {
                 self.attach(&topic, peer, slow_consumer, wish.start, By::Pattern, &mut wakers);
             }
             if is_first {
-                self.tell_interest(pattern, None, true);
+                self.tell_interest(pattern.clone(), None, true);
             }
         }
         wakers.into_iter().for_each(Waker::wake);
-        Ok(Subscribed::Whole)
+        Ok((Subscribed::Whole, false))
     }
 
     fn subscribe_by_name(
@@ -112,7 +144,7 @@ impl<S: Send + Sync + 'static> Shared<S> {
         pattern: &Pattern,
         wish: &Subscription,
         slow_consumer: SlowConsumer,
-    ) -> Result<Subscribed, SubscribeError> {
+    ) -> Result<(Subscribed, bool), SubscribeError> {
         let name = pattern.as_str();
         let history = self.history_of(name);
         let (mut wakers, is_present) = (Vec::new(), !wish.is_hidden);
@@ -122,7 +154,7 @@ impl<S: Send + Sync + 'static> Shared<S> {
             if let Some(topic) = &topic {
                 let mailbox = peer.mailbox();
                 if mailbox.attachments.get(&topic.id).is_some_and(|at| at.is_named) {
-                    return Ok(Subscribed::Whole);
+                    return Ok((Subscribed::Whole, false));
                 }
             }
             self.check_subscription(peer)?;
@@ -143,61 +175,45 @@ impl<S: Send + Sync + 'static> Shared<S> {
                 // Behind the interest, so that nothing is missed in between.
                 let at = peer.mailbox().attachments.get(&topic.id).map(|at| at.seat);
                 if let (Some(seat), Some(bridge)) = (at, self.bridge()) {
-                    bridge.ask(&topic, (seat, peer.id()), after);
+                    bridge.ask(Ask { topic: topic.clone(), peer: peer.clone(), seat, after });
                 }
             }
             subscribed
         };
         wakers.into_iter().for_each(Waker::wake);
-        if is_present {
-            self.hooks.joined(&self.hub(), name, peer);
-        }
-        Ok(subscribed)
+        Ok((subscribed, is_present))
     }
 
-    /// Ends a subscription; says whether there was one.
-    pub(super) fn unsubscribe(&self, peer: &Peer<S>, pattern: &Pattern) -> bool {
-        let was_present = {
-            let mut registry = lock(&self.registry);
-            if pattern.is_exact() {
-                let Some(topic) = self.find(pattern.as_str()) else { return false };
-                match self.detach_name(&mut registry, peer, &topic) {
-                    Some(was_present) => was_present,
-                    None => return false,
-                }
-            } else {
-                let mut mailbox = peer.mailbox();
-                let before = mailbox.patterns.len();
-                mailbox.patterns.retain(|known| known != pattern);
-                if mailbox.patterns.len() == before {
-                    return false;
-                }
-                let attached = mailbox.attachments.values().filter(|at| at.patterns > 0);
-                let matched: Vec<_> =
-                    attached.filter(|at| pattern.matches(&at.topic.name)).map(|at| at.topic.clone()).collect();
-                drop(mailbox);
-                self.remove_listener(&mut registry, peer, pattern);
-                for topic in matched {
-                    self.detach_pattern(&mut registry, peer, &topic);
-                }
-                false
-            }
+    /// Ends a subscription; says whether the connection was seen in a topic for that, `None` if there was none.
+    fn unsubscribe(&self, peer: &Peer<S>, pattern: &Pattern) -> Option<bool> {
+        let mut registry = lock(&self.registry);
+        if pattern.is_exact() {
+            let topic = self.find(pattern.as_str())?;
+            return self.detach_name(&mut registry, peer, &topic);
+        }
+        let matched: Vec<_> = {
+            let mut mailbox = peer.mailbox();
+            let known = mailbox.patterns.iter().position(|known| known == pattern)?;
+            mailbox.patterns.swap_remove(known);
+            let attached = mailbox.attachments.values().filter(|at| at.patterns > 0);
+            attached.filter(|at| pattern.matches(&at.topic.name)).map(|at| at.topic.clone()).collect()
         };
-        if was_present {
-            self.hooks.left(&self.hub(), pattern.as_str(), peer);
+        self.remove_listener(&mut registry, peer, pattern);
+        for topic in matched {
+            self.detach_pattern(&mut registry, peer, &topic);
         }
-        true
+        Some(false)
     }
 
-    /// Takes a connection out of everything, once.
-    pub(super) fn leave(&self, peer: &Peer<S>) {
+    /// Takes a connection out of everything, once: the topics that it was seen in.
+    fn leave(&self, peer: &Peer<S>) -> Vec<Arc<Topic<S>>> {
         let mut left = Vec::new();
         {
             let mut registry = lock(&self.registry);
             let (patterns, attachments) = {
                 let mut mailbox = peer.mailbox();
                 if mailbox.is_gone {
-                    return;
+                    return left;
                 }
                 (core::mem::take(&mut mailbox.patterns), mailbox.leave())
             };
@@ -215,9 +231,7 @@ impl<S: Send + Sync + 'static> Shared<S> {
             }
         }
         self.count_left();
-        for topic in left {
-            self.hooks.left(&self.hub(), &topic.name, peer);
-        }
+        left
     }
 
     /// Makes the topic of this name, if a pattern matches or it is kept.
@@ -404,6 +418,20 @@ impl<S: Send + Sync + 'static> Shared<S> {
         }
     }
 
+    /// Whether somebody subscribes to a pattern for this name.
+    pub(super) fn has_pattern_for(&self, name: &str) -> bool {
+        let mut is_wanted = false;
+        lock(&self.registry).patterns.for_each_that_matches(name, &mut |_| is_wanted = true);
+        is_wanted
+    }
+
+    /// Calls `f` with every topic, when the registry is free again.
+    pub(super) fn for_each_topic(&self, f: impl FnMut(&Arc<Topic<S>>)) {
+        let mut topics = Vec::new();
+        lock(&self.registry).topics.for_each(&mut |topic: &Arc<Topic<S>>| topics.push(topic.clone()));
+        topics.iter().for_each(f);
+    }
+
     /// All that this node wants from others, each from where it was heard last.
     pub(super) fn interests(&self) -> Vec<Interest> {
         let mut interests = Vec::new();
@@ -460,7 +488,7 @@ impl<S: Send + Sync + 'static> Registry<S> {
                 }
                 let is_idle = state.is_idle();
                 state.is_gone = is_idle;
-                let subscribers = state.subscribers().map(|(peer, seat, _)| (peer.clone(), seat));
+                let subscribers = state.subscribers().map(|(peer, seat)| (peer.clone(), seat));
                 (if is_idle { subscribers.collect() } else { Vec::new() }, is_idle, state.named() == 0)
             };
             if is_idle {

@@ -24,17 +24,22 @@ impl Remote {
             }
             self.last = Some(position);
         }
-        let known = self.origins.iter().position(|known| known.node == origin.node);
-        if let Some(index) = known {
-            if origin.number <= self.origins[index].number {
-                return false;
-            }
-            self.origins.remove(index);
+        let known = self.origins.iter().find(|known| known.node == origin.node);
+        if known.is_some_and(|known| origin.number <= known.number) {
+            return false;
+        }
+        self.note(origin);
+        true
+    }
+
+    /// Takes note of a publication that is delivered in any case.
+    pub(super) fn note(&mut self, mut origin: Origin) {
+        if let Some(index) = self.origins.iter().position(|known| known.node == origin.node) {
+            origin.number = origin.number.max(self.origins.remove(index).number);
         } else if self.origins.len() == NODES {
             self.origins.remove(0);
         }
         self.origins.push(origin);
-        true
     }
 }
 

@@ -183,7 +183,7 @@ impl<P: Clone, B> State<P, B> {
             Subscriber { peer, id, seat, cursor, sent, slow_consumer, is_present, is_named, is_over: false };
         if subscriber.is_counted() {
             self.readers.add(subscriber.is_strict());
-            self.log.want(cursor, subscriber.is_strict());
+            self.log.want_between(cursor, self.log.head(), subscriber.is_strict());
         } else {
             self.log.set_latest_only(self.log.latest_only() + 1);
         }
@@ -191,6 +191,18 @@ impl<P: Clone, B> State<P, B> {
         self.named += u32::from(is_named);
         self.subscribers.push(subscriber);
         seat
+    }
+
+    /// Lets a subscriber, who is awake, begin with the oldest message that is held.
+    pub(super) fn rewind(&mut self, seat: u32, id: u64) {
+        let Some(index) = self.index(seat, id) else { return };
+        let (first, subscriber) = (self.log.first(), &mut self.subscribers[index]);
+        let (is_counted, is_strict) = (subscriber.is_counted(), subscriber.is_strict());
+        let known = core::mem::replace(&mut subscriber.cursor, first);
+        subscriber.sent = self.log.before();
+        if is_counted {
+            self.log.want_between(first, known, is_strict);
+        }
     }
 
     /// Says anew how a subscriber wants the topic: by its name or not, to be seen or not.
@@ -321,8 +333,8 @@ impl<P: Clone, B> State<P, B> {
     }
 
     /// All subscribers.
-    pub(super) fn subscribers(&self) -> impl Iterator<Item = (&P, u32, u64)> {
-        self.subscribers.iter().map(|subscriber| (&subscriber.peer, subscriber.seat, subscriber.id))
+    pub(super) fn subscribers(&self) -> impl Iterator<Item = (&P, u32)> {
+        self.subscribers.iter().map(|subscriber| (&subscriber.peer, subscriber.seat))
     }
 
     /// The position of the next message, where it is this node that numbers: anew where an engine did before.
