@@ -176,7 +176,10 @@ async fn pattern_attaches_to_topics_that_are_there_and_to_those_that_come() {
     for topic in ["room/1/typing", "room/2/typing", "room/2", "room/2/typing/x"] {
         hub.publish(topic, topic).unwrap();
     }
-    assert_eq!((old.got(), all.got()), (vec!["room/1/typing".into()], vec!["room/1/typing".into(), "room/2/typing".into()]));
+    assert_eq!(
+        (old.got(), all.got()),
+        (vec!["room/1/typing".into()], vec!["room/1/typing".into(), "room/2/typing".into()])
+    );
     assert_eq!(hub.stats().topics, 2, "there is none that nobody wants");
 }
 
