@@ -83,8 +83,9 @@ async fn ten_thousand_subscribers_get_a_thousand_messages_each_and_memory_stays_
             _ => {}
         }
     }
+    let mut streams = Vec::new();
     for client in clients {
-        client.await.unwrap();
+        streams.push(client.await.unwrap());
     }
     let nanos = started.elapsed().as_nanos() / (SUBSCRIBERS * MESSAGES) as u128;
     println!("{nanos} ns for each of {SUBSCRIBERS} x {MESSAGES}, the clients included");
