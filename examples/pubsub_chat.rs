@@ -89,7 +89,8 @@ async fn obey(member: &mut Member<sockeye::tokio::Transport<TcpStream>, User>, l
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut config = HubConfig::default();
-    (config.history, config.envelope) = (Bounds { messages: 100, bytes: 64 * 1024 }, Some(envelope));
+    config.history = Bounds { messages: 100, bytes: 64 * 1024 };
+    config.envelope = Some(envelope);
     let hub = Hub::with_hooks(config, Rules);
     let server = Server::bind("127.0.0.1:0").await?;
     let (uri, handle) = (format!("ws://{}", server.local_addr()?), server.handle());

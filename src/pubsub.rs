@@ -54,11 +54,14 @@
 //!
 //! A hub is for any [transport](crate::driver::Transport); only a bridge needs tokio.
 
+mod ask;
+mod attach;
 mod backplane;
 mod bridge;
 mod config;
 mod delivery;
 mod error;
+mod event;
 mod hooks;
 mod hub;
 mod log;
@@ -67,6 +70,7 @@ mod memory;
 mod pattern;
 mod peer;
 mod position;
+mod post;
 mod registry;
 mod relay;
 mod remote;
@@ -81,9 +85,10 @@ pub use self::backplane::{
 pub use self::bridge::BridgeStatus;
 pub use self::config::{Bounds, BridgeConfig, Envelope, HubConfig, SlowConsumer, Subscription};
 pub use self::error::{PublishError, SubscribeError};
+pub use self::event::Event;
 pub use self::hooks::Hooks;
 pub use self::hub::{Hub, HubStats, Published, Reach};
-pub use self::member::{Event, Member};
+pub use self::member::Member;
 pub use self::memory::{MemoryBackplane, MemoryInbound, MemoryOutbound};
 pub use self::pattern::{Pattern, PatternError};
 pub use self::peer::Peer;

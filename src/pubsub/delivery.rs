@@ -9,10 +9,10 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
-use super::hub::Body;
 use super::log::Slot;
 use super::peer::{Mark, Peer};
 use super::position::Position;
+use super::post::Body;
 use super::topic::{Reading, Settled};
 use crate::driver::Share;
 use crate::prepared::PreparedMessage;

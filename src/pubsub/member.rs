@@ -10,12 +10,13 @@ use core::fmt;
 use core::future::poll_fn;
 use core::task::{Context, Poll};
 
+use super::attach::Subscribed;
 use super::delivery::Delivery;
 use super::error::{PublishError, SubscribeError};
+use super::event::Event;
 use super::hub::{Hub, Published};
 use super::peer::{Attention, Orders, Peer};
 use super::position::Position;
-use super::registry::Subscribed;
 use super::{Pattern, PatternError, Subscription};
 use crate::close::{Close, CloseCode};
 use crate::driver::{Error, Outgoing, Transport, WebSocket};
@@ -65,33 +66,6 @@ impl<S: Send + Sync + 'static> Drop for Place<S> {
     fn drop(&mut self) {
         self.hub.leave(&self.peer);
     }
-}
-
-/// What a member's task is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Event {
-    /// The client has sent a message.
-    Message(Message),
-    /// The connection was too slow: so many messages of a topic were not sent to it, and will not be. Not told of where only
-    /// the latest is wanted; [`Member::skipped`] counts these, too. Tell the client, if it is to know.
-    Skipped {
-        /// The name of the topic.
-        topic: Arc<str>,
-        /// How many.
-        messages: u64,
-    },
-    /// Messages of a topic are missing that nobody has any more: not all that followed
-    /// [`Subscription::since`] is there, or a backplane has lost some. How many is not known.
-    Gap {
-        /// The name of the topic.
-        topic: Arc<str>,
-    },
-    /// The connection missed messages of a topic, and is being closed with 1013 for that.
-    Overrun {
-        /// The name of the topic.
-        topic: Arc<str>,
-    },
 }
 
 impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
@@ -345,7 +319,7 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
         self.socket
     }
 
-    fn attachment(&self, topic: &str) -> Option<(Arc<super::hub::Topic<S>>, u32)> {
+    fn attachment(&self, topic: &str) -> Option<(Arc<super::post::Topic<S>>, u32)> {
         let topic = self.place.hub.shared.find(topic)?;
         let seat = self.place.peer.mailbox().attachments.get(&topic.id)?.seat;
         Some((topic, seat))

@@ -14,8 +14,8 @@ use core::hash::{BuildHasherDefault, Hasher};
 use core::task::Waker;
 use std::collections::HashMap;
 
-use super::hub::Topic;
 use super::pattern::Pattern;
+use super::post::Topic;
 use super::sync::{Mutex, MutexGuard, lock};
 use crate::close::Close;
 

@@ -36,8 +36,12 @@ impl<T: Transport> Core<T> {
             // The transport takes nothing: the first waits here, so that its time runs.
             Some(0) if self.outbox.is_empty() => self.queue_shares(messages.get(..1).unwrap_or_default())?,
             Some(taken) => taken,
-            None if self.flags.is_full && self.poll_flush(asker)?.is_pending() && self.flags.is_full => 0,
-            None => self.queue_shares(messages)?,
+            None => {
+                if self.flags.is_full {
+                    let _ = self.poll_flush(asker)?;
+                }
+                if self.flags.is_full { 0 } else { self.queue_shares(messages)? }
+            }
         };
         let is_flushed = self.poll_flush(asker)?.is_ready();
         if taken == 0 && !is_flushed && !messages.is_empty() { Poll::Pending } else { Poll::Ready(Ok(taken)) }
