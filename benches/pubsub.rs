@@ -1,5 +1,5 @@
 //! What publishing costs: 1 KiB to many subscribers of one topic, to one of many topics, by patterns; beside the same fan-out
-//! written with `tokio::sync::broadcast`.
+//! written with `tokio::sync::broadcast`, on our sockets and on tungstenite's, which tokio-tungstenite's are.
 //!
 //! ```text
 //! cargo bench --features pubsub --bench pubsub
@@ -218,6 +218,50 @@ fn tokio_broadcast_channel(bencher: Bencher<'_, '_>, subscribers: usize) {
     tasks.iter_mut().for_each(|task| run(task.as_mut(), &waker));
     bencher.counter(ItemsCount::new(subscribers)).with_inputs(payload).bench_local_values(|payload| {
         sender.send(PreparedMessage::new(payload)).unwrap();
+        tasks.iter_mut().for_each(|task| run(task.as_mut(), &waker));
+    });
+}
+
+/// What tungstenite writes to, at no cost.
+struct Sink;
+
+impl io::Read for Sink {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+}
+
+impl io::Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(black_box(bytes).len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The same with tungstenite, which encodes for each.
+#[divan::bench(args = [1_000, 10_000])]
+fn tungstenite_behind_a_broadcast_channel(bencher: Bencher<'_, '_>, subscribers: usize) {
+    use tungstenite::protocol::Role;
+    use tungstenite::{Message, WebSocket};
+    let (sender, _) = tokio::sync::broadcast::channel::<Message>(64);
+    let waker: Waker = Arc::new(Task).into();
+    let mut tasks: Vec<Pin<Box<dyn Future<Output = ()>>>> = (0..subscribers)
+        .map(|_| {
+            let (mut socket, mut receiver) = (WebSocket::from_raw_socket(Sink, Role::Server, None), sender.subscribe());
+            let task = async move {
+                while let Ok(message) = receiver.recv().await {
+                    socket.send(message).unwrap();
+                }
+            };
+            Box::pin(task) as Pin<Box<dyn Future<Output = ()>>>
+        })
+        .collect();
+    tasks.iter_mut().for_each(|task| run(task.as_mut(), &waker));
+    bencher.counter(ItemsCount::new(subscribers)).with_inputs(payload).bench_local_values(|payload| {
+        sender.send(Message::binary(payload)).unwrap();
         tasks.iter_mut().for_each(|task| run(task.as_mut(), &waker));
     });
 }

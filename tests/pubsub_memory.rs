@@ -156,3 +156,19 @@ fn topics_and_members_that_come_and_go_leave_no_memory_behind() {
     let grown = allocator::held() - before;
     assert!(grown.abs() <= 8192, "{grown} bytes more");
 }
+
+#[test]
+fn topic_takes_600_bytes_at_most_with_its_subscriber() {
+    let runtime = runtime();
+    let _entered = runtime.enter();
+    let hub = hub(|config| config.max_subscriptions = 20_000);
+    let mut client = Client::joining(&hub, ());
+    client.member.subscribe("first").unwrap();
+    let before = allocator::held();
+    for number in 0..10_000 {
+        client.member.subscribe(format!("room/{number}").as_str()).unwrap();
+    }
+    let each = (allocator::held() - before) / 10_000;
+    println!("a topic with its subscriber: {each} bytes");
+    assert!((200..=900).contains(&each), "{each} bytes");
+}

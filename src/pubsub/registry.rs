@@ -247,7 +247,8 @@ impl<S: Send + Sync + 'static> Shared<S> {
 
     fn check_subscription(&self, peer: &Peer<S>) -> Result<(), SubscribeError> {
         let mailbox = peer.mailbox();
-        let max = self.config.max_subscriptions;
+        // As many as are counted in a topic that all of them match.
+        let max = self.config.max_subscriptions.min(usize::from(u16::MAX));
         if mailbox.is_gone {
             return Err(SubscribeError::Left);
         }
