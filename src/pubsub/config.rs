@@ -19,7 +19,8 @@ pub struct HubConfig {
     pub history: Bounds,
     /// What happens to a subscriber that lags too far behind. Default [`SlowConsumer::SkipOldest`].
     pub slow_consumer: SlowConsumer,
-    /// The most topics that exist at a time. Default 100,000, some 500 bytes each and what they keep. Where one is too many,
+    /// The most topics that exist at a time. Default 100,000, at most 600 bytes each, one subscriber and a short name
+    /// included, and what they keep. Where one is too many,
     /// the one that has been without need for the longest vanishes; if none is, who asked for the new one gets an error.
     pub max_topics: usize,
     /// The most subscriptions of a connection, a pattern counting as one; never more than 65,535. Default 1,000, each at most 200 bytes, and some 120 more

@@ -361,7 +361,7 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
         for _ in 0..ROUNDS {
             let Self { place: Place { hub, peer }, events, skipped, .. } = self;
             let until = until.min(hub.shared.now());
-            delivery.gather(peer, until, &mut |topic, messages, is_told| {
+            let is_all = delivery.gather(peer, until, &mut |topic, messages, is_told| {
                 *skipped += messages;
                 hub.shared.count_skipped(messages);
                 if is_told {
@@ -373,6 +373,7 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
                 delivery.settle(peer, 0);
                 return Progress::All;
             }
+            let gathered = delivery.items.len();
             let shared = self.socket.poll_share(cx, &delivery.items);
             let sent = match &shared {
                 Poll::Ready(Ok(sent)) => *sent,
@@ -380,6 +381,7 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
             };
             delivery.settle(&self.place.peer, sent);
             match shared {
+                Poll::Ready(Ok(_)) if is_all && sent == gathered => return Progress::All,
                 Poll::Ready(Ok(_)) => {}
                 Poll::Pending => return Progress::Stuck,
                 // Receiving tells what the matter is.

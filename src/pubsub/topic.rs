@@ -189,6 +189,10 @@ impl<P: Clone, B> State<P, B> {
         }
         self.present += u32::from(is_present);
         self.named += u32::from(is_named);
+        // Many topics have one.
+        if self.subscribers.is_empty() {
+            self.subscribers.reserve_exact(1);
+        }
         self.subscribers.push(subscriber);
         seat
     }

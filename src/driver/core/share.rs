@@ -53,8 +53,19 @@ impl<T: Transport> Core<T> {
         if !self.is_write_vectored() {
             return Ok(None);
         }
+        // Most writes are of few pieces, and what is not used need not be set to nothing.
+        match (messages.len(), self.outbox.is_empty()) {
+            (0..=4, true) => self.write_shares_of::<M, 4, 8>(messages),
+            _ => self.write_shares_of::<M, SHARES, { 2 * SHARES }>(messages),
+        }
+    }
+
+    fn write_shares_of<M: Share, const MOST: usize, const PIECES: usize>(
+        &mut self,
+        messages: &[M],
+    ) -> Result<Option<usize>, Error> {
         let longest = self.connection.config().fragment_size;
-        let mut parts: [Option<(&FrameHead, &Bytes)>; SHARES] = [None; SHARES];
+        let mut parts: [Option<(&FrameHead, &Bytes)>; MOST] = [None; MOST];
         let mut count = 0;
         for (slot, message) in parts.iter_mut().zip(messages) {
             if message.prepared().payload().len() > longest {
@@ -71,7 +82,7 @@ impl<T: Transport> Core<T> {
         }
         let parts = parts.iter().flatten();
         let Some(transport) = &mut self.transport else { return Ok(Some(0)) };
-        let mut pieces = [IoSlice::new(&[]); 2 * SHARES];
+        let mut pieces = [IoSlice::new(&[]); PIECES];
         let before = self.outbox.pieces(&mut pieces);
         // Half of a frame may stand at the end of what is queued only if all of it is written before.
         let waiting = self.outbox.waiting();
