@@ -574,7 +574,9 @@ mod tests {
         let mut state = State::<u64, u64>::new(Log::new(1, bounds, Bounds { messages: 0, bytes: 0 }));
         let wish = |id| Wish { id, slow_consumer: SlowConsumer::SkipOldest, is_named: true, is_present: false };
         let seats: Vec<u32> = (0..8).map(|id| state.insert(id, wish(id), state.log.head())).collect();
-        (0..4).for_each(|id| assert_eq!(state.settle((seats[id as usize], id), None), Settled::Asleep));
+        for (id, seat) in (0..4).zip(&seats) {
+            assert_eq!(state.settle((*seat, id), None), Settled::Asleep);
+        }
         let woken = state.publish(entry(1, 1, None), None);
         assert_eq!((woken.sleepers.len(), woken.receivers), (4, 8));
         let mut sleepers = woken.sleepers;
