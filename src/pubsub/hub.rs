@@ -1,0 +1,342 @@
+//! The hub: topics by name, and publishing to them.
+//!
+//! A publish finds its topic under a lock for reading, appends under the topic's own lock, and wakes who waits when that is free
+//! again. All that changes which topics there are and who is in which is the registry's, which a publish does not see.
+//!
+//! Locks are taken in this order: registry, names, topic, mailbox; of the last two never both.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use std::collections::HashMap;
+use std::sync::PoisonError;
+
+use super::bridge::Queue;
+use super::config::{Bounds, HubConfig};
+use super::error::PublishError;
+use super::hooks::Hooks;
+use super::member::Member;
+use super::pattern::check_name;
+use super::peer::Peer;
+use super::position::Position;
+use super::post::{Delivered, Post, Topic, Whose};
+use super::registry::Registry;
+use super::sync::{AtomicU64, Counter, Mutex, Ordering, RwLock};
+use crate::driver::{Outgoing, Transport, WebSocket};
+
+/// Topics, and the connections that subscribe to them: shared by all tasks, and cheap to clone.
+///
+/// Each connection carries an `S`, the state that the application gives it: see [`Self::join`].
+pub struct Hub<S = ()> {
+    pub(super) shared: Arc<Shared<S>>,
+}
+
+pub(super) struct Shared<S> {
+    pub(super) config: HubConfig,
+    pub(super) hooks: Box<dyn Hooks<S>>,
+    /// The topics by name, in several parts, so that threads seldom meet.
+    names: Box<[RwLock<Names<S>>]>,
+    pub(super) registry: Mutex<Registry<S>>,
+    /// How many messages were published.
+    stamp: AtomicU64,
+    /// How many patterns are subscribed to.
+    pub(super) patterns: AtomicU64,
+    /// The number that a connection or topic was given last.
+    numbers: Counter,
+    members: Counter,
+    pub(super) topics: Counter,
+    skipped: Counter,
+    /// Whether there is a bridge.
+    is_bridged: AtomicU64,
+    bridge: RwLock<Option<Arc<Queue<S>>>>,
+}
+
+type Names<S> = HashMap<Arc<str>, Arc<Topic<S>>>;
+
+/// What became of a message that was published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Published {
+    /// The subscribers here that will be sent it, unless they skip it. 0 where a backplane numbers: they are sent it when it
+    /// comes back.
+    pub receivers: usize,
+    /// The place that it got in its topic; `None` if there is no such topic here, because nobody subscribes and nothing is
+    /// kept, and where a backplane numbers.
+    pub position: Option<Position>,
+    /// How far it goes.
+    pub reach: Reach,
+}
+
+/// How far a message goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reach {
+    /// To the subscribers of this hub: there is no bridge.
+    Hub,
+    /// To those of all nodes: it is queued for the backplane.
+    AllNodes,
+    /// To those of this hub, because too much waits for the backplane already: see
+    /// [`BridgeConfig::queue`](super::BridgeConfig::queue).
+    Cut,
+}
+
+/// What a hub holds and has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HubStats {
+    /// Connections that have joined and not left.
+    pub members: u64,
+    /// Topics that exist.
+    pub topics: u64,
+    /// Messages that were published to topics that existed.
+    pub published: u64,
+    /// Messages that subscribers were not sent because they were too slow, those that were conflated among them.
+    pub skipped: u64,
+}
+
+impl<S: Send + Sync + 'static> Hub<S> {
+    /// Creates a hub in which everybody may subscribe and publish everywhere.
+    #[must_use]
+    pub fn new(config: HubConfig) -> Self {
+        Self::with_hooks(config, ())
+    }
+
+    /// Creates a hub with rules.
+    #[must_use]
+    pub fn with_hooks(config: HubConfig, hooks: impl Hooks<S>) -> Self {
+        let shared = Shared {
+            config,
+            hooks: Box::new(hooks),
+            names: (0..PARTS).map(|_| RwLock::new(HashMap::new())).collect(),
+            registry: Mutex::new(Registry::default()),
+            stamp: AtomicU64::new(0),
+            patterns: AtomicU64::new(0),
+            numbers: Counter::new(0),
+            members: Counter::new(0),
+            topics: Counter::new(0),
+            skipped: Counter::new(0),
+            is_bridged: AtomicU64::new(0),
+            bridge: RwLock::new(None),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Lets a connection join, with a state of the application's, which others see: [`Self::present`].
+    pub fn join<T: Transport>(&self, socket: WebSocket<T>, state: S) -> Member<T, S> {
+        let peer = Peer::new(self.shared.next_number(), state);
+        self.shared.members.fetch_add(1, Ordering::Relaxed);
+        Member::new(self.clone(), peer, socket)
+    }
+
+    /// Publishes a message: it never waits, for nobody, and is encoded once for all. From any thread, also outside of a runtime.
+    ///
+    /// [`Uncompressed`](crate::Uncompressed) messages are sent as they are. A [`PreparedMessage`](crate::PreparedMessage) is not copied, nor is what
+    /// owns its payload, such as a `String` or [`Bytes`](bytes::Bytes).
+    ///
+    /// # Errors
+    ///
+    /// If the topic's name is none, or there are too many topics.
+    pub fn publish<'m>(&self, topic: &str, message: impl Into<Outgoing<'m>>) -> Result<Published, PublishError> {
+        self.shared.publish(topic, message.into(), None)
+    }
+
+    /// Returns those who have subscribed to a topic by its name, on this node, and are not hidden; in no order.
+    #[must_use]
+    pub fn present(&self, topic: &str) -> Vec<Peer<S>> {
+        self.shared.find(topic).map_or_else(Vec::new, |topic| topic.lock().present().cloned().collect())
+    }
+
+    /// Returns how many those are.
+    #[must_use]
+    pub fn present_count(&self, topic: &str) -> usize {
+        self.shared.find(topic).map_or(0, |topic| topic.lock().present_count())
+    }
+
+    /// Returns the place of a topic's newest message, which a client may say when it comes back; `None` if there is no such
+    /// topic.
+    #[must_use]
+    pub fn position(&self, topic: &str) -> Option<Position> {
+        self.shared.find(topic).map(|topic| topic.lock().log.last())
+    }
+
+    /// Returns how many messages a topic holds, for its history and for those who were not sent them yet.
+    #[must_use]
+    pub fn held(&self, topic: &str) -> Bounds {
+        let (messages, bytes) = self.shared.find(topic).map_or((0, 0), |topic| topic.lock().log.size());
+        Bounds { messages, bytes }
+    }
+
+    /// Returns what the hub holds and has done.
+    #[must_use]
+    pub fn stats(&self) -> HubStats {
+        let Shared { members, topics, skipped, .. } = &*self.shared;
+        let [members, topics, skipped] = [members, topics, skipped].map(|counter| counter.load(Ordering::Relaxed));
+        HubStats { members, topics, published: self.shared.now(), skipped }
+    }
+
+    /// Returns the settings.
+    #[must_use]
+    pub fn config(&self) -> &HubConfig {
+        &self.shared.config
+    }
+}
+
+impl<S: 'static> Shared<S> {
+    /// The topic of this name.
+    pub(super) fn find(&self, name: &str) -> Option<Arc<Topic<S>>> {
+        let names = self.names[part(name)].read().unwrap_or_else(PoisonError::into_inner);
+        names.get(name).cloned()
+    }
+
+    /// Lets a topic be found. Only the registry does that.
+    pub(super) fn add(&self, topic: &Arc<Topic<S>>) {
+        self.topics.fetch_add(1, Ordering::Relaxed);
+        let mut names = self.names[part(&topic.name)].write().unwrap_or_else(PoisonError::into_inner);
+        names.insert(topic.name.clone(), topic.clone());
+    }
+
+    /// Lets nobody find a topic any more. Only the registry does that.
+    pub(super) fn remove(&self, name: &str) {
+        let removed = {
+            let mut names = self.names[part(name)].write().unwrap_or_else(PoisonError::into_inner);
+            let removed = names.remove(name);
+            if names.capacity() > 64 && names.len() < names.capacity() / 8 {
+                names.shrink_to_fit();
+            }
+            removed
+        };
+        if removed.is_some() {
+            self.topics.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// What a topic of this name keeps.
+    pub(super) fn history_of(&self, name: &str) -> Bounds {
+        self.hooks.history(name).unwrap_or(self.config.history)
+    }
+
+    pub(super) fn next_number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// The stamp of the newest message.
+    pub(super) fn now(&self) -> u64 {
+        self.stamp.load(Ordering::SeqCst)
+    }
+
+    /// The stamp of the next message.
+    pub(super) fn next_stamp(&self) -> u64 {
+        self.stamp.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    pub(super) fn count_skipped(&self, messages: u64) {
+        self.skipped.fetch_add(messages, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_left(&self) {
+        self.members.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// What waits for other nodes, if there is a bridge to them.
+    pub(super) fn bridge(&self) -> Option<Arc<Queue<S>>> {
+        if self.is_bridged.load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        self.bridge.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Lets a bridge be the one of this hub; gives back one that was before.
+    pub(super) fn set_bridge(&self, bridge: Option<Arc<Queue<S>>>) -> Option<Arc<Queue<S>>> {
+        self.is_bridged.store(u64::from(bridge.is_some()), Ordering::Release);
+        core::mem::replace(&mut *self.bridge.write().unwrap_or_else(PoisonError::into_inner), bridge)
+    }
+
+    /// Lets a bridge be the one of this hub no longer, if it still is.
+    pub(super) fn unset_bridge(&self, known: &Arc<Queue<S>>) {
+        let mut bridge = self.bridge.write().unwrap_or_else(PoisonError::into_inner);
+        if bridge.as_ref().is_some_and(|bridge| Arc::ptr_eq(bridge, known)) {
+            self.is_bridged.store(0, Ordering::Release);
+            *bridge = None;
+        }
+    }
+}
+
+impl<S: Send + Sync + 'static> Shared<S> {
+    /// Publishes a message, here and elsewhere; `sender` is not sent it.
+    pub(super) fn publish(
+        &self,
+        name: &str,
+        message: Outgoing<'_>,
+        sender: Option<&Peer<S>>,
+    ) -> Result<Published, PublishError> {
+        let (message, may_be_encoded) = message.into_prepared();
+        let Some(bridge) = self.bridge() else {
+            let post = Post { message: &message, may_be_encoded, sender, whose: Whose::Here, position: None };
+            let delivered = self.deliver(name, post)?;
+            let (receivers, position) = delivered.map_or((0, None), |(count, position)| (count, Some(position)));
+            return Ok(Published { receivers, position, reach: Reach::Hub });
+        };
+        check_name(name)?;
+        bridge.publish(self, name, &message, may_be_encoded, sender)
+    }
+
+    /// Delivers a message to the subscribers here: how many those are, and the place that it got. `None` if there is no such
+    /// topic and none is wanted, or it was delivered before.
+    pub(super) fn deliver(&self, name: &str, post: Post<'_, S>) -> Result<Option<(usize, Position)>, PublishError> {
+        let mut found = match self.find(name) {
+            Some(topic) => Some(topic),
+            None => self.make_if_wanted(name)?,
+        };
+        while let Some(topic) = found {
+            match topic.deliver(self, post) {
+                Delivered::To(receivers, position) => return Ok(Some((receivers, position))),
+                Delivered::Known => return Ok(None),
+                // It is vanishing: what the registry has is not.
+                Delivered::Gone => found = self.make_if_wanted(name)?,
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a message to a topic of this name would be delivered to anybody here.
+    pub(super) fn wants(&self, name: &str) -> bool {
+        self.find(name).is_some() || (self.patterns.load(Ordering::Acquire) > 0 && self.has_pattern_for(name))
+    }
+
+    /// The topic of this name that the registry has, or has made because a pattern matches or it is to be kept.
+    fn make_if_wanted(&self, name: &str) -> Result<Option<Arc<Topic<S>>>, PublishError> {
+        check_name(name)?;
+        let history = self.history_of(name);
+        let is_kept = history.messages > 0 && history.bytes > 0;
+        if !is_kept && self.patterns.load(Ordering::Acquire) == 0 && self.find(name).is_none() {
+            return Ok(None);
+        }
+        self.make(name, history, is_kept)
+    }
+}
+
+/// In which part a name is: the same in every run, which the models of `loom` need. Whoever chooses names so that all are in
+/// one makes threads wait for each other, and no look-up longer.
+fn part(name: &str) -> usize {
+    let hash = name
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    // Less than `PARTS`.
+    usize::try_from(hash >> 60).unwrap_or_default() % PARTS
+}
+
+/// The number of parts.
+const PARTS: usize = 16;
+
+impl<S> Clone for Hub<S> {
+    fn clone(&self) -> Self {
+        Self { shared: self.shared.clone() }
+    }
+}
+
+impl<S> fmt::Debug for Hub<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").field("config", &self.shared.config).finish_non_exhaustive()
+    }
+}
