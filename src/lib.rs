@@ -116,6 +116,8 @@ pub mod driver;
 #[cfg(feature = "futures")]
 pub mod futures;
 pub mod handshake;
+#[cfg(feature = "pubsub")]
+pub mod pubsub;
 #[cfg(feature = "test-kit")]
 pub mod test_kit;
 #[cfg(feature = "tokio")]

@@ -1,0 +1,326 @@
+//! What joins the hubs of several machines: the contract that an engine, such as Redis or NATS, is put behind.
+//!
+//! A [`Bridge`](super::Bridge) does all that engines have in common: it says which topics this node wants, keeps what is to be
+//! published while the engine is away, connects again and asks for what was missed, and delivers nothing twice. So an engine
+//! is little more than its client: connect, publish, subscribe, receive.
+//!
+//! Nothing here is trusted: what comes in may be anything that somebody else has put into the engine.
+
+use alloc::boxed::Box;
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::error::Error as StdError;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use thiserror::Error;
+
+use super::pattern::{Pattern, PatternError};
+use super::position::Position;
+use crate::message::MessageKind;
+
+/// An engine that carries messages between nodes.
+///
+/// # The contract
+///
+/// **Who numbers.** [`Numbering::Engine`]: each message gets its [`Position`] from the engine, the same on all nodes, in an
+/// order that is the same on all nodes; sequence numbers of a topic rise within an epoch and may leave some out. A node
+/// delivers its own messages when they come back. [`Numbering::Node`]: the engine just carries. Each node delivers its own
+/// messages at once and those of others as they come, and counts for itself, in an epoch of its own.
+///
+/// **At least once.** A batch whose publish failed is published again after the next connect, with the same [`Origin`]s. An
+/// engine that can (a message ID of JetStream, a script of Redis) ignores an origin that it has had already. What comes in
+/// may come twice: the bridge drops a position that is not beyond the last one of its topic and epoch, and for each topic an
+/// origin's number that is not beyond the last one of that origin. So the messages of an origin in a topic must come in
+/// the order in which they were published; what overtakes is lost.
+///
+/// **What is missed.** After a reconnect the bridge subscribes again, `after` the last position that it has seen. An engine that
+/// keeps messages sends those that followed, before any newer one. If it cannot, or does not have all of them any more, its
+/// next arrival for that topic is an [`Arrival::Gap`]. An engine that keeps nothing need not say so: without positions, a
+/// reconnect is a gap by itself.
+///
+/// **Failing.** Whatever fails ends the connection: both halves are dropped, and [`Backplane::connect`] is called again,
+/// later each time. Nothing else is retried, so an engine's client should not connect again by itself, or must behave as
+/// if it had not.
+pub trait Backplane: Send + Sync + 'static {
+    /// The half that publishes.
+    type Outbound: Outbound;
+
+    /// The half that receives.
+    type Inbound: Inbound;
+
+    /// Returns who numbers the messages; always the same.
+    fn numbering(&self) -> Numbering;
+
+    /// Connects to the engine. Nothing is subscribed to on a new connection. It takes as long as it takes: the bridge gives up
+    /// after [`BridgeConfig::connect_timeout`](super::BridgeConfig::connect_timeout).
+    ///
+    /// # Errors
+    ///
+    /// What the engine's client says.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the connection.
+    fn connect(&self) -> impl Future<Output = Result<(Self::Outbound, Self::Inbound), BackplaneError>> + Send;
+}
+
+/// The half of a connection to an engine that publishes and asks for history. It is used while the other half waits.
+pub trait Outbound: Send + 'static {
+    /// Publishes messages in this order, in one go: when it is ready, the engine has taken all of them, or will, unless the
+    /// connection fails.
+    ///
+    /// # Errors
+    ///
+    /// What the engine's client says: then any number of them may have been published.
+    fn publish(&mut self, batch: &[Publication]) -> impl Future<Output = Result<(), BackplaneError>> + Send;
+
+    /// Reads what a topic had behind a position: the first `limit` messages of it, oldest first. By default there is nothing.
+    ///
+    /// Asked where a client comes back that missed more than this node holds.
+    ///
+    /// # Errors
+    ///
+    /// What the engine's client says.
+    fn history(
+        &mut self,
+        topic: &str,
+        after: Position,
+        limit: usize,
+    ) -> impl Future<Output = Result<History, BackplaneError>> + Send {
+        let _ = (topic, after, limit);
+        async { Ok(History::default()) }
+    }
+}
+
+/// The half of a connection to an engine that subscribes and receives.
+pub trait Inbound: Send + 'static {
+    /// Asks for the messages of a topic, or of all that a pattern matches. Ready when none that is published from now on is
+    /// missed. Where both a topic and a pattern for it are asked for, its messages may come twice.
+    ///
+    /// `after` is there only for a single topic: what was published behind it is sent first, and if that is not there any
+    /// more, [`Arrival::Gap`] and then what is there. An engine without wildcards of the same meaning asks for more, such as
+    /// all, and need not look at the rest: the bridge does.
+    ///
+    /// # Errors
+    ///
+    /// What the engine's client says.
+    fn subscribe(
+        &mut self,
+        pattern: &Pattern,
+        after: Option<Position>,
+    ) -> impl Future<Output = Result<(), BackplaneError>> + Send;
+
+    /// Asks for them no more. Some may still come.
+    ///
+    /// # Errors
+    ///
+    /// What the engine's client says.
+    fn unsubscribe(&mut self, pattern: &Pattern) -> impl Future<Output = Result<(), BackplaneError>> + Send;
+
+    /// Waits for what comes next.
+    ///
+    /// # Errors
+    ///
+    /// When the connection has ended, which it must notice within a reasonable time.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing may be lost by dropping the future: it is dropped whenever something is to be subscribed to.
+    fn receive(&mut self) -> impl Future<Output = Result<Arrival, BackplaneError>> + Send;
+}
+
+/// Who gives messages their positions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Numbering {
+    /// The engine, for all nodes.
+    Engine,
+    /// Each node for itself.
+    Node,
+}
+
+/// Which publication it is: a number that rises on its node, and never comes again there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Origin {
+    /// The node: a random number, made anew for each bridge.
+    pub node: u64,
+    /// The number of the publication.
+    pub number: u64,
+}
+
+/// A message on its way to other nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Publication {
+    /// The name of the topic.
+    pub topic: Arc<str>,
+    /// Which publication it is.
+    pub origin: Origin,
+    /// Whether it is text.
+    pub kind: MessageKind,
+    /// Whether an extension may compress it.
+    pub may_be_encoded: bool,
+    /// Text as its UTF-8, or bytes.
+    pub payload: Bytes,
+}
+
+impl Publication {
+    /// Writes all but the topic, as one value for the engine: a byte of flags, the origin's two numbers in network byte order,
+    /// and the payload.
+    #[must_use]
+    pub fn encode(&self) -> Bytes {
+        let mut encoded = BytesMut::with_capacity(HEADER + self.payload.len());
+        let text = if self.kind == MessageKind::Text { TEXT } else { 0 };
+        let plain = if self.may_be_encoded { 0 } else { PLAIN };
+        encoded.put_u8(VERSION | text | plain);
+        encoded.put_u64(self.origin.node);
+        encoded.put_u64(self.origin.number);
+        encoded.put_slice(&self.payload);
+        encoded.freeze()
+    }
+
+    /// Reads what [`Self::encode`] has written; the payload is not copied.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot have been written so, or not by a version of this crate that we understand.
+    pub fn decode(topic: &str, mut encoded: Bytes) -> Result<Self, DecodeError> {
+        super::pattern::check_name(topic)?;
+        if encoded.len() < HEADER {
+            return Err(DecodeError::TooShort { len: encoded.len() });
+        }
+        let flags = encoded.get_u8();
+        if flags & !(TEXT | PLAIN) != VERSION {
+            return Err(DecodeError::Version { flags });
+        }
+        let origin = Origin { node: encoded.get_u64(), number: encoded.get_u64() };
+        let kind = if flags & TEXT == 0 { MessageKind::Binary } else { MessageKind::Text };
+        if kind == MessageKind::Text && simdutf8::basic::from_utf8(&encoded).is_err() {
+            return Err(DecodeError::Utf8);
+        }
+        let may_be_encoded = flags & PLAIN == 0;
+        Ok(Self { topic: topic.into(), origin, kind, may_be_encoded, payload: encoded })
+    }
+}
+
+/// Why bytes are not a publication.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// There are too few.
+    #[error("a publication of {len} bytes is too short")]
+    TooShort {
+        /// How many there are.
+        len: usize,
+    },
+    /// The first says that they mean something else.
+    #[error("a publication that begins with {flags:#04x} is of no version that is known")]
+    Version {
+        /// The first byte.
+        flags: u8,
+    },
+    /// A text is not UTF-8.
+    #[error("the text of a publication is not valid UTF-8")]
+    Utf8,
+    /// The name of the topic is none.
+    #[error(transparent)]
+    Topic(#[from] PatternError),
+}
+
+/// What comes from an engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Arrival {
+    /// A message.
+    Message(Arrived),
+    /// Messages of this topic were missed that will not come any more.
+    Gap {
+        /// The name of the topic.
+        topic: Arc<str>,
+    },
+}
+
+/// A message that has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arrived {
+    /// What was published.
+    pub publication: Publication,
+    /// Its place in its topic, where the engine numbers; looked at only there.
+    pub position: Option<Position>,
+}
+
+/// What an engine still had.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct History {
+    /// The messages, oldest first, each with its position.
+    pub messages: Vec<Arrived>,
+    /// Whether the first of them is the one that followed the position that was asked for, or none followed.
+    pub is_complete: bool,
+}
+
+/// The engine, or the way to it, failed.
+#[derive(Debug, Error)]
+#[error("the backplane failed: {source}")]
+pub struct BackplaneError {
+    source: Box<dyn StdError + Send + Sync>,
+}
+
+impl BackplaneError {
+    /// Makes one of what the engine's client says.
+    #[must_use]
+    pub fn new(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self { source: source.into() }
+    }
+
+    /// Says that the connection has ended and nothing else is known.
+    #[must_use]
+    pub fn lost() -> Self {
+        Self::new("the connection was lost".to_string())
+    }
+}
+
+/// The bytes before the payload.
+const HEADER: usize = 1 + 8 + 8;
+
+/// The upper bits of the first byte.
+const VERSION: u8 = 0x10;
+
+/// The bit that says that the payload is text, and the one that says that it is not to be compressed.
+const TEXT: u8 = 0x01;
+const PLAIN: u8 = 0x02;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_encoded_is_decoded_again(node: u64, number: u64, text: String, is_text: bool, may_be_encoded: bool) {
+            let kind = if is_text { MessageKind::Text } else { MessageKind::Binary };
+            let origin = Origin { node, number };
+            let publication = Publication { topic: "a/b".into(), origin, kind, may_be_encoded, payload: text.into() };
+            prop_assert_eq!(Publication::decode("a/b", publication.encode()), Ok(publication));
+        }
+
+        #[test]
+        fn any_bytes_are_decoded_or_refused(bytes: Vec<u8>) {
+            if let Ok(publication) = Publication::decode("a", Bytes::from(bytes.clone())) {
+                prop_assert_eq!(&publication.encode()[..], &bytes[..]);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_publication_is_refused() {
+        let mut bytes = [0u8; HEADER + 1];
+        bytes[0] = VERSION | TEXT;
+        bytes[HEADER] = 0xff;
+        let decode = |bytes: &[u8]| Publication::decode("a", Bytes::copy_from_slice(bytes)).unwrap_err();
+        assert_eq!(decode(&bytes), DecodeError::Utf8);
+        assert_eq!(decode(&bytes[..HEADER - 1]), DecodeError::TooShort { len: 16 });
+        bytes[0] = 0x20;
+        assert_eq!(decode(&bytes), DecodeError::Version { flags: 0x20 });
+        let topic = Publication::decode("a/+", Bytes::copy_from_slice(&bytes)).unwrap_err();
+        assert_eq!(topic, DecodeError::Topic(PatternError::NotExact));
+    }
+}
