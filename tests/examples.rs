@@ -197,6 +197,10 @@ fn a_wrong_argument_is_one_line_and_exit_code_1() {
         ("tokio_stream_file", &["/no/such/file"]),
         #[cfg(feature = "tokio")]
         ("tokio_many_connections", &["--connections", "many"]),
+        #[cfg(feature = "tokio")]
+        ("http_vs_websocket", &["--rate", "1000"]),
+        #[cfg(feature = "tokio")]
+        ("http_vs_websocket", &["8080"]),
     ] {
         Example::run(name, arguments).assert_failure("");
     }
@@ -369,6 +373,84 @@ fn many_connections_cost_little_and_do_not_grow() {
     assert!(many.stdout.contains("rounds 3 to 20: "), "{}", many.stdout);
 }
 
+#[cfg(feature = "tokio")]
+#[test]
+fn a_page_of_an_example_comes_whole_and_nothing_else_is_there() {
+    for (name, title) in [("http_vs_websocket", "HTTP polling and one WebSocket")] {
+        let server = Server::start(name, &["--port", "0"]);
+        let page = server.request("GET /").1;
+        let (head, body) = page.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.contains("default-src 'none'"), "{head}");
+        assert!(body.contains(title) && body.ends_with("</html>\n"), "{name}");
+        for elsewhere in ["src=", "@import", "url(http", "https:/"] {
+            assert!(!body.contains(elsewhere), "{name}: {elsewhere}");
+        }
+        assert!(server.request("GET /favicon.ico").1.starts_with("HTTP/1.1 404 "));
+        assert!(server.request("POST /").1.starts_with("HTTP/1.1 405 "));
+    }
+}
+
+/// Reads a number out of JSON that is known so well that no parser is needed.
+#[cfg(feature = "tokio")]
+fn number_in(json: &str, path: &[&str]) -> usize {
+    let mut rest = json;
+    for name in path {
+        rest = rest.split_once(&format!("\"{name}\":")).unwrap_or_else(|| panic!("no {name} in {json}")).1;
+    }
+    rest[..rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len())].parse().unwrap()
+}
+
+#[cfg(feature = "tokio")]
+#[test]
+fn polling_and_pushing_are_counted_to_the_byte() {
+    let server = Server::start("http_vs_websocket", &["--port", "0", "--rate", "100"]);
+    let mut meter = server.connect_to("/meter");
+    let begin = meter.receive().unwrap().unwrap();
+    let begin = begin.as_text().unwrap();
+    let (run, mut after) = (number_in(begin, &["run"]), number_in(begin, &["after"]));
+    let first = after + 1;
+
+    let mut pushed = server.connect_to(&format!("/push?run={run}&after={after}"));
+    for number in first..first + 20 {
+        let update = pushed.receive().unwrap().unwrap();
+        assert_eq!(number_in(update.as_text().unwrap(), &["number"]), number);
+    }
+    let frames = pushed.received();
+    pushed.close(Close::normal()).unwrap();
+    while pushed.receive().unwrap().is_some() {}
+
+    let (mut up, mut down, mut polled, mut polls) = (0, 0, 0, 0);
+    while polled < 20 {
+        let (sent, answer) = server.request(&format!("GET /poll?run={run}&after={after}"));
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        for update in body.split("},{").filter(|update| !update.is_empty()) {
+            after += 1;
+            polled += 1;
+            assert_eq!(number_in(update, &["number"]), after);
+        }
+        assert_eq!(head.starts_with("HTTP/1.1 204 "), body.is_empty());
+        (up, down, polls) = (up + sent, down + answer.len(), polls + 1);
+    }
+
+    // The counts are told as they change, and the last ones are those of all that was.
+    let mut told = String::new();
+    let polling = |told: &str| ["connections", "up", "down", "updates"].map(|name| number_in(told, &["polling", name]));
+    while told.is_empty() || polling(&told) != [polls, up, down, polled] {
+        let counts = meter.receive();
+        let counts =
+            counts.unwrap_or_else(|error| panic!("{error}: {told} instead of {:?}", [polls, up, down, polled]));
+        told = counts.unwrap().as_text().unwrap().to_owned();
+    }
+    assert_eq!(number_in(&told, &["websocket", "connections"]), 1);
+    assert!(number_in(&told, &["websocket", "updates"]) >= 20);
+    assert!(number_in(&told, &["websocket", "down"]) as u64 >= frames.wire_bytes);
+
+    meter.close(Close::normal()).unwrap();
+    while meter.receive().unwrap().is_some() {}
+    let over = server.request(&format!("GET /poll?run={run}&after=0")).1;
+    assert!(over.starts_with("HTTP/1.1 410 "), "{over}");
+}
+
 /// What an example printed, and its exit code.
 struct Example {
     code: Option<i32>,
@@ -457,15 +539,31 @@ impl Server {
     }
 
     fn tcp(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.uri.strip_prefix("ws://").unwrap()).unwrap();
+        let stream = TcpStream::connect(self.uri.split_once("://").unwrap().1).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream
     }
 
     fn connect(&self) -> WebSocket<TcpStream> {
-        let socket = connect(&self.uri).unwrap();
+        self.connect_to("")
+    }
+
+    /// Connects to a resource of a server that is told of as `ws://` or `http://`.
+    fn connect_to(&self, target: &str) -> WebSocket<TcpStream> {
+        let uri = format!("{}{target}", self.uri.replacen("http://", "ws://", 1));
+        let socket = connect(&uri).unwrap();
         socket.get_ref().set_read_timeout(Some(PATIENCE)).unwrap();
         socket
+    }
+
+    /// Sends a request of HTTP; gives how long it was, and the whole answer.
+    fn request(&self, request_line: &str) -> (usize, String) {
+        let mut stream = self.tcp();
+        let request = format!("{request_line} HTTP/1.1\r\nHost: a.example\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        (request.len(), answer)
     }
 }
 

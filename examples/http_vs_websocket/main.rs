@@ -45,7 +45,7 @@ async fn serve(options: &Options) -> std::io::Result<()> {
     let mut limits = Limits::default();
     limits.connections = 1000;
     let server = Server::bind((&*options.host, options.port)).await?.with_limits(limits);
-    println!("listening on http://{}/", server.local_addr()?);
+    println!("listening on http://{}", server.local_addr()?);
 
     let updates = Updates::begin(options.rate);
     let shared = Arc::new(Shared { updates, house: House::default() });

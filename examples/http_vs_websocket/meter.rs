@@ -7,7 +7,7 @@ use core::pin::Pin;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::task::{Context, Poll, ready};
 use std::collections::HashMap;
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, Write};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -62,7 +62,7 @@ impl Drop for Guard<'_> {
     /// Prints what was counted, so that it can be compared with what the page shows.
     fn drop(&mut self) {
         self.house.lock().1.remove(&self.id);
-        println!("run {}: {self}", self.id);
+        let _ = writeln!(io::stdout(), "run {}: {self}", self.id); // where nobody reads it, nobody compares it
     }
 }
 

@@ -40,7 +40,7 @@ async function networkLog(page) {
 }
 
 await judged("http_vs_websocket", async ({ start, open, ok }) => {
-  const server = await start(program, 0, "--rate", "4");
+  const server = await start(program, 0, "--rate", "2");
   let log;
   const page = await open(server.url, async (page) => (log = await networkLog(page)));
 
