@@ -203,6 +203,10 @@ fn a_wrong_argument_is_one_line_and_exit_code_1() {
         ("http_vs_websocket", &["--rate", "1000"]),
         #[cfg(feature = "tokio")]
         ("http_vs_websocket", &["8080"]),
+        #[cfg(feature = "pubsub")]
+        ("pubsub", &["--port", "many"]),
+        #[cfg(feature = "pubsub")]
+        ("pubsub", &["--rooms"]),
     ] {
         Example::run(name, arguments).assert_failure("");
     }
@@ -378,7 +382,11 @@ fn many_connections_cost_little_and_do_not_grow() {
 #[cfg(feature = "tokio")]
 #[test]
 fn a_page_of_an_example_comes_whole_and_nothing_else_is_there() {
-    for (name, title) in [("http_vs_websocket", "HTTP polling and one WebSocket")] {
+    for (name, title) in [
+        ("http_vs_websocket", "HTTP polling and one WebSocket"),
+        #[cfg(feature = "pubsub")]
+        ("pubsub", "Publish and subscribe, in a browser"),
+    ] {
         let server = Server::start(name, &["--port", "0"]);
         let page = server.request("GET /").1;
         let (head, body) = page.split_once("\r\n\r\n").unwrap();
@@ -451,6 +459,93 @@ fn polling_and_pushing_are_counted_to_the_byte() {
     while meter.receive().unwrap().is_some() {}
     let over = server.request(&format!("GET /poll?run={run}&after=0")).1;
     assert!(over.starts_with("HTTP/1.1 410 "), "{over}");
+}
+
+/// Receives until a message has all of that in it.
+#[cfg(feature = "pubsub")]
+fn receive_with(socket: &mut WebSocket<TcpStream>, parts: &[&str]) -> serde_json::Value {
+    loop {
+        let message = socket.receive().unwrap().expect("it should go on");
+        let text = message.as_text().unwrap();
+        if parts.iter().all(|part| text.contains(part)) {
+            return serde_json::from_str(text).unwrap();
+        }
+    }
+}
+
+#[cfg(feature = "pubsub")]
+#[test]
+fn who_comes_back_to_a_room_gets_what_was_said_meanwhile_and_then_the_answer() {
+    let server = Server::start("pubsub", &["--port", "0", "--no-ticker"]);
+    let mut ada = server.connect_to("/socket");
+    ada.send(r#"{"do":"join","room":"lobby","name":"Ada","seen":null}"#).unwrap();
+    receive_with(&mut ada, &["people/lobby/", r#""names":["Ada"]"#]);
+    receive_with(&mut ada, &[r#""did":"join""#]);
+    ada.send(r#"{"do":"say","room":"lobby","id":"a-1","text":"one"}"#).unwrap();
+    let first = receive_with(&mut ada, &["room/lobby", "a-1"]);
+    assert_eq!((&first["data"]["name"], &first["data"]["text"]), (&"Ada".into(), &"one".into()));
+
+    let mut bo = server.connect_to("/socket");
+    let at = first["at"].as_str().unwrap();
+    for text in ["two", "three"] {
+        ada.send(&format!(r#"{{"do":"say","room":"lobby","id":"{text}","text":"{text}"}}"#)).unwrap();
+        receive_with(&mut ada, &["room/lobby", text]);
+    }
+    bo.send(&format!(r#"{{"do":"join","room":"lobby","name":"Bo","seen":"{at}"}}"#)).unwrap();
+    let said = [(); 2].map(|()| receive_with(&mut bo, &["room/lobby"])["data"]["text"].clone());
+    assert_eq!(said, ["two", "three"]);
+    let joined = receive_with(&mut bo, &[]);
+    assert_eq!((&joined["did"], &joined["room"]), (&"join".into(), &"lobby".into()));
+    receive_with(&mut ada, &["people/lobby/", r#""names":["Ada","Bo"]"#]);
+
+    bo.close(Close::normal()).unwrap();
+    while bo.receive().unwrap().is_some() {}
+    receive_with(&mut ada, &["people/lobby/", r#""names":["Ada"]"#]);
+}
+
+#[cfg(feature = "pubsub")]
+#[test]
+fn a_place_of_another_server_is_a_gap_that_is_told_first() {
+    let server = Server::start("pubsub", &["--port", "0", "--no-ticker"]);
+    let mut ada = server.connect_to("/socket");
+    for request in [
+        r#"{"do":"join","room":"lobby","name":"Ada","seen":null}"#,
+        r#"{"do":"say","room":"lobby","id":"a-1","text":"kept"}"#,
+    ] {
+        ada.send(request).unwrap();
+    }
+    receive_with(&mut ada, &["room/lobby", "kept"]);
+    let mut bo = server.connect_to("/socket");
+    bo.send(r#"{"do":"join","room":"lobby","name":"Bo","seen":"123abc-17"}"#).unwrap();
+    let told = [(); 3].map(|()| loop {
+        let told = receive_with(&mut bo, &[]);
+        if !told["topic"].as_str().is_some_and(|topic| topic.starts_with("people/")) {
+            break told;
+        }
+    });
+    assert_eq!(told[0]["gap"], "room/lobby");
+    assert_eq!(told[1]["data"]["text"], "kept");
+    assert_eq!(told[2]["did"], "join");
+    assert_eq!(told[2]["at"], told[1]["at"]);
+}
+
+#[cfg(feature = "pubsub")]
+#[test]
+fn what_a_page_may_not_do_is_refused_and_what_no_page_says_ends_the_connection() {
+    let server = Server::start("pubsub", &["--port", "0", "--no-ticker"]);
+    let mut socket = server.connect_to("/socket");
+    for (request, refused) in [
+        (r#"{"do":"join","room":"attic","name":"Ada","seen":null}"#, "there is no such room"),
+        (r#"{"do":"join","room":"lobby","name":"","seen":null}"#, "a name has"),
+        (r#"{"do":"say","room":"lobby","id":"1","text":"from outside"}"#, "only who is in a room"),
+    ] {
+        socket.send(request).unwrap();
+        let answer = receive_with(&mut socket, &["refused"]);
+        assert!(answer["refused"].as_str().unwrap().contains(refused), "{answer}");
+    }
+    socket.send("not a request").unwrap();
+    assert_eq!(socket.receive().unwrap(), None);
+    assert_eq!(socket.close_code(), Some(CloseCode::POLICY_VIOLATION));
 }
 
 /// What an example printed, and its exit code.
