@@ -53,6 +53,8 @@ pub(crate) use self::connect::connect_to_any;
 pub use self::connect::{Connecting, Connector};
 pub use self::gate::{Drain, Drained, Gate, Limits, Seat};
 pub use self::outgoing::Outgoing;
+#[cfg(feature = "pubsub")]
+pub(crate) use self::outgoing::Share;
 pub use self::reader::MessageReader;
 pub use self::socket::WebSocket;
 pub use self::split::{Receiver, Sender};

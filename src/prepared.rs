@@ -116,6 +116,12 @@ impl PreparedMessage {
         Self::from_parts(MessageKind::Binary, Bytes::from_static(bytes))
     }
 
+    /// Prepares a message of a payload that is known to be UTF-8 if it is text.
+    #[cfg(feature = "pubsub")]
+    pub(crate) fn of_checked(kind: MessageKind, payload: Bytes) -> Self {
+        Self { encodings: Encodings::Shared(Arc::default()), ..Self::from_parts(kind, payload) }
+    }
+
     const fn from_parts(kind: MessageKind, payload: Bytes) -> Self {
         Self {
             head: head(kind, Rsv::NONE, payload.len()),

@@ -86,6 +86,22 @@ impl Connection {
         self.sender.shares(message)
     }
 
+    /// Gives the parts of a prepared message's frame that everybody can have, not counted as sent.
+    #[cfg(feature = "pubsub")]
+    pub(crate) fn shared_parts<'p>(
+        &mut self,
+        message: &'p PreparedMessage,
+        may_be_encoded: bool,
+    ) -> Result<Option<(&'p FrameHead, &'p Bytes)>, SendError> {
+        self.sender.shared_parts(message, may_be_encoded)
+    }
+
+    /// Counts a message as sent whose parts [`Self::shared_parts`] gave.
+    #[cfg(feature = "pubsub")]
+    pub(crate) fn count_shared(&mut self, message: &PreparedMessage, head: &FrameHead, payload: &Bytes) {
+        self.sender.count_shared(message, head, payload);
+    }
+
     /// Says how many bytes at the front of the output are written already and will be dropped from it later. They do not
     /// wait. Say 0 when they were dropped.
     pub(crate) fn set_written(&mut self, bytes: usize) {

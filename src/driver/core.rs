@@ -8,6 +8,8 @@
 mod down;
 mod receive;
 mod send;
+#[cfg(feature = "pubsub")]
+mod share;
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -24,6 +26,8 @@ use crate::close::{Close, CloseCode};
 use crate::connection::{Connection, State, Teardown};
 use crate::time::{Instant, Timeout};
 
+#[cfg(feature = "pubsub")]
+use self::send::INSERTED;
 use self::send::Long;
 
 /// A connection, its transport, and what is on the way between them.

@@ -39,6 +39,16 @@ enum Body<'m> {
     PreparedLent(&'m PreparedMessage),
 }
 
+/// One of many messages that go to many: what is lent to be written is this.
+#[cfg(feature = "pubsub")]
+pub(crate) trait Share {
+    /// The message.
+    fn prepared(&self) -> &PreparedMessage;
+
+    /// Whether an extension may encode it.
+    fn may_be_encoded(&self) -> bool;
+}
+
 impl Outgoing<'_> {
     /// Returns the kind of the message.
     #[must_use]
@@ -93,6 +103,24 @@ impl Outgoing<'_> {
             Body::PreparedLent(message) => Some(message),
             Body::Lent(_) | Body::Owned(_) => None,
         }
+    }
+
+    /// One of those that many share, lent.
+    #[cfg(feature = "pubsub")]
+    pub(super) fn shared(message: &impl Share) -> Outgoing<'_> {
+        Outgoing { body: Body::PreparedLent(message.prepared()), may_be_encoded: message.may_be_encoded() }
+    }
+
+    /// The message as one that is prepared for many, and whether an extension may encode it.
+    #[cfg(feature = "pubsub")]
+    pub(crate) fn into_prepared(self) -> (PreparedMessage, bool) {
+        let prepared = match self.body {
+            Body::Lent(message) => PreparedMessage::new(message.to_owned()),
+            Body::Owned(message) => PreparedMessage::new(message),
+            Body::Prepared(message) => message,
+            Body::PreparedLent(message) => message.clone(),
+        };
+        (prepared, self.may_be_encoded)
     }
 
     /// The payload, to be kept: a copy of one that was lent.

@@ -15,6 +15,8 @@ use super::gate::Seat;
 use super::handle::{Handle, step};
 use super::negotiated::Negotiated;
 use super::outgoing::Outgoing;
+#[cfg(feature = "pubsub")]
+use super::outgoing::Share;
 use super::reader::MessageReader;
 use super::split::{Receiver, Sender, split};
 use super::transport::Transport;
@@ -435,6 +437,25 @@ impl<T: Transport> WebSocket<T> {
     #[must_use]
     pub fn sent(&self) -> Counters {
         self.core.connection.sent()
+    }
+
+    /// Writes messages that many connections share, as many as the transport takes, and says how many: what is told of is
+    /// written or queued, and nothing of the others is. When none is, it waits, as who receives does.
+    #[cfg(feature = "pubsub")]
+    pub(crate) fn poll_share<M: Share>(&mut self, cx: &Context<'_>, messages: &[M]) -> Poll<Result<usize, Error>> {
+        self.step(|core| core.poll_share(cx.waker(), messages))
+    }
+
+    /// Receives the next message; `None` after a clean close.
+    #[cfg(feature = "pubsub")]
+    pub(crate) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
+        self.poll_message(cx)
+    }
+
+    /// Begins the closing handshake, behind everything that is queued; what is received next writes it.
+    #[cfg(feature = "pubsub")]
+    pub(crate) fn start_close(&mut self, close: Close) -> Result<(), Error> {
+        self.step(|core| core.close(close))
     }
 
     fn step<R>(&mut self, f: impl FnOnce(&mut Core<T>) -> R) -> R {

@@ -75,9 +75,14 @@ pub trait Outbound: Send + 'static {
     /// What the engine's client says: then any number of them may have been published.
     fn publish(&mut self, batch: &[Publication]) -> impl Future<Output = Result<(), BackplaneError>> + Send;
 
-    /// Reads what a topic had behind a position: the first `limit` messages of it, oldest first. By default there is nothing.
+    /// Reads what a topic has behind a position, up to now, and of that the newest `limit` messages. By default there is nothing,
+    /// which is a gap.
     ///
-    /// Asked where a client comes back that missed more than this node holds.
+    /// Asked where a client comes back that missed more than this node holds. The topic is subscribed to then, so what is
+    /// published later comes as an [`Arrival`]; what is both in the history and an arrival is delivered once.
+    ///
+    /// The position is what a client says: its epoch may be another one, or its sequence one that never was. Then the answer
+    /// is what there is, not complete.
     ///
     /// # Errors
     ///
@@ -253,7 +258,8 @@ pub struct Arrived {
 pub struct History {
     /// The messages, oldest first, each with its position.
     pub messages: Vec<Arrived>,
-    /// Whether the first of them is the one that followed the position that was asked for, or none followed.
+    /// Whether the first of them is the one that followed the position that was asked for, or none followed: nothing is
+    /// missing.
     pub is_complete: bool,
 }
 

@@ -74,9 +74,9 @@ impl Pattern {
         self.text.split(SEPARATOR)
     }
 
-    /// The name, shared.
-    pub(super) fn into_name(self) -> Arc<str> {
-        self.text
+    /// Makes one of a name that was checked.
+    pub(super) fn of_name(text: Arc<str>) -> Self {
+        Self { text, is_exact: true }
     }
 }
 

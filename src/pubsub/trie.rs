@@ -63,10 +63,6 @@ impl<V> Trie<V> {
         remove(&mut self.root, Some(key))
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.root.below.is_empty()
-    }
-
     /// Calls `f` with the value of each pattern that matches a name.
     pub(super) fn for_each_that_matches<'t>(&'t self, name: &str, f: &mut impl FnMut(&'t V)) {
         find_patterns(&self.root, Some(name), f);
@@ -75,6 +71,11 @@ impl<V> Trie<V> {
     /// Calls `f` with the value of each name that a pattern matches.
     pub(super) fn for_each_matched<'t>(&'t self, pattern: &Pattern, f: &mut impl FnMut(&'t V)) {
         find_names(&self.root, Some(pattern.as_str()), f);
+    }
+
+    /// Calls `f` with every value.
+    pub(super) fn for_each<'t>(&'t self, f: &mut impl FnMut(&'t V)) {
+        all(&self.root, f);
     }
 }
 
@@ -181,7 +182,7 @@ mod tests {
                 prop_assert_eq!(trie.remove(key), None);
                 prop_assert!(trie.get_mut(key).is_none());
             }
-            prop_assert!(trie.is_empty());
+            prop_assert!(trie.root.below.is_empty());
         }
     }
 }

@@ -126,6 +126,39 @@ impl Sender {
             && (encoder.variant().is_some() || !encoder.wants(message.kind, Some(message.payload.len())))
     }
 
+    /// The parts of a prepared message's frame, as it goes out where everybody can have it, not counted as sent; `None` where
+    /// this connection makes a frame of its own.
+    #[cfg(feature = "pubsub")]
+    pub(crate) fn shared_parts<'p>(
+        &mut self,
+        message: &'p PreparedMessage,
+        may_be_encoded: bool,
+    ) -> Result<Option<(&'p FrameHead, &'p Bytes)>, SendError> {
+        self.check_between_messages()?;
+        if self.keys.is_some() {
+            return Ok(None);
+        }
+        let plain = Ok(Some((&message.head, &message.payload)));
+        let Some(extension) = self.extension.as_mut().filter(|_| may_be_encoded) else { return plain };
+        if !extension.encoder.wants(message.kind, Some(message.payload.len())) {
+            return plain;
+        }
+        let Some(variant) = extension.encoder.variant() else { return Ok(None) };
+        let encoded = message.encoded(extension.rsv, variant, &mut *extension.encoder)?;
+        Ok(encoded.map(|encoded| (&encoded.head, &encoded.payload)))
+    }
+
+    /// Counts a message as sent whose parts [`Self::shared_parts`] gave.
+    #[cfg(feature = "pubsub")]
+    pub(crate) fn count_shared(&mut self, message: &PreparedMessage, head: &FrameHead, payload: &Bytes) {
+        self.count_whole(head, payload);
+        // The reserved bit tells them apart.
+        if let Some(extension) = self.extension.as_mut().filter(|_| **head != *message.head) {
+            extension.decoded_bytes += message.payload.len() as u64;
+            extension.encoded_bytes += payload.len() as u64;
+        }
+    }
+
     /// How a message that begins now is to be encoded; `len` is its length where known.
     pub(crate) fn coding(&mut self, kind: MessageKind, len: Option<usize>, may_be_encoded: bool) -> Coding {
         let extension = self.extension.as_mut().filter(|_| may_be_encoded);

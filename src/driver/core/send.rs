@@ -478,7 +478,7 @@ impl<T: Transport> Core<T> {
         (self.flags.has_writer || self.long.is_some()) && self.connection.state() == State::Open
     }
 
-    fn is_write_vectored(&self) -> bool {
+    pub(super) fn is_write_vectored(&self) -> bool {
         self.transport.as_ref().is_some_and(T::is_write_vectored)
     }
 
@@ -507,4 +507,4 @@ impl<T: Transport> Core<T> {
 }
 
 /// The shortest payload that is worth a place of its own in a vectored write, in bytes.
-const INSERTED: usize = 4 * 1024;
+pub(super) const INSERTED: usize = 4 * 1024;

@@ -1,0 +1,411 @@
+//! What a hub and its backplane have between them: messages that wait to be published, and what this node wants from others.
+//!
+//! ```text
+//!            publish ─▶ Queue ─▶ Outbound ─▶ engine ─▶ Inbound ─▶ topics
+//!                          │                               ▲
+//!                          └─▶ topics, where nobody numbers, or the engine is away
+//! ```
+//!
+//! Where the engine numbers, a message is delivered here when it comes back; until then it is *unheard*. When the engine goes away,
+//! what is unheard is delivered here at once, and so is what is published from then on, in an epoch of this node's own; it is all
+//! published again when the engine is back, and what then comes back is known by its origin.
+
+use alloc::collections::VecDeque;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::backplane::{Arrival, Arrived, BackplaneError, History, Numbering, Origin, Publication};
+use super::config::BridgeConfig;
+use super::error::PublishError;
+use super::hub::{Hub, Post, Published, Reach, Shared, Topic, Whose};
+use super::pattern::Pattern;
+use super::peer::{Mark, Peer};
+use super::position::Position;
+use crate::prepared::PreparedMessage;
+
+/// A wish for the messages of other nodes, or the end of one.
+#[derive(Clone, Debug)]
+pub(super) struct Interest {
+    pub(super) pattern: Pattern,
+    pub(super) after: Option<Position>,
+    pub(super) is_wanted: bool,
+}
+
+/// What the inbound half is to do.
+pub(super) enum Change<S> {
+    Interest(Interest),
+    /// Somebody has come back who missed more than there is here.
+    Ask(Ask<S>),
+}
+
+/// A question for the history of a topic, by a connection that waits for the answer.
+pub(super) struct Ask<S> {
+    pub(super) topic: Arc<Topic<S>>,
+    pub(super) peer: Peer<S>,
+    pub(super) seat: u32,
+    pub(super) after: Position,
+}
+
+/// How a bridge stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BridgeStatus {
+    /// Whether it is connected to its engine.
+    pub is_up: bool,
+    /// How many messages wait to be published to other nodes.
+    pub queued: usize,
+    /// How many messages went only to this node, because too many waited.
+    pub cut: u64,
+    /// How often it was connected.
+    pub connects: u64,
+    /// What the engine's client said when it failed last.
+    pub last_error: Option<String>,
+}
+
+/// What is between a hub and its bridge.
+pub(super) struct Queue<S> {
+    numbering: Numbering,
+    node: u64,
+    config: BridgeConfig,
+    waiting: Mutex<Waiting<S>>,
+    /// Wakes the outbound half, and the inbound half.
+    pub(super) outbound: Notify,
+    pub(super) inbound: Notify,
+}
+
+struct Waiting<S> {
+    link: Link,
+    /// The number of the last publication.
+    number: u64,
+    publications: VecDeque<Queued>,
+    bytes: usize,
+    unheard: VecDeque<Unheard<S>>,
+    changes: VecDeque<Change<S>>,
+    /// How many changes there were, and how many are done.
+    changed: u64,
+    done: u64,
+    asks: VecDeque<Ask<S>>,
+    status: BridgeStatus,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Link {
+    Up,
+    /// The connection has failed, and what is unheard is being delivered.
+    GoingDown,
+    Down,
+}
+
+/// A publication that waits, behind so many changes of what is wanted: who has just subscribed is to get it.
+#[derive(Debug)]
+struct Queued {
+    publication: Publication,
+    behind: u64,
+}
+
+/// A publication that has not come back yet, and whom it is not for.
+struct Unheard<S> {
+    publication: Publication,
+    sender: Option<Peer<S>>,
+}
+
+impl<S> Queue<S> {
+    pub(super) fn new(numbering: Numbering, config: BridgeConfig) -> Self {
+        let waiting = Waiting {
+            link: Link::Down,
+            number: 0,
+            publications: VecDeque::new(),
+            bytes: 0,
+            unheard: VecDeque::new(),
+            changes: VecDeque::new(),
+            changed: 0,
+            done: 0,
+            asks: VecDeque::new(),
+            status: BridgeStatus::default(),
+        };
+        let (outbound, inbound) = (Notify::new(), Notify::new());
+        Self { numbering, node: rand::random(), config, waiting: Mutex::new(waiting), outbound, inbound }
+    }
+
+    pub(super) fn config(&self) -> &BridgeConfig {
+        &self.config
+    }
+
+    /// Whether the engine may know more of a topic than this node.
+    pub(super) fn has_history(&self) -> bool {
+        self.numbering == Numbering::Engine
+    }
+
+    /// Takes note of what this node wants.
+    pub(super) fn tell(&self, interest: Interest) {
+        self.change(Change::Interest(interest));
+    }
+
+    /// Asks for what a connection has missed.
+    pub(super) fn ask(&self, ask: Ask<S>) {
+        self.change(Change::Ask(ask));
+    }
+
+    fn change(&self, change: Change<S>) {
+        let mut waiting = self.lock();
+        waiting.changes.push_back(change);
+        waiting.changed += 1;
+        drop(waiting);
+        self.inbound.notify_one();
+    }
+
+    pub(super) fn status(&self) -> BridgeStatus {
+        let waiting = self.lock();
+        let (is_up, queued) = (waiting.link == Link::Up, waiting.publications.len());
+        BridgeStatus { is_up, queued, ..waiting.status.clone() }
+    }
+
+    /// Takes the next change, which counts as done when the next one is taken.
+    pub(super) fn next_change(&self) -> Option<Change<S>> {
+        let mut waiting = self.lock();
+        let next = waiting.changes.pop_front();
+        let done = waiting.changed - waiting.changes.len() as u64 - u64::from(next.is_some());
+        if waiting.done < done {
+            waiting.done = done;
+            drop(waiting);
+            self.outbound.notify_one();
+        }
+        next
+    }
+
+    /// Puts a question to the half that can ask.
+    pub(super) fn pass_on(&self, ask: Ask<S>) {
+        self.lock().asks.push_back(ask);
+        self.outbound.notify_one();
+    }
+
+    pub(super) fn next_ask(&self) -> Option<Ask<S>> {
+        self.lock().asks.pop_front()
+    }
+
+    /// The next publications that may go out; they stay until [`Self::published`] is told.
+    pub(super) fn batch(&self) -> Vec<Publication> {
+        let waiting = self.lock();
+        let ready = waiting.publications.iter().take_while(|queued| queued.behind <= waiting.done);
+        ready.take(self.config.batch.max(1)).map(|queued| queued.publication.clone()).collect()
+    }
+
+    /// Takes note that the first so many publications are out.
+    pub(super) fn published(&self, count: usize) {
+        let mut waiting = self.lock();
+        for _ in 0..count {
+            if let Some(queued) = waiting.publications.pop_front() {
+                waiting.bytes -= queued.publication.payload.len();
+            }
+        }
+        if waiting.publications.is_empty() && waiting.publications.capacity() > self.config.batch {
+            waiting.publications = VecDeque::new();
+        }
+    }
+
+    /// Takes note that the engine is there. Nothing is wanted yet on the new connection: what is published from now on waits
+    /// until all is. Gives the changes that were not made.
+    pub(super) fn up(&self) -> VecDeque<Change<S>> {
+        let mut waiting = self.lock();
+        waiting.link = Link::Up;
+        waiting.status.connects += 1;
+        waiting.changed += 1;
+        core::mem::take(&mut waiting.changes)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting<S>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S: Send + Sync + 'static> Queue<S> {
+    /// Publishes a message to all nodes.
+    pub(super) fn publish(
+        &self,
+        hub: &Shared<S>,
+        name: &str,
+        message: &PreparedMessage,
+        may_be_encoded: bool,
+        sender: Option<&Peer<S>>,
+    ) -> Result<Published, PublishError> {
+        let (kind, payload) = (message.kind(), message.payload().clone());
+        let len = payload.len();
+        let is_wanted = self.numbering == Numbering::Engine && hub.wants(name);
+        let (origin, reach, is_delivered) = {
+            let mut waiting = self.lock();
+            waiting.number += 1;
+            let origin = Origin { node: self.node, number: waiting.number };
+            let bounds = self.config.queue;
+            let is_full = waiting.publications.len() >= bounds.messages || waiting.bytes + len > bounds.bytes;
+            let publication = Publication { topic: name.into(), origin, kind, may_be_encoded, payload };
+            let is_delivered = match (self.numbering, waiting.link) {
+                (Numbering::Engine, Link::Up) => is_full,
+                (Numbering::Engine, Link::GoingDown) => false,
+                (Numbering::Engine, Link::Down) | (Numbering::Node, _) => true,
+            };
+            if is_wanted && !is_delivered {
+                if waiting.unheard.len() >= bounds.messages {
+                    waiting.unheard.pop_front();
+                }
+                waiting.unheard.push_back(Unheard { publication: publication.clone(), sender: sender.cloned() });
+            }
+            if is_full {
+                waiting.status.cut += 1;
+            } else {
+                waiting.bytes += len;
+                let behind = waiting.changed;
+                waiting.publications.push_back(Queued { publication, behind });
+            }
+            (origin, if is_full { Reach::Cut } else { Reach::AllNodes }, is_delivered)
+        };
+        self.outbound.notify_one();
+        if !is_delivered {
+            return Ok(Published { receivers: 0, position: None, reach });
+        }
+        let whose = Whose::Ours(origin);
+        let delivered = hub.deliver(name, Post { message, may_be_encoded, sender, whose, position: None })?;
+        let (receivers, position) = delivered.map_or((0, None), |(count, position)| (count, Some(position)));
+        Ok(Published { receivers, position, reach })
+    }
+
+    /// Takes note that the engine is away, and why: what has not come back is delivered here.
+    pub(super) fn down(&self, hub: &Shared<S>, error: &BackplaneError) {
+        {
+            let mut waiting = self.lock();
+            waiting.status.last_error = Some(error.to_string());
+            if waiting.link == Link::Down {
+                return;
+            }
+            waiting.link = Link::GoingDown;
+        }
+        loop {
+            let unheard = {
+                let mut waiting = self.lock();
+                let unheard = waiting.unheard.pop_front();
+                if unheard.is_none() {
+                    waiting.link = Link::Down;
+                    waiting.unheard = VecDeque::new();
+                }
+                unheard
+            };
+            let Some(Unheard { publication, sender }) = unheard else { break };
+            let Publication { topic, origin, kind, may_be_encoded, payload } = publication;
+            let message = &PreparedMessage::of_checked(kind, payload);
+            let (sender, whose) = (sender.as_ref(), Whose::Ours(origin));
+            // Where there is no place for another topic, nobody waits for it.
+            let _ = hub.deliver(&topic, Post { message, may_be_encoded, sender, whose, position: None });
+        }
+        // Who waits for what was missed does so no longer.
+        let mut asks = Vec::new();
+        {
+            let mut waiting = self.lock();
+            asks.extend(core::mem::take(&mut waiting.asks));
+            for change in core::mem::take(&mut waiting.changes) {
+                match change {
+                    Change::Ask(ask) => asks.push(ask),
+                    Change::Interest(_) => waiting.changes.push_back(change),
+                }
+            }
+        }
+        asks.into_iter().for_each(|ask| ask.answer(hub, History::default()));
+    }
+
+    /// Delivers what has come from the engine.
+    pub(super) fn arrive(&self, hub: &Shared<S>, arrival: Arrival) {
+        let Arrived { publication, position } = match arrival {
+            Arrival::Message(arrived) => arrived,
+            Arrival::Gap { topic } => {
+                if let Some(topic) = hub.find(&topic) {
+                    topic.tell_gap();
+                }
+                return;
+            }
+        };
+        let is_ours = publication.origin.node == self.node;
+        let position = position.filter(|_| self.numbering == Numbering::Engine);
+        if is_ours && self.numbering == Numbering::Node {
+            return;
+        }
+        let sender = if is_ours { self.heard(&publication) } else { None };
+        let Publication { topic, origin, kind, may_be_encoded, payload } = publication;
+        let message = &PreparedMessage::of_checked(kind, payload);
+        let (sender, whose) = (sender.as_ref(), Whose::Theirs(origin));
+        // Where there is no place for another topic, nobody waits for it.
+        let _ = hub.deliver(&topic, Post { message, may_be_encoded, sender, whose, position });
+    }
+
+    /// Takes note that a publication of ours has come back, and with it all before in its topic; whom it is not for.
+    fn heard(&self, publication: &Publication) -> Option<Peer<S>> {
+        let mut waiting = self.lock();
+        let (topic, number) = (&publication.topic, publication.origin.number);
+        let mut sender = None;
+        if waiting.unheard.front().is_some_and(|first| first.publication.origin.number == number) {
+            return waiting.unheard.pop_front()?.sender;
+        }
+        waiting.unheard.retain_mut(|unheard| {
+            let known = unheard.publication.origin.number;
+            if known == number {
+                sender = unheard.sender.take();
+            }
+            known > number || unheard.publication.topic != *topic
+        });
+        sender
+    }
+
+    /// Tells everybody who waits for other nodes that something may have been missed: where nobody numbers, nobody knows.
+    pub(super) fn tell_gaps(&self, hub: &Shared<S>) {
+        if self.numbering == Numbering::Node {
+            hub.for_each_topic(|topic| topic.tell_gap());
+        }
+    }
+}
+
+impl<S: Send + Sync + 'static> Ask<S> {
+    /// How many messages there is room for.
+    pub(super) fn limit(&self, hub: &Shared<S>) -> usize {
+        hub.config.lag.messages.max(hub.history_of(&self.topic.name).messages)
+    }
+
+    /// Puts what the engine has in front of what is here, for the one who asked, and lets that one be sent it.
+    pub(super) fn answer(self, hub: &Shared<S>, history: History) {
+        let Self { topic, peer, seat, .. } = self;
+        let mut is_whole = history.is_complete;
+        {
+            let mut state = topic.lock();
+            let joint = state.log.oldest();
+            for arrived in history.messages.into_iter().rev() {
+                let Some(position) = arrived.position else { continue };
+                // What is here already, or has come meanwhile, is not put there again.
+                let is_known =
+                    joint.is_some_and(|oldest| oldest.epoch == position.epoch && oldest.sequence <= position.sequence);
+                if is_known {
+                    continue;
+                }
+                let publication = arrived.publication;
+                let message = PreparedMessage::of_checked(publication.kind, publication.payload);
+                let message = (&message, publication.may_be_encoded);
+                if !state.log.prepend(hub.entry(&topic.name, message, position, 0, None)) {
+                    is_whole = false;
+                    break;
+                }
+            }
+            state.rewind(seat, peer.id());
+        }
+        if !is_whole {
+            peer.order(|orders| orders.tell_gap(&topic.name));
+        }
+        peer.mark(Mark { stamp: 0, topic: topic.id });
+    }
+}
+
+impl<S: Send + Sync + 'static> Hub<S> {
+    /// Returns how the bridge to other nodes stands; `None` if there is none.
+    #[must_use]
+    pub fn bridge_status(&self) -> Option<BridgeStatus> {
+        self.shared.bridge().map(|bridge| bridge.status())
+    }
+}

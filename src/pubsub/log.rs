@@ -1,0 +1,253 @@
+//! The messages that a topic holds: a log, of which each subscriber is a place.
+//!
+//! A message is held as long as somebody who may still be sent it has not been, and as long as it belongs to the history; both
+//! within bounds, so that what is beyond them goes, whoever waits. For that each message counts by whom it is still to be
+//! read. Places are numbered without gaps, whatever the positions are.
+
+use alloc::collections::VecDeque;
+
+use super::config::Bounds;
+use super::position::Position;
+
+/// The messages, each with a `B` to be sent.
+#[derive(Debug)]
+pub(super) struct Log<B> {
+    slots: VecDeque<Slot<B>>,
+    /// The place of the first.
+    first: u64,
+    /// Bytes of payload in all.
+    bytes: usize,
+    /// What stood before the first, and what stands last.
+    before: Position,
+    last: Position,
+    lag: Bounds,
+    history: Bounds,
+    /// How many want the newest only, whatever they have been sent.
+    latest_only: u32,
+}
+
+/// A message in the log.
+#[derive(Debug)]
+pub(super) struct Slot<B> {
+    pub(super) position: Position,
+    /// When it was published, as all topics of the hub count it.
+    pub(super) stamp: u64,
+    /// Who is not to be sent it.
+    pub(super) except: Option<u64>,
+    pub(super) body: B,
+    len: usize,
+    /// By how many it is still to be read, and how many of them are to be closed if it goes before.
+    unread: Readers,
+}
+
+/// A number of subscribers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Readers {
+    /// Those who are to be sent every message.
+    pub(super) all: u32,
+    /// Those among them that are closed when they miss one.
+    pub(super) strict: u32,
+}
+
+impl Readers {
+    /// Counts one more.
+    pub(super) fn add(&mut self, is_strict: bool) {
+        self.all += 1;
+        self.strict += u32::from(is_strict);
+    }
+
+    /// Counts one less.
+    pub(super) fn remove(&mut self, is_strict: bool) {
+        self.all = self.all.saturating_sub(1);
+        self.strict = self.strict.saturating_sub(u32::from(is_strict));
+    }
+}
+
+/// A message to be appended.
+#[derive(Debug)]
+pub(super) struct Entry<B> {
+    pub(super) position: Position,
+    pub(super) stamp: u64,
+    pub(super) except: Option<u64>,
+    pub(super) len: usize,
+    pub(super) unread: Readers,
+    pub(super) body: B,
+}
+
+/// Whether somebody has missed a message who is to be closed for that.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trimmed {
+    Harmless,
+    Overran,
+}
+
+impl<B> Log<B> {
+    pub(super) fn new(epoch: u64, lag: Bounds, history: Bounds) -> Self {
+        let start = Position { epoch, sequence: 0 };
+        let slots = VecDeque::new();
+        Self { slots, first: ORIGIN, bytes: 0, before: start, last: start, lag, history, latest_only: 0 }
+    }
+
+    /// Appends a message; what is beyond the bounds goes.
+    pub(super) fn append(&mut self, entry: Entry<B>) -> Trimmed {
+        let Entry { position, stamp, except, len, unread, body } = entry;
+        self.last = position;
+        self.bytes += len;
+        self.slots.push_back(Slot { position, stamp, except, body, len, unread });
+        self.trim()
+    }
+
+    /// Puts a message in front of all others, to be read by nobody yet; says whether there was room for it.
+    pub(super) fn prepend(&mut self, entry: Entry<B>) -> bool {
+        let (messages, bytes) = (self.slots.len() + 1, self.bytes + entry.len);
+        let has_room = fits(self.lag, messages, bytes) || fits(self.history, messages, bytes);
+        if has_room {
+            let Entry { position, stamp, except, len, unread, body } = entry;
+            self.bytes = bytes;
+            self.first -= 1;
+            self.slots.push_front(Slot { position, stamp, except, body, len, unread });
+        }
+        has_room
+    }
+
+    /// Takes note that somebody has read, or will not read, what is between two places.
+    pub(super) fn pass(&mut self, from: u64, to: u64, is_strict: bool) {
+        self.between(from, to).for_each(|slot| slot.unread.remove(is_strict));
+        // What goes now is read by everybody who is to read it.
+        let _ = self.trim();
+    }
+
+    /// Takes note that somebody is to read what is between two places.
+    pub(super) fn want_between(&mut self, from: u64, to: u64, is_strict: bool) {
+        self.between(from, to).for_each(|slot| slot.unread.add(is_strict));
+    }
+
+    /// Counts those who want the newest only: it is held as long as there are any.
+    pub(super) fn set_latest_only(&mut self, readers: u32) {
+        self.latest_only = readers;
+        let _ = self.trim();
+    }
+
+    /// How many want the newest only.
+    pub(super) fn latest_only(&self) -> u32 {
+        self.latest_only
+    }
+
+    /// The position that the next message gets if nobody else numbers.
+    pub(super) fn next_position(&self) -> Position {
+        Position { sequence: self.last.sequence + 1, ..self.last }
+    }
+
+    /// The position of the newest message.
+    pub(super) fn last(&self) -> Position {
+        self.last
+    }
+
+    /// The place behind the newest message.
+    pub(super) fn head(&self) -> u64 {
+        self.first + self.slots.len() as u64
+    }
+
+    /// The place of the oldest message.
+    pub(super) fn first(&self) -> u64 {
+        self.first
+    }
+
+    /// The position before the oldest message.
+    pub(super) fn before(&self) -> Position {
+        self.before
+    }
+
+    /// The position of the oldest message.
+    pub(super) fn oldest(&self) -> Option<Position> {
+        self.slots.front().map(|slot| slot.position)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    pub(super) fn has_history(&self) -> bool {
+        self.history.messages > 0 && self.history.bytes > 0
+    }
+
+    /// How many messages are held, and how many bytes.
+    pub(super) fn size(&self) -> (usize, usize) {
+        (self.slots.len(), self.bytes)
+    }
+
+    /// The message at a place.
+    pub(super) fn get(&self, place: u64) -> Option<&Slot<B>> {
+        self.slots.get(self.index(place)?)
+    }
+
+    /// The messages from a place on, with their places.
+    pub(super) fn iter_from(&self, from: u64) -> impl DoubleEndedIterator<Item = (u64, &Slot<B>)> {
+        let from = from.max(self.first);
+        let start = self.index(from).unwrap_or_default().min(self.slots.len());
+        self.slots.range(start..).enumerate().map(move |(index, slot)| (from + index as u64, slot))
+    }
+
+    /// The place behind a position; `None` if not all that follows it is held.
+    pub(super) fn place_after(&self, position: Position) -> Option<u64> {
+        if position == self.last {
+            return Some(self.head());
+        }
+        if position == self.before {
+            return Some(self.first);
+        }
+        self.iter_from(self.first).rev().find(|(_, slot)| slot.position == position).map(|(place, _)| place + 1)
+    }
+
+    /// The place of the last messages, so many or as many as there are.
+    pub(super) fn place_of_last(&self, messages: usize) -> u64 {
+        self.head() - messages.min(self.slots.len()) as u64
+    }
+
+    /// The messages between two places that are held.
+    fn between(&mut self, from: u64, to: u64) -> impl Iterator<Item = &mut Slot<B>> {
+        let end = self.index(to).unwrap_or_default().min(self.slots.len());
+        let start = self.index(from).unwrap_or_default().min(end);
+        self.slots.range_mut(start..end)
+    }
+
+    fn index(&self, place: u64) -> Option<usize> {
+        usize::try_from(place.checked_sub(self.first)?).ok()
+    }
+
+    /// Drops the oldest messages that nobody needs or that are beyond the bounds. The newest may always be waited for,
+    /// however long it is, and is held for those who want the latest only.
+    fn trim(&mut self) -> Trimmed {
+        let mut trimmed = Trimmed::Harmless;
+        while let Some(slot) = self.slots.front() {
+            let messages = self.slots.len();
+            let is_waited_for = slot.unread.all > 0 && (messages == 1 || fits(self.lag, messages, self.bytes));
+            let is_latest = messages == 1 && self.latest_only > 0;
+            if is_waited_for || is_latest || fits(self.history, messages, self.bytes) {
+                break;
+            }
+            if slot.unread.strict > 0 {
+                trimmed = Trimmed::Overran;
+            }
+            self.bytes -= slot.len;
+            self.before = slot.position;
+            self.first += 1;
+            self.slots.pop_front();
+        }
+        if self.slots.is_empty() && self.slots.capacity() > KEPT {
+            self.slots = VecDeque::new();
+        }
+        trimmed
+    }
+}
+
+fn fits(bounds: Bounds, messages: usize, bytes: usize) -> bool {
+    messages <= bounds.messages && bytes <= bounds.bytes
+}
+
+/// The place of the first message: with room for older ones that are found later.
+const ORIGIN: u64 = 1 << 32;
+
+/// For how many messages an empty log keeps room.
+const KEPT: usize = 16;

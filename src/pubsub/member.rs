@@ -1,0 +1,466 @@
+//! A connection that has joined a hub, as the task has it that serves it.
+//!
+//! One future does all: it sends what the connection's topics have, as much as the socket takes, and receives what the client
+//! sends. What a topic has stays in its log until the socket has taken it; nothing is moved to a queue of the connection's own.
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::cell::RefCell;
+use core::fmt;
+use core::future::poll_fn;
+use core::task::{Context, Poll, ready};
+
+use super::delivery::{Delivery, Item};
+use super::error::{PublishError, SubscribeError};
+use super::hub::{Hub, Published};
+use super::peer::{Attention, Orders, Peer};
+use super::position::Position;
+use super::registry::Subscribed;
+use super::{Pattern, PatternError, Subscription};
+use crate::close::{Close, CloseCode};
+use crate::driver::{Error, Outgoing, Transport, WebSocket};
+use crate::error::SendError;
+use crate::message::Message;
+
+/// A connection that has joined a [`Hub`]: it can subscribe, and is sent what its topics have whenever [`Self::next`] is
+/// awaited. It leaves when it is dropped.
+///
+/// ```no_run
+/// use sockeye::driver::Error;
+/// use sockeye::pubsub::{Event, Hub};
+///
+/// # async fn serve(hub: Hub, stream: tokio::net::TcpStream) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut member = hub.join(sockeye::tokio::accept(stream).await?, ());
+/// member.subscribe("chat")?;
+/// while let Some(event) = member.next().await? {
+///     if let Event::Message(message) = event {
+///         member.publish("chat", message)?;
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Order
+///
+/// Within a topic, messages come in the order of their publishing, each at most once. Across topics and with what the
+/// connection sends by itself ([`Self::send`]), what was published or sent before something else, by the same task or in a
+/// way that the other could know of it, comes before that.
+pub struct Member<T: Transport, S: Send + Sync + 'static = ()> {
+    socket: WebSocket<T>,
+    place: Place<S>,
+    delivery: Delivery<S>,
+    events: VecDeque<Event>,
+    skipped: u64,
+    /// Whether nothing is delivered any more: the connection is closing, or has failed.
+    has_left: bool,
+}
+
+/// A connection's place in a hub, which ends when it is dropped.
+struct Place<S: Send + Sync + 'static> {
+    hub: Hub<S>,
+    peer: Peer<S>,
+}
+
+impl<S: Send + Sync + 'static> Drop for Place<S> {
+    fn drop(&mut self) {
+        self.hub.leave(&self.peer);
+    }
+}
+
+/// What a member's task is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The client has sent a message.
+    Message(Message),
+    /// The connection was too slow: so many messages of a topic were not sent to it, and will not be. Not told of where only
+    /// the latest is wanted; [`Member::skipped`] counts these, too. Tell the client, if it is to know.
+    Skipped {
+        /// The name of the topic.
+        topic: Arc<str>,
+        /// How many.
+        messages: u64,
+    },
+    /// Messages of a topic are missing that nobody has any more: not all that followed
+    /// [`Subscription::since`] is there, or a backplane has lost some. How many is not known.
+    Gap {
+        /// The name of the topic.
+        topic: Arc<str>,
+    },
+    /// The connection missed messages of a topic, and is being closed with 1013 for that.
+    Overrun {
+        /// The name of the topic.
+        topic: Arc<str>,
+    },
+}
+
+impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
+    pub(super) fn new(hub: Hub<S>, peer: Peer<S>, socket: WebSocket<T>) -> Self {
+        let delivery = Delivery::default();
+        let place = Place { hub, peer };
+        Self { socket, place, delivery, events: VecDeque::new(), skipped: 0, has_left: false }
+    }
+
+    /// Waits for what comes next, and delivers what the connection's topics have meanwhile; `None` after a clean close.
+    ///
+    /// What was published in one turn goes out in one write. While something else is awaited, nothing is delivered: see
+    /// [`SlowConsumer`](super::SlowConsumer).
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::receive`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost or sent twice by dropping the future.
+    pub async fn next(&mut self) -> Result<Option<Event>, Error> {
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// As [`Self::next`], for who only wants the client's messages: other events are dropped.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::next`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Self::next`].
+    pub async fn receive(&mut self) -> Result<Option<Message>, Error> {
+        loop {
+            match self.next().await? {
+                Some(Event::Message(message)) => return Ok(Some(message)),
+                Some(Event::Skipped { .. } | Event::Gap { .. } | Event::Overrun { .. }) => {}
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// As [`Self::next`], to be polled.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Event>, Error>> {
+        loop {
+            if let Some(orders) = self.place.peer.take_orders() {
+                self.obey(*orders);
+            }
+            if let Some(event) = self.events.pop_front() {
+                return Poll::Ready(Ok(Some(event)));
+            }
+            let is_stuck = !self.has_left && self.poll_deliver(cx, u64::MAX, Heed::Events).is_pending();
+            if let Some(event) = self.events.pop_front() {
+                return Poll::Ready(Ok(Some(event)));
+            }
+            match self.socket.poll_receive(cx) {
+                Poll::Ready(Ok(Some(message))) => return Poll::Ready(Ok(Some(Event::Message(message)))),
+                Poll::Ready(end) => {
+                    self.leave();
+                    return Poll::Ready(end.map(|_| None));
+                }
+                Poll::Pending => {}
+            }
+            if self.place.peer.wait(cx.waker(), is_stuck || self.has_left) == Attention::None {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Subscribes to a topic, or to all that a pattern matches, also those that come to exist later. To subscribe again to
+    /// what one has subscribed to changes nothing.
+    ///
+    /// A message that several subscriptions match is delivered once.
+    ///
+    /// # Errors
+    ///
+    /// If it is no topic or pattern, [`Hooks::may_subscribe`](super::Hooks::may_subscribe) says no, or there are too many.
+    pub fn subscribe(&mut self, subscription: impl Into<Subscription>) -> Result<(), SubscribeError> {
+        let subscription = subscription.into();
+        let pattern = subscription.pattern.as_ref().map_err(|error| *error)?;
+        if !self.place.hub.shared.hooks.may_subscribe(&self.place.peer, pattern) {
+            return Err(SubscribeError::Refused);
+        }
+        if self.place.hub.subscribe(&self.place.peer, &subscription)? == Subscribed::Gap {
+            self.events.push_back(Event::Gap { topic: pattern.as_str().into() });
+        }
+        Ok(())
+    }
+
+    /// Ends a subscription, by the name or pattern that it was made with; returns whether there was one. What was published
+    /// before and is not sent yet is not sent any more.
+    ///
+    /// # Errors
+    ///
+    /// If it is no topic or pattern.
+    pub fn unsubscribe(&mut self, pattern: &str) -> Result<bool, PatternError> {
+        Ok(self.place.hub.unsubscribe(&self.place.peer, &Pattern::new(pattern)?))
+    }
+
+    /// Publishes a message to all subscribers of a topic, this connection among them if it is one: see [`Hub::publish`].
+    ///
+    /// # Errors
+    ///
+    /// As there, and if [`Hooks::may_publish`](super::Hooks::may_publish) says no.
+    pub fn publish<'m>(&self, topic: &str, message: impl Into<Outgoing<'m>>) -> Result<Published, PublishError> {
+        self.check_publish(topic)?;
+        self.place.hub.shared.publish(topic, message.into(), None)
+    }
+
+    /// Publishes a message to all subscribers of a topic but this connection.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::publish`].
+    pub fn publish_to_others<'m>(
+        &self,
+        topic: &str,
+        message: impl Into<Outgoing<'m>>,
+    ) -> Result<Published, PublishError> {
+        self.check_publish(topic)?;
+        self.place.hub.shared.publish(topic, message.into(), Some(&self.place.peer))
+    }
+
+    /// Sends a message to this connection alone, behind all that was published before, and waits until it is written: see
+    /// [`WebSocket::send`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    ///
+    /// # Cancel safety
+    ///
+    /// As there.
+    pub async fn send<'m>(&mut self, message: impl Into<Outgoing<'m>>) -> Result<(), Error> {
+        let message = message.into();
+        self.deliver_until_now().await?;
+        self.socket.send(message).await
+    }
+
+    /// Queues a message to this connection alone, behind all that was published before: see [`WebSocket::feed`]. It goes out
+    /// with whatever is awaited next, together with what is published meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    ///
+    /// # Cancel safety
+    ///
+    /// As there.
+    pub async fn feed<'m>(&mut self, message: impl Into<Outgoing<'m>>) -> Result<(), Error> {
+        let message = message.into();
+        self.deliver_until_now().await?;
+        self.socket.feed(message).await
+    }
+
+    /// Sends a message to this connection alone before what was published and it has not been sent yet: for what explains
+    /// that, such as [`Event::Gap`].
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::send`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As there.
+    pub async fn send_first<'m>(&mut self, message: impl Into<Outgoing<'m>>) -> Result<(), Error> {
+        self.socket.send(message).await
+    }
+
+    /// Leaves the hub and begins the closing handshake, behind what was published before, if the client takes that at once.
+    /// Go on with [`Self::next`] until `None`.
+    ///
+    /// # Errors
+    ///
+    /// As [`WebSocket::close`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As there.
+    pub async fn close(&mut self, close: Close) -> Result<(), Error> {
+        if !self.has_left {
+            poll_fn(|cx| {
+                let until = self.place.hub.shared.now();
+                // What is not taken now is not waited for.
+                let _ = self.poll_deliver(cx, until, Heed::Nothing);
+                Poll::Ready(())
+            })
+            .await;
+            self.leave();
+        }
+        self.socket.close(close).await
+    }
+
+    /// Returns the application's state of the connection.
+    #[must_use]
+    pub fn state(&self) -> &S {
+        self.place.peer.state()
+    }
+
+    /// Returns the connection as others see it.
+    #[must_use]
+    pub fn peer(&self) -> &Peer<S> {
+        &self.place.peer
+    }
+
+    /// Returns the hub.
+    #[must_use]
+    pub fn hub(&self) -> &Hub<S> {
+        &self.place.hub
+    }
+
+    /// Returns the connection, to be asked.
+    #[must_use]
+    pub fn socket(&self) -> &WebSocket<T> {
+        &self.socket
+    }
+
+    /// Returns the place of the last message of a topic that the connection was sent, or of where its subscription began; `None`
+    /// if it does not subscribe to the topic.
+    #[must_use]
+    pub fn position(&self, topic: &str) -> Option<Position> {
+        let (topic, seat) = self.attachment(topic)?;
+        topic.lock().sent(seat, self.place.peer.id())
+    }
+
+    /// Returns how many messages a topic has that the connection was not sent yet; `None` if it does not subscribe to it.
+    #[must_use]
+    pub fn lag(&self, topic: &str) -> Option<u64> {
+        let (topic, seat) = self.attachment(topic)?;
+        topic.lock().lag(seat, self.place.peer.id())
+    }
+
+    /// Returns how many messages the connection was not sent because it was too slow.
+    #[must_use]
+    pub fn skipped(&self) -> u64 {
+        self.skipped
+    }
+
+    /// Leaves the hub, and gives the connection back. What was published and not sent is not sent.
+    #[must_use]
+    pub fn into_socket(self) -> WebSocket<T> {
+        self.socket
+    }
+
+    fn attachment(&self, topic: &str) -> Option<(Arc<super::hub::Topic<S>>, u32)> {
+        let topic = self.place.hub.shared.find(topic)?;
+        let seat = self.place.peer.mailbox().attachments.get(&topic.id)?.seat;
+        Some((topic, seat))
+    }
+
+    fn check_publish(&self, topic: &str) -> Result<(), PublishError> {
+        if self.place.hub.shared.hooks.may_publish(&self.place.peer, topic) {
+            Ok(())
+        } else {
+            Err(PublishError::Refused)
+        }
+    }
+
+    /// Delivers what was published so far, waiting for the client to take it.
+    async fn deliver_until_now(&mut self) -> Result<(), Error> {
+        let until = self.place.hub.shared.now();
+        poll_fn(|cx| {
+            if self.has_left {
+                return Poll::Ready(Ok(()));
+            }
+            ready!(self.poll_deliver(cx, until, Heed::Nothing));
+            Poll::Ready(if self.has_left { Err(SendError::Closed.into()) } else { Ok(()) })
+        })
+        .await
+    }
+
+    /// Delivers what was published up to a stamp; pending when the socket takes no more now.
+    fn poll_deliver(&mut self, cx: &mut Context<'_>, until: u64, heed: Heed) -> Poll<()> {
+        let mut items = SCRATCH.take();
+        let delivered = self.poll_deliver_with(cx, until, heed, &mut items);
+        items.clear();
+        SCRATCH.replace(items);
+        delivered
+    }
+
+    fn poll_deliver_with(&mut self, cx: &mut Context<'_>, until: u64, heed: Heed, items: &mut Vec<Item>) -> Poll<()> {
+        for _ in 0..ROUNDS {
+            let Self { place: Place { hub, peer }, delivery, events, skipped, .. } = self;
+            let until = until.min(hub.shared.now());
+            delivery.gather(peer, until, items, &mut |topic, messages, is_told| {
+                *skipped += messages;
+                hub.shared.count_skipped(messages);
+                if is_told {
+                    events.push_back(Event::Skipped { topic: topic.clone(), messages });
+                }
+            });
+            // What tells of a gap comes before what follows it.
+            if items.is_empty() || (heed == Heed::Events && !events.is_empty()) {
+                delivery.settle(peer, items, 0);
+                return Poll::Ready(());
+            }
+            let shared = self.socket.poll_share(cx, items);
+            let sent = match &shared {
+                Poll::Ready(Ok(sent)) => *sent,
+                Poll::Ready(Err(_)) | Poll::Pending => 0,
+            };
+            self.delivery.settle(&self.place.peer, items, sent);
+            match shared {
+                Poll::Ready(Ok(_)) => {}
+                Poll::Pending => return Poll::Pending,
+                // Receiving tells what the matter is.
+                Poll::Ready(Err(_)) => {
+                    self.leave();
+                    return Poll::Ready(());
+                }
+            }
+        }
+        // A client that takes everything at once must not keep the thread from others.
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Does what others have ordered.
+    fn obey(&mut self, orders: Orders) {
+        let Orders { close, overrun, gaps } = orders;
+        if self.has_left {
+            return;
+        }
+        self.events.extend(gaps.into_iter().map(|topic| Event::Gap { topic }));
+        let close = match overrun {
+            Some(topic) => {
+                self.events.push_back(Event::Overrun { topic });
+                Some(Close::explaining(CloseCode::TRY_AGAIN_LATER, "too slow"))
+            }
+            None => close,
+        };
+        if let Some(close) = close {
+            self.leave();
+            // Who has closed already needs not be told.
+            let _ = self.socket.start_close(close);
+        }
+    }
+
+    fn leave(&mut self) {
+        self.has_left = true;
+        self.place.hub.leave(&self.place.peer);
+    }
+}
+
+/// Whether a delivery stops where there is something to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Heed {
+    Events,
+    Nothing,
+}
+
+std::thread_local! {
+    /// What is being written, whoever writes: empty in between.
+    static SCRATCH: RefCell<Vec<Item>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Writes of one poll before others get their turn.
+const ROUNDS: usize = 16;
+
+impl<T: Transport, S: Send + Sync + 'static> fmt::Debug for Member<T, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Member").field("id", &self.place.peer.id()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,244 @@
+//! A connection as the hub knows it: its state, its topics, and what it is to look at when it is woken.
+//!
+//! Two things are here to be found by others: the mailbox, in which publishers mark topics that have news, and the attachments,
+//! which say where the connection is in each of its topics. Of marks there is one for each topic at most: a topic marks only who
+//! is asleep there, and who has a mark is awake.
+
+use alloc::boxed::Box;
+use alloc::collections::BinaryHeap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::cmp::Reverse;
+use core::fmt;
+use core::hash::{BuildHasherDefault, Hasher};
+use core::task::Waker;
+use std::collections::HashMap;
+
+use super::hub::Topic;
+use super::pattern::Pattern;
+use super::sync::{Mutex, MutexGuard, lock};
+use crate::close::Close;
+
+/// A connection that has joined a hub: cheap to clone, and equal to itself only. It outlives the connection.
+pub struct Peer<S> {
+    inner: Arc<Inner<S>>,
+}
+
+struct Inner<S> {
+    id: u64,
+    state: S,
+    mailbox: Mutex<Mailbox<S>>,
+}
+
+/// What others have for a connection.
+pub(super) struct Mailbox<S> {
+    /// Topics with news, and since when: the oldest first.
+    marks: BinaryHeap<Reverse<Mark>>,
+    /// The task, if it waits.
+    waker: Option<Waker>,
+    orders: Option<Box<Orders>>,
+    pub(super) attachments: Attachments<S>,
+    /// The patterns that it subscribes to, and how many topics by name.
+    pub(super) patterns: Vec<Pattern>,
+    pub(super) named: u32,
+    /// Whether the connection has left.
+    pub(super) is_gone: bool,
+}
+
+/// A topic has news: since when, and which it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Mark {
+    pub(super) stamp: u64,
+    pub(super) topic: u64,
+}
+
+/// What is told seldom.
+#[derive(Debug, Default)]
+pub(super) struct Orders {
+    /// It is to close.
+    pub(super) close: Option<Close>,
+    /// Because it missed messages of this topic.
+    pub(super) overrun: Option<Arc<str>>,
+    /// Messages of these topics are lost.
+    pub(super) gaps: Vec<Arc<str>>,
+}
+
+impl Orders {
+    /// Adds a topic of which messages are lost, once.
+    pub(super) fn tell_gap(&mut self, topic: &Arc<str>) {
+        if !self.gaps.contains(topic) {
+            self.gaps.push(topic.clone());
+        }
+    }
+}
+
+/// By the number of the topic.
+pub(super) type Attachments<S> = HashMap<u64, Attachment<S>, BuildHasherDefault<Numbers>>;
+
+/// A connection in a topic.
+pub(super) struct Attachment<S> {
+    pub(super) topic: Arc<Topic<S>>,
+    pub(super) seat: u32,
+    /// Whether it asked for the topic by its name, and by how many patterns.
+    pub(super) is_named: bool,
+    pub(super) is_present: bool,
+    pub(super) patterns: u16,
+}
+
+/// Whether a connection has something to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Attention {
+    None,
+    News,
+}
+
+impl<S> Peer<S> {
+    pub(super) fn new(id: u64, state: S) -> Self {
+        let mailbox = Mailbox {
+            marks: BinaryHeap::new(),
+            waker: None,
+            orders: None,
+            attachments: HashMap::default(),
+            patterns: Vec::new(),
+            named: 0,
+            is_gone: false,
+        };
+        Self { inner: Arc::new(Inner { id, state, mailbox: Mutex::new(mailbox) }) }
+    }
+
+    /// Returns the number of the connection, which no other of its hub has had or will have.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.inner.id
+    }
+
+    /// Returns the application's state of the connection.
+    #[must_use]
+    pub fn state(&self) -> &S {
+        &self.inner.state
+    }
+
+    /// Lets the connection leave the hub and close, the next time that it is polled. It may be closed already.
+    pub fn close(&self, close: Close) {
+        self.order(|orders| {
+            orders.close.get_or_insert(close);
+        });
+    }
+
+    pub(super) fn mailbox(&self) -> MutexGuard<'_, Mailbox<S>> {
+        lock(&self.inner.mailbox)
+    }
+
+    /// Says that a topic has news, and wakes the connection if it waits.
+    pub(super) fn mark(&self, mark: Mark) {
+        let waker = {
+            let mut mailbox = self.mailbox();
+            mailbox.marks.push(Reverse(mark));
+            mailbox.waker.take()
+        };
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    /// Changes what the connection is told seldom, and wakes it.
+    pub(super) fn order(&self, change: impl FnOnce(&mut Orders)) {
+        let waker = {
+            let mut mailbox = self.mailbox();
+            change(mailbox.orders.get_or_insert_default());
+            mailbox.waker.take()
+        };
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    /// Takes what it is told.
+    pub(super) fn take_orders(&self) -> Option<Box<Orders>> {
+        self.mailbox().orders.take()
+    }
+
+    /// Lets it be woken, unless there is something to do already. `is_stuck` says that news have to wait.
+    pub(super) fn wait(&self, waker: &Waker, is_stuck: bool) -> Attention {
+        let mut mailbox = self.mailbox();
+        if mailbox.orders.is_some() || (!is_stuck && !mailbox.marks.is_empty()) {
+            return Attention::News;
+        }
+        let old = match &mailbox.waker {
+            Some(known) if known.will_wake(waker) => None,
+            _ => mailbox.waker.replace(waker.clone()),
+        };
+        drop(mailbox);
+        // It may be the last of its task.
+        drop(old);
+        Attention::None
+    }
+}
+
+impl<S> Mailbox<S> {
+    /// Takes the oldest mark that is no newer than `until`; with it, when the next one begins.
+    pub(super) fn take_mark(&mut self, until: u64) -> Option<(Mark, Option<u64>)> {
+        if self.marks.peek()?.0.stamp > until {
+            return None;
+        }
+        let Reverse(mark) = self.marks.pop()?;
+        Some((mark, self.marks.peek().map(|next| next.0.stamp)))
+    }
+
+    /// When the oldest mark is from.
+    pub(super) fn next_mark(&self) -> Option<u64> {
+        self.marks.peek().map(|mark| mark.0.stamp)
+    }
+
+    /// Puts a mark in, for who is awake.
+    pub(super) fn put_mark(&mut self, mark: Mark) {
+        self.marks.push(Reverse(mark));
+    }
+
+    /// The task that waits, to be woken.
+    pub(super) fn take_waker(&mut self) -> Option<Waker> {
+        self.waker.take()
+    }
+
+    /// Takes everything out, when the connection leaves.
+    pub(super) fn leave(&mut self) -> Attachments<S> {
+        self.is_gone = true;
+        self.marks = BinaryHeap::new();
+        core::mem::take(&mut self.attachments)
+    }
+}
+
+impl<S> Clone for Peer<S> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone() }
+    }
+}
+
+impl<S> PartialEq for Peer<S> {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+}
+
+impl<S> Eq for Peer<S> {}
+
+impl<S: fmt::Debug> fmt::Debug for Peer<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Peer").field("id", &self.inner.id).field("state", &self.inner.state).finish_non_exhaustive()
+    }
+}
+
+/// Hashes numbers that we have given ourselves, one after the other: nobody can choose them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Numbers(u64);
+
+impl Hasher for Numbers {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // By an odd number near to 2^64 divided by the golden ratio, so that the upper bits differ, too.
+        self.0 = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
+    }
+}

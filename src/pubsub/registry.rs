@@ -1,0 +1,531 @@
+//! Which topics there are, and who is in which: everything that changes that, under one lock, which publishing to a topic that
+//! exists and delivering do not take.
+//!
+//! Topics come to exist when somebody subscribes to them, or when something is published to them that a pattern matches or that
+//! is to be kept. They vanish with their last subscriber, unless they keep history; and where there are too many, those that
+//! nobody asked for by name.
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::hash::BuildHasherDefault;
+use core::task::Waker;
+use std::collections::HashMap;
+
+use super::bridge::{Ask, Interest};
+use super::config::{Bounds, SlowConsumer, Start, Subscription};
+use super::error::{PublishError, SubscribeError};
+use super::hub::{Hub, Shared, Topic};
+use super::pattern::Pattern;
+use super::peer::{Attachment, Mark, Numbers, Peer};
+use super::position::Position;
+use super::sync::{Ordering, lock};
+use super::topic::Wish;
+use super::trie::Trie;
+
+/// Topics and patterns, as trees.
+pub(super) struct Registry<S> {
+    topics: Trie<Arc<Topic<S>>>,
+    patterns: Trie<Listeners<S>>,
+    /// Those that may vanish, the one that may do so for the longest first. Some may be needed again.
+    idle: VecDeque<Arc<Topic<S>>>,
+    /// How many topics there are.
+    live: usize,
+}
+
+/// Who subscribes to a pattern, by number.
+struct Listeners<S> {
+    pattern: Pattern,
+    by_number: HashMap<u64, Listener<S>, BuildHasherDefault<Numbers>>,
+}
+
+struct Listener<S> {
+    peer: Peer<S>,
+    slow_consumer: SlowConsumer,
+    start: Start,
+}
+
+impl<S> Default for Registry<S> {
+    fn default() -> Self {
+        Self { topics: Trie::default(), patterns: Trie::default(), idle: VecDeque::new(), live: 0 }
+    }
+}
+
+/// How a topic is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    Name { is_present: bool },
+    Pattern,
+}
+
+/// What a subscription has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Subscribed {
+    /// All is there that was asked for.
+    Whole,
+    /// What followed the position is not all there, and the engine may know it: what is there begins behind the other.
+    Behind(Position),
+    /// Messages are missing.
+    Gap,
+}
+
+/// There are too many topics.
+struct TooMany;
+
+impl<S: Send + Sync + 'static> Hub<S> {
+    /// Subscribes a connection.
+    pub(super) fn subscribe(&self, peer: &Peer<S>, wish: &Subscription) -> Result<Subscribed, SubscribeError> {
+        let pattern = wish.pattern.clone()?;
+        let (subscribed, has_joined) = self.shared.subscribe(peer, &pattern, wish)?;
+        if has_joined {
+            self.shared.hooks.joined(self, pattern.as_str(), peer);
+        }
+        Ok(subscribed)
+    }
+
+    /// Ends a subscription; says whether there was one.
+    pub(super) fn unsubscribe(&self, peer: &Peer<S>, pattern: &Pattern) -> bool {
+        let was_present = self.shared.unsubscribe(peer, pattern);
+        if was_present == Some(true) {
+            self.shared.hooks.left(self, pattern.as_str(), peer);
+        }
+        was_present.is_some()
+    }
+
+    /// Takes a connection out of everything, once.
+    pub(super) fn leave(&self, peer: &Peer<S>) {
+        for topic in self.shared.leave(peer) {
+            self.shared.hooks.left(self, &topic.name, peer);
+        }
+    }
+}
+
+impl<S: Send + Sync + 'static> Shared<S> {
+    /// Subscribes a connection; says whether it is seen in a topic for that.
+    fn subscribe(
+        &self,
+        peer: &Peer<S>,
+        pattern: &Pattern,
+        wish: &Subscription,
+    ) -> Result<(Subscribed, bool), SubscribeError> {
+        let slow_consumer = wish.slow_consumer.unwrap_or(self.config.slow_consumer);
+        if pattern.is_exact() {
+            return self.subscribe_by_name(peer, pattern, wish, slow_consumer);
+        }
+        let mut wakers = Vec::new();
+        {
+            let mut registry = lock(&self.registry);
+            if peer.mailbox().patterns.contains(pattern) {
+                return Ok((Subscribed::Whole, false));
+            }
+            self.add_subscription(peer, pattern)?;
+            let listener = Listener { peer: peer.clone(), slow_consumer, start: wish.start };
+            let none = || Listeners { pattern: pattern.clone(), by_number: HashMap::default() };
+            let listeners = registry.patterns.entry(pattern.as_str()).get_or_insert_with(none);
+            let is_first = listeners.by_number.is_empty();
+            listeners.by_number.insert(peer.id(), listener);
+            self.patterns.fetch_add(1, Ordering::Release);
+            let mut matched = Vec::new();
+            registry.topics.for_each_matched(pattern, &mut |topic| matched.push(topic.clone()));
+            for topic in matched {
+                self.attach(&topic, peer, slow_consumer, wish.start, By::Pattern, &mut wakers);
+            }
+            if is_first {
+                self.tell_interest(pattern.clone(), None, true);
+            }
+        }
+        wakers.into_iter().for_each(Waker::wake);
+        Ok((Subscribed::Whole, false))
+    }
+
+    fn subscribe_by_name(
+        &self,
+        peer: &Peer<S>,
+        pattern: &Pattern,
+        wish: &Subscription,
+        slow_consumer: SlowConsumer,
+    ) -> Result<(Subscribed, bool), SubscribeError> {
+        let name = pattern.as_str();
+        let history = self.history_of(name);
+        let (mut wakers, is_present) = (Vec::new(), !wish.is_hidden);
+        let subscribed = {
+            let mut registry = lock(&self.registry);
+            let topic = self.find(name);
+            if let Some(topic) = &topic {
+                let mailbox = peer.mailbox();
+                if mailbox.attachments.get(&topic.id).is_some_and(|at| at.is_named) {
+                    return Ok((Subscribed::Whole, false));
+                }
+            }
+            self.check_subscription(peer)?;
+            let topic = match topic {
+                Some(topic) => topic,
+                None => {
+                    let made = registry.make(self, name, history, &mut wakers);
+                    made.map_err(|TooMany| SubscribeError::TooManyTopics { max: self.config.max_topics })?
+                }
+            };
+            self.add_subscription(peer, pattern)?;
+            let by = By::Name { is_present };
+            let subscribed = self.attach(&topic, peer, slow_consumer, wish.start, by, &mut wakers);
+            if topic.lock().named() == 1 {
+                self.tell_interest(pattern.clone(), None, true);
+            }
+            if let Subscribed::Behind(after) = subscribed {
+                // Behind the interest, so that nothing is missed in between.
+                let at = peer.mailbox().attachments.get(&topic.id).map(|at| at.seat);
+                if let (Some(seat), Some(bridge)) = (at, self.bridge()) {
+                    bridge.ask(Ask { topic: topic.clone(), peer: peer.clone(), seat, after });
+                }
+            }
+            subscribed
+        };
+        wakers.into_iter().for_each(Waker::wake);
+        Ok((subscribed, is_present))
+    }
+
+    /// Ends a subscription; says whether the connection was seen in a topic for that, `None` if there was none.
+    fn unsubscribe(&self, peer: &Peer<S>, pattern: &Pattern) -> Option<bool> {
+        let mut registry = lock(&self.registry);
+        if pattern.is_exact() {
+            let topic = self.find(pattern.as_str())?;
+            return self.detach_name(&mut registry, peer, &topic);
+        }
+        let matched: Vec<_> = {
+            let mut mailbox = peer.mailbox();
+            let known = mailbox.patterns.iter().position(|known| known == pattern)?;
+            mailbox.patterns.swap_remove(known);
+            let attached = mailbox.attachments.values().filter(|at| at.patterns > 0);
+            attached.filter(|at| pattern.matches(&at.topic.name)).map(|at| at.topic.clone()).collect()
+        };
+        self.remove_listener(&mut registry, peer, pattern);
+        for topic in matched {
+            self.detach_pattern(&mut registry, peer, &topic);
+        }
+        Some(false)
+    }
+
+    /// Takes a connection out of everything, once: the topics that it was seen in.
+    fn leave(&self, peer: &Peer<S>) -> Vec<Arc<Topic<S>>> {
+        let mut left = Vec::new();
+        {
+            let mut registry = lock(&self.registry);
+            let (patterns, attachments) = {
+                let mut mailbox = peer.mailbox();
+                if mailbox.is_gone {
+                    return left;
+                }
+                (core::mem::take(&mut mailbox.patterns), mailbox.leave())
+            };
+            for pattern in &patterns {
+                self.remove_listener(&mut registry, peer, pattern);
+            }
+            for attachment in attachments.into_values() {
+                let Attachment { topic, seat, is_present, .. } = attachment;
+                let removed = topic.lock().remove(seat, peer.id());
+                drop(removed);
+                self.retire(&mut registry, &topic);
+                if is_present {
+                    left.push(topic);
+                }
+            }
+        }
+        self.count_left();
+        left
+    }
+
+    /// Makes the topic of this name, if a pattern matches or it is kept.
+    pub(super) fn make(
+        &self,
+        name: &str,
+        history: Bounds,
+        is_kept: bool,
+    ) -> Result<Option<Arc<Topic<S>>>, PublishError> {
+        let mut wakers = Vec::new();
+        let made = {
+            let mut registry = lock(&self.registry);
+            if let Some(topic) = self.find(name) {
+                return Ok(Some(topic));
+            }
+            let mut is_wanted = is_kept;
+            registry.patterns.for_each_that_matches(name, &mut |_| is_wanted = true);
+            if !is_wanted {
+                return Ok(None);
+            }
+            let made = registry.make(self, name, history, &mut wakers);
+            let topic = made.map_err(|TooMany| PublishError::TooManyTopics { max: self.config.max_topics })?;
+            registry.list(&topic);
+            topic
+        };
+        wakers.into_iter().for_each(Waker::wake);
+        Ok(Some(made))
+    }
+
+    /// Puts a connection into a topic, or takes note that it is there for one reason more.
+    fn attach(
+        &self,
+        topic: &Arc<Topic<S>>,
+        peer: &Peer<S>,
+        slow_consumer: SlowConsumer,
+        start: Start,
+        by: By,
+        wakers: &mut Vec<Waker>,
+    ) -> Subscribed {
+        let (is_named, is_present, patterns) = match by {
+            By::Name { is_present } => (true, is_present, 0),
+            By::Pattern => (false, false, 1),
+        };
+        let known = peer.mailbox().attachments.get_mut(&topic.id).map(|at| {
+            at.patterns += patterns;
+            (at.is_named, at.is_present) = (at.is_named || is_named, at.is_present || is_present);
+            (at.seat, at.is_named, at.is_present)
+        });
+        if let Some((seat, is_named, is_present)) = known {
+            topic.lock().change(seat, peer.id(), is_named, is_present);
+            return Subscribed::Whole;
+        }
+        let is_kept_elsewhere = self.bridge().is_some_and(|bridge| bridge.has_history());
+        let (seat, subscribed) = {
+            let mut state = topic.lock();
+            let (cursor, subscribed) = match start {
+                Start::Next => (state.log.head(), Subscribed::Whole),
+                Start::Last(messages) => (state.log.place_of_last(messages), Subscribed::Whole),
+                // A position is one of a single topic.
+                Start::Since(_) if by == By::Pattern => (state.log.head(), Subscribed::Whole),
+                Start::Since(position) => match state.log.place_after(position) {
+                    Some(place) => (place, Subscribed::Whole),
+                    None if is_kept_elsewhere => (state.log.first(), Subscribed::Behind(position)),
+                    None => (state.log.first(), Subscribed::Gap),
+                },
+            };
+            let wish = Wish { id: peer.id(), slow_consumer, is_named, is_present };
+            (state.insert(peer.clone(), wish, cursor), subscribed)
+        };
+        let mut mailbox = peer.mailbox();
+        let attachment = Attachment { topic: topic.clone(), seat, is_named, is_present, patterns };
+        mailbox.attachments.insert(topic.id, attachment);
+        // It is awake there until it has looked, which it does not before what it has missed is there.
+        if !matches!(subscribed, Subscribed::Behind(_)) {
+            mailbox.put_mark(Mark { stamp: 0, topic: topic.id });
+            wakers.extend(mailbox.take_waker());
+        }
+        subscribed
+    }
+
+    fn detach_name(&self, registry: &mut Registry<S>, peer: &Peer<S>, topic: &Arc<Topic<S>>) -> Option<bool> {
+        let mut mailbox = peer.mailbox();
+        let attachment = mailbox.attachments.get_mut(&topic.id).filter(|at| at.is_named)?;
+        let was_present = core::mem::take(&mut attachment.is_present);
+        attachment.is_named = false;
+        let (seat, is_over) = (attachment.seat, attachment.patterns == 0);
+        if is_over {
+            mailbox.attachments.remove(&topic.id);
+        }
+        mailbox.named -= 1;
+        drop(mailbox);
+        self.detach(registry, peer, topic, seat, is_over);
+        Some(was_present)
+    }
+
+    fn detach_pattern(&self, registry: &mut Registry<S>, peer: &Peer<S>, topic: &Arc<Topic<S>>) {
+        let mut mailbox = peer.mailbox();
+        let Some(attachment) = mailbox.attachments.get_mut(&topic.id) else { return };
+        attachment.patterns = attachment.patterns.saturating_sub(1);
+        if attachment.patterns > 0 || attachment.is_named {
+            return;
+        }
+        let seat = attachment.seat;
+        mailbox.attachments.remove(&topic.id);
+        drop(mailbox);
+        self.detach(registry, peer, topic, seat, true);
+    }
+
+    fn detach(&self, registry: &mut Registry<S>, peer: &Peer<S>, topic: &Arc<Topic<S>>, seat: u32, is_over: bool) {
+        let removed = {
+            let mut state = topic.lock();
+            if is_over {
+                state.remove(seat, peer.id())
+            } else {
+                state.change(seat, peer.id(), false, false);
+                None
+            }
+        };
+        drop(removed);
+        self.retire(registry, topic);
+    }
+
+    /// Lets a topic vanish that nobody needs, or lists it as one that may.
+    fn retire(&self, registry: &mut Registry<S>, topic: &Arc<Topic<S>>) {
+        let is_bridged = self.bridge().is_some();
+        let (is_over, is_unnamed) = {
+            let mut state = topic.lock();
+            if state.is_gone {
+                return;
+            }
+            let is_unnamed = state.named() == 0;
+            // What other nodes publish is not heard here meanwhile: what is kept would have a hole.
+            let is_kept = state.log.has_history() && !state.log.is_empty() && !is_bridged;
+            let is_over = state.len() == 0 && !is_kept;
+            state.is_gone = is_over;
+            (is_over, is_unnamed)
+        };
+        if is_unnamed && is_bridged {
+            self.tell_interest(Pattern::of_name(topic.name.clone()), None, false);
+        }
+        if is_over {
+            registry.forget(self, topic);
+        } else if is_unnamed {
+            registry.list(topic);
+        }
+    }
+
+    fn check_subscription(&self, peer: &Peer<S>) -> Result<(), SubscribeError> {
+        let mailbox = peer.mailbox();
+        let max = self.config.max_subscriptions;
+        if mailbox.is_gone {
+            return Err(SubscribeError::Left);
+        }
+        let count = mailbox.named as usize + mailbox.patterns.len();
+        if count >= max { Err(SubscribeError::TooManySubscriptions { max }) } else { Ok(()) }
+    }
+
+    fn add_subscription(&self, peer: &Peer<S>, pattern: &Pattern) -> Result<(), SubscribeError> {
+        self.check_subscription(peer)?;
+        let mut mailbox = peer.mailbox();
+        if pattern.is_exact() {
+            mailbox.named += 1;
+        } else {
+            mailbox.patterns.push(pattern.clone());
+        }
+        Ok(())
+    }
+
+    fn remove_listener(&self, registry: &mut Registry<S>, peer: &Peer<S>, pattern: &Pattern) {
+        let Some(listeners) = registry.patterns.get_mut(pattern.as_str()) else { return };
+        if listeners.by_number.remove(&peer.id()).is_some() {
+            self.patterns.fetch_sub(1, Ordering::Release);
+        }
+        if listeners.by_number.is_empty() {
+            registry.patterns.remove(pattern.as_str());
+            self.tell_interest(pattern.clone(), None, false);
+        }
+    }
+
+    /// Tells the bridge what this node wants from others, or wants no more.
+    fn tell_interest(&self, pattern: Pattern, after: Option<Position>, is_wanted: bool) {
+        if let Some(bridge) = self.bridge() {
+            bridge.tell(Interest { pattern, after, is_wanted });
+        }
+    }
+
+    /// Whether somebody subscribes to a pattern for this name.
+    pub(super) fn has_pattern_for(&self, name: &str) -> bool {
+        let mut is_wanted = false;
+        lock(&self.registry).patterns.for_each_that_matches(name, &mut |_| is_wanted = true);
+        is_wanted
+    }
+
+    /// Calls `f` with every topic, when the registry is free again.
+    pub(super) fn for_each_topic(&self, f: impl FnMut(&Arc<Topic<S>>)) {
+        let mut topics = Vec::new();
+        lock(&self.registry).topics.for_each(&mut |topic: &Arc<Topic<S>>| topics.push(topic.clone()));
+        topics.iter().for_each(f);
+    }
+
+    /// All that this node wants from others, each from where it was heard last.
+    pub(super) fn interests(&self) -> Vec<Interest> {
+        let mut interests = Vec::new();
+        let registry = lock(&self.registry);
+        registry.topics.for_each(&mut |topic: &Arc<Topic<S>>| {
+            let state = topic.lock();
+            if state.named() > 0 {
+                let after = state.remote.as_ref().and_then(|remote| remote.last);
+                interests.push(Interest { pattern: Pattern::of_name(topic.name.clone()), after, is_wanted: true });
+            }
+        });
+        registry.patterns.for_each(&mut |listeners: &Listeners<S>| {
+            interests.push(Interest { pattern: listeners.pattern.clone(), after: None, is_wanted: true });
+        });
+        interests
+    }
+}
+
+impl<S: Send + Sync + 'static> Registry<S> {
+    /// Makes a topic, with those in it who subscribe to a pattern for it.
+    fn make(
+        &mut self,
+        hub: &Shared<S>,
+        name: &str,
+        history: Bounds,
+        wakers: &mut Vec<Waker>,
+    ) -> Result<Arc<Topic<S>>, TooMany> {
+        self.make_room(hub)?;
+        let topic = hub.add(name, history);
+        self.live += 1;
+        *self.topics.entry(name) = Some(topic.clone());
+        let mut listening = Vec::new();
+        self.patterns.for_each_that_matches(name, &mut |listeners| {
+            let each = listeners.by_number.values();
+            listening.extend(each.map(|listener| (listener.peer.clone(), listener.slow_consumer, listener.start)));
+        });
+        for (peer, slow_consumer, start) in listening {
+            hub.attach(&topic, &peer, slow_consumer, start, By::Pattern, wakers);
+        }
+        Ok(topic)
+    }
+
+    /// Sees to it that there may be one topic more.
+    fn make_room(&mut self, hub: &Shared<S>) -> Result<(), TooMany> {
+        let max = hub.config.max_topics as u64;
+        let mut tries = self.idle.len().min(TRIES);
+        while hub.topics.load(Ordering::Relaxed) >= max {
+            let topic = self.idle.pop_front().ok_or(TooMany)?;
+            let (subscribers, is_idle, is_unnamed) = {
+                let mut state = topic.lock();
+                state.is_listed = false;
+                if state.is_gone {
+                    continue;
+                }
+                let is_idle = state.is_idle();
+                state.is_gone = is_idle;
+                let subscribers = state.subscribers().map(|(peer, seat)| (peer.clone(), seat));
+                (if is_idle { subscribers.collect() } else { Vec::new() }, is_idle, state.named() == 0)
+            };
+            if is_idle {
+                for (peer, seat) in subscribers {
+                    peer.mailbox().attachments.remove(&topic.id);
+                    topic.lock().remove(seat, peer.id());
+                }
+                self.forget(hub, &topic);
+            } else if is_unnamed {
+                self.list(&topic);
+                tries = tries.checked_sub(1).ok_or(TooMany)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lists a topic as one that may vanish.
+    fn list(&mut self, topic: &Arc<Topic<S>>) {
+        let mut state = topic.lock();
+        if !state.is_listed && !state.is_gone {
+            state.is_listed = true;
+            drop(state);
+            self.idle.push_back(topic.clone());
+            // Those that are gone already need not be remembered.
+            if self.idle.len() > 2 * self.live + 64 {
+                self.idle.retain(|topic| !topic.lock().is_gone);
+            }
+        }
+    }
+
+    /// Takes out a topic that is gone.
+    fn forget(&mut self, hub: &Shared<S>, topic: &Arc<Topic<S>>) {
+        hub.remove(&topic.name);
+        self.live -= 1;
+        self.topics.remove(&topic.name);
+    }
+}
+
+/// How many topics are looked at that may vanish, but not now.
+const TRIES: usize = 8;

@@ -1,0 +1,19 @@
+//! The locks and counters that publishers and subscribers share; `loom`'s where they are model-checked (`tests/loom`).
+
+#[cfg(not(sockeye_loom))]
+pub(super) use core::sync::atomic::AtomicU64;
+#[cfg(not(sockeye_loom))]
+pub(super) use std::sync::{Mutex, MutexGuard, RwLock};
+
+#[cfg(sockeye_loom)]
+pub(super) use loom::sync::atomic::AtomicU64;
+#[cfg(sockeye_loom)]
+pub(super) use loom::sync::{Mutex, MutexGuard, RwLock};
+
+pub(super) use core::sync::atomic::Ordering;
+use std::sync::PoisonError;
+
+/// Locks, whatever happened to who had it before: what a lock guards here is whole between two calls.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,406 @@
+//! A topic as plain data: its log, and its subscribers, each of which is a place in the log.
+//!
+//! ```text
+//!                      asleep, at the head         awake, anywhere
+//! subscribers   [  a  b  c  d  e  f  g  h  |  i  j  k  l  ]
+//! publish       appends, and takes those who are asleep to be woken: nobody else is looked at
+//! read          lends what lies behind the place of one who is awake
+//! settle        moves the place on, and puts to sleep who has been sent everything
+//! ```
+//!
+//! So a publisher pays for an append and for those who wait; who is awake finds the message by itself.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use super::config::SlowConsumer;
+use super::log::{Entry, Log, Readers, Slot, Trimmed};
+use super::position::Position;
+use super::remote::Remote;
+
+/// The log of a topic with its subscribers, of which a `P` is kept to wake them.
+#[derive(Debug)]
+pub(super) struct State<P, B> {
+    pub(super) log: Log<B>,
+    /// The first `asleep` have been sent everything and are to be woken.
+    subscribers: Vec<Subscriber<P>>,
+    asleep: usize,
+    /// Where in `subscribers` the seats are, and which are free.
+    seats: Vec<u32>,
+    free: Vec<u32>,
+    readers: Readers,
+    present: u32,
+    /// How many asked for this topic by its name, and not by a pattern.
+    named: u32,
+    /// Memory for those who are woken, used again.
+    spare: Vec<P>,
+    /// What other nodes have sent.
+    pub(super) remote: Option<Box<Remote>>,
+    /// Whether the topic is listed as one that may vanish.
+    pub(super) is_listed: bool,
+    /// Whether the topic is no more, though somebody may still have it.
+    pub(super) is_gone: bool,
+}
+
+/// A subscriber in its topic.
+#[derive(Debug)]
+pub(super) struct Subscriber<P> {
+    pub(super) peer: P,
+    /// Who it is, as messages name whom they are not for.
+    id: u64,
+    seat: u32,
+    /// The place of the next message that it is to be sent.
+    cursor: u64,
+    /// The last message that it was sent, or where it began.
+    sent: Position,
+    slow_consumer: SlowConsumer,
+    pub(super) is_present: bool,
+    is_named: bool,
+    /// Whether it missed a message and is being closed for that.
+    is_over: bool,
+}
+
+/// Who subscribes, and how.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wish {
+    pub(super) id: u64,
+    pub(super) slow_consumer: SlowConsumer,
+    pub(super) is_named: bool,
+    pub(super) is_present: bool,
+}
+
+/// What is to be read for a subscriber.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Reading {
+    /// How many messages it has missed since it read last.
+    pub(super) skipped: u64,
+    /// Whether that is how it wants it: the latest instead of all.
+    pub(super) is_conflated: bool,
+    /// When the first message was published that was not read, if there is one.
+    pub(super) next: Option<u64>,
+}
+
+/// Where a subscriber stands after it was sent something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Settled {
+    /// It has been sent everything, and is woken for more.
+    Asleep,
+    /// More is there, published at this stamp.
+    More(u64),
+    /// It is no subscriber any more.
+    Gone,
+}
+
+/// What a publish leaves to be done when the lock is free.
+#[derive(Debug)]
+pub(super) struct Woken<P> {
+    /// Those who waited.
+    pub(super) sleepers: Vec<P>,
+    /// Those who are to be closed.
+    pub(super) overrun: Vec<P>,
+    /// How many will be sent it.
+    pub(super) receivers: usize,
+}
+
+impl<P: Clone, B> State<P, B> {
+    pub(super) fn new(log: Log<B>) -> Self {
+        Self {
+            log,
+            subscribers: Vec::new(),
+            asleep: 0,
+            seats: Vec::new(),
+            free: Vec::new(),
+            readers: Readers::default(),
+            present: 0,
+            named: 0,
+            spare: Vec::new(),
+            remote: None,
+            is_listed: false,
+            is_gone: false,
+        }
+    }
+
+    /// Appends a message. `sender` is the seat of the one that is not to be sent it, if it has one.
+    pub(super) fn publish(&mut self, mut entry: Entry<B>, sender: Option<u32>) -> Woken<P> {
+        let mut receivers = self.subscribers.len();
+        entry.unread = self.readers;
+        let mut sleepers = core::mem::take(&mut self.spare);
+        let mut still_asleep = None;
+        if let Some(sender) = sender.and_then(|seat| self.index(seat, entry.except?)) {
+            receivers -= 1;
+            let subscriber = &mut self.subscribers[sender];
+            if sender < self.asleep {
+                // It has passed the message before that is there.
+                subscriber.cursor = self.log.head() + 1;
+                if subscriber.is_counted() {
+                    entry.unread.remove(subscriber.is_strict());
+                }
+                still_asleep = Some(sender);
+            }
+        }
+        let position = entry.position;
+        let waiting = self.subscribers[..self.asleep].iter().enumerate();
+        sleepers.extend(waiting.filter(|(index, _)| Some(*index) != still_asleep).map(|(_, one)| one.peer.clone()));
+        self.asleep = 0;
+        if let Some(index) = still_asleep {
+            self.subscribers[index].sent = position;
+            self.put_to_sleep(index);
+        }
+        let overrun = match self.log.append(entry) {
+            Trimmed::Harmless => Vec::new(),
+            Trimmed::Overran => self.overrun(),
+        };
+        Woken { sleepers, overrun, receivers }
+    }
+
+    /// Gives the memory for those who were woken back.
+    pub(super) fn give_back(&mut self, sleepers: Vec<P>) {
+        if sleepers.capacity() > self.spare.capacity() && sleepers.capacity() <= 2 * self.subscribers.len().max(4) {
+            self.spare = sleepers;
+        }
+    }
+
+    /// Adds a subscriber, who is awake, at a place in the log: its seat.
+    pub(super) fn insert(&mut self, peer: P, wish: Wish, cursor: u64) -> u32 {
+        let index = u32::try_from(self.subscribers.len()).unwrap_or(u32::MAX);
+        let seat = match self.free.pop() {
+            Some(seat) => {
+                self.seats[seat as usize] = index;
+                seat
+            }
+            None => {
+                self.seats.push(index);
+                u32::try_from(self.seats.len() - 1).unwrap_or(u32::MAX)
+            }
+        };
+        let Wish { id, slow_consumer, is_named, is_present } = wish;
+        let sent = match self.log.get(cursor.wrapping_sub(1)) {
+            Some(slot) => slot.position,
+            None if cursor == self.log.head() => self.log.last(),
+            None => self.log.before(),
+        };
+        let subscriber =
+            Subscriber { peer, id, seat, cursor, sent, slow_consumer, is_present, is_named, is_over: false };
+        if subscriber.is_counted() {
+            self.readers.add(subscriber.is_strict());
+            self.log.want_between(cursor, self.log.head(), subscriber.is_strict());
+        } else {
+            self.log.set_latest_only(self.log.latest_only() + 1);
+        }
+        self.present += u32::from(is_present);
+        self.named += u32::from(is_named);
+        self.subscribers.push(subscriber);
+        seat
+    }
+
+    /// Lets a subscriber, who is awake, begin with the oldest message that is held.
+    pub(super) fn rewind(&mut self, seat: u32, id: u64) {
+        let Some(index) = self.index(seat, id) else { return };
+        let (first, subscriber) = (self.log.first(), &mut self.subscribers[index]);
+        let (is_counted, is_strict) = (subscriber.is_counted(), subscriber.is_strict());
+        let known = core::mem::replace(&mut subscriber.cursor, first);
+        subscriber.sent = self.log.before();
+        if is_counted {
+            self.log.want_between(first, known, is_strict);
+        }
+    }
+
+    /// Says anew how a subscriber wants the topic: by its name or not, to be seen or not.
+    pub(super) fn change(&mut self, seat: u32, id: u64, is_named: bool, is_present: bool) {
+        let Some(index) = self.index(seat, id) else { return };
+        let subscriber = &mut self.subscribers[index];
+        self.present = self.present + u32::from(is_present) - u32::from(subscriber.is_present);
+        self.named = self.named + u32::from(is_named) - u32::from(subscriber.is_named);
+        (subscriber.is_named, subscriber.is_present) = (is_named, is_present);
+    }
+
+    /// Removes a subscriber.
+    pub(super) fn remove(&mut self, seat: u32, id: u64) -> Option<Subscriber<P>> {
+        let mut index = self.index(seat, id)?;
+        if index < self.asleep {
+            self.asleep -= 1;
+            self.swap(index, self.asleep);
+            index = self.asleep;
+        }
+        self.swap(index, self.subscribers.len() - 1);
+        let subscriber = self.subscribers.pop()?;
+        self.free.push(seat);
+        self.present -= u32::from(subscriber.is_present);
+        self.named -= u32::from(subscriber.is_named);
+        if subscriber.is_counted() {
+            self.readers.remove(subscriber.is_strict());
+            self.log.pass(subscriber.cursor, self.log.head(), subscriber.is_strict());
+        } else if !subscriber.is_over {
+            self.log.set_latest_only(self.log.latest_only().saturating_sub(1));
+        }
+        if self.subscribers.is_empty() {
+            (self.subscribers, self.seats, self.free) = (Vec::new(), Vec::new(), Vec::new());
+            self.spare = Vec::new();
+        }
+        Some(subscriber)
+    }
+
+    /// Calls `take` with what a subscriber is to be sent, each with its place, from a place on, as long as it was published no
+    /// later than `until` and `take` wants more. `None` if there is no such subscriber.
+    pub(super) fn read(
+        &mut self,
+        (seat, id): (u32, u64),
+        from: u64,
+        until: u64,
+        mut take: impl FnMut(u64, &Slot<B>) -> bool,
+    ) -> Option<Reading> {
+        let index = self.index(seat, id)?;
+        let (first, head) = (self.log.first(), self.log.head());
+        let subscriber = &mut self.subscribers[index];
+        let mut reading = Reading { skipped: 0, is_conflated: false, next: None };
+        if subscriber.is_over {
+            return Some(reading);
+        }
+        if subscriber.cursor < first {
+            reading.skipped = first - subscriber.cursor;
+            subscriber.cursor = first;
+        }
+        if subscriber.slow_consumer == SlowConsumer::KeepLatest {
+            reading.is_conflated = true;
+            let latest = head.saturating_sub(1).max(subscriber.cursor);
+            reading.skipped += latest - subscriber.cursor;
+            subscriber.cursor = latest;
+        }
+        for (place, slot) in self.log.iter_from(subscriber.cursor.max(from)) {
+            if slot.stamp > until || (slot.except != Some(id) && !take(place, slot)) {
+                reading.next = Some(slot.stamp);
+                break;
+            }
+        }
+        Some(reading)
+    }
+
+    /// Takes note that a subscriber was sent the message at a place, and all before.
+    pub(super) fn settle(&mut self, (seat, id): (u32, u64), sent: Option<(u64, Position)>) -> Settled {
+        let Some(index) = self.index(seat, id) else { return Settled::Gone };
+        let head = self.log.head();
+        let subscriber = &mut self.subscribers[index];
+        if subscriber.is_over {
+            return Settled::Gone;
+        }
+        let from = subscriber.cursor;
+        let mut to = from;
+        if let Some((place, position)) = sent.filter(|(place, _)| *place >= from) {
+            to = place + 1;
+            subscriber.sent = position;
+        }
+        // What is not for this one is passed.
+        for (place, slot) in self.log.iter_from(to) {
+            if place != to || slot.except != Some(id) {
+                break;
+            }
+            to += 1;
+            subscriber.sent = slot.position;
+        }
+        subscriber.cursor = to;
+        let (is_counted, is_strict) = (subscriber.is_counted(), subscriber.is_strict());
+        if is_counted && to > from {
+            self.log.pass(from, to, is_strict);
+        }
+        if to < head {
+            // Where the next one has gone, what stands first is next; where nothing stands, that is found out by reading.
+            return Settled::More(self.log.iter_from(to).next().map_or(0, |(_, slot)| slot.stamp));
+        }
+        if index >= self.asleep {
+            self.put_to_sleep(index);
+        }
+        Settled::Asleep
+    }
+
+    /// The last message that a subscriber was sent, or where it began.
+    pub(super) fn sent(&self, seat: u32, id: u64) -> Option<Position> {
+        self.index(seat, id).map(|index| self.subscribers[index].sent)
+    }
+
+    /// How many messages a subscriber has not been sent.
+    pub(super) fn lag(&self, seat: u32, id: u64) -> Option<u64> {
+        self.index(seat, id).map(|index| self.log.head() - self.subscribers[index].cursor)
+    }
+
+    /// Those who are seen to be here.
+    pub(super) fn present(&self) -> impl Iterator<Item = &P> {
+        self.subscribers.iter().filter(|subscriber| subscriber.is_present).map(|subscriber| &subscriber.peer)
+    }
+
+    /// How many these are.
+    pub(super) fn present_count(&self) -> usize {
+        self.present as usize
+    }
+
+    /// All subscribers.
+    pub(super) fn subscribers(&self) -> impl Iterator<Item = (&P, u32)> {
+        self.subscribers.iter().map(|subscriber| (&subscriber.peer, subscriber.seat))
+    }
+
+    /// The position of the next message, where it is this node that numbers: anew where an engine did before.
+    pub(super) fn next_position(&self) -> Position {
+        let is_engines = self.remote.as_ref().is_some_and(|remote| remote.last == Some(self.log.last()));
+        if is_engines { Position { epoch: rand::random(), sequence: 1 } } else { self.log.next_position() }
+    }
+
+    /// How many asked for it by its name.
+    pub(super) fn named(&self) -> u32 {
+        self.named
+    }
+
+    /// How many subscribers there are.
+    pub(super) fn len(&self) -> usize {
+        self.subscribers.len()
+    }
+
+    /// Whether nothing is lost to anybody when the topic vanishes, but history.
+    pub(super) fn is_idle(&self) -> bool {
+        self.named == 0 && self.asleep == self.subscribers.len()
+    }
+
+    /// Finds those who have missed a message and are to be closed for that. They are no readers any more.
+    fn overrun(&mut self) -> Vec<P> {
+        let (first, head) = (self.log.first(), self.log.head());
+        let mut overrun = Vec::new();
+        for index in self.asleep..self.subscribers.len() {
+            let subscriber = &mut self.subscribers[index];
+            if subscriber.is_strict() && subscriber.cursor < first {
+                overrun.push(subscriber.peer.clone());
+                let from = core::mem::replace(&mut subscriber.cursor, head);
+                subscriber.is_over = true;
+                self.readers.remove(true);
+                self.log.pass(from, head, true);
+            }
+        }
+        overrun
+    }
+
+    fn put_to_sleep(&mut self, index: usize) {
+        self.swap(index, self.asleep);
+        self.asleep += 1;
+    }
+
+    fn swap(&mut self, a: usize, b: usize) {
+        self.subscribers.swap(a, b);
+        for index in [a, b] {
+            self.seats[self.subscribers[index].seat as usize] = u32::try_from(index).unwrap_or(u32::MAX);
+        }
+    }
+
+    /// Where the subscriber is that has this seat, if it is still the same.
+    fn index(&self, seat: u32, id: u64) -> Option<usize> {
+        let index = *self.seats.get(seat as usize)? as usize;
+        self.subscribers.get(index).filter(|subscriber| subscriber.seat == seat && subscriber.id == id).map(|_| index)
+    }
+}
+
+impl<P> Subscriber<P> {
+    /// Whether messages are held for it.
+    fn is_counted(&self) -> bool {
+        self.slow_consumer != SlowConsumer::KeepLatest && !self.is_over
+    }
+
+    fn is_strict(&self) -> bool {
+        self.slow_consumer == SlowConsumer::Close && !self.is_over
+    }
+}
