@@ -25,14 +25,31 @@ pub(crate) enum Request<'a> {
 #[derive(Serialize)]
 #[serde(untagged)]
 pub(crate) enum Answer<'a> {
-    Joined { did: &'static str, room: &'a str, at: Option<String> },
-    Watched { did: &'static str },
-    Time { did: &'static str, time: f64, now: f64 },
+    Joined {
+        did: &'static str,
+        room: &'a str,
+        at: Option<String>,
+    },
+    Watched {
+        did: &'static str,
+    },
+    Time {
+        did: &'static str,
+        time: f64,
+        now: f64,
+    },
     /// Not all that was missed of the topic is there any more.
-    Gap { gap: &'a str },
+    Gap {
+        gap: &'a str,
+    },
     /// The page was too slow for so many messages of the topic.
-    Skipped { skipped: &'a str, count: u64 },
-    Refused { refused: String },
+    Skipped {
+        skipped: &'a str,
+        count: u64,
+    },
+    Refused {
+        refused: String,
+    },
 }
 
 /// What is published in a room.
