@@ -90,4 +90,12 @@ await judged("http_vs_websocket", async ({ start, open, ok }) => {
   assert(shown.websocket.connections === 1 && shown.polling.connections > 5);
   assert(shown.websocket.delay * 5 < shown.polling.delay, `${shown.websocket.delay} ms, ${shown.polling.delay} ms`);
   ok("the WebSocket is cheaper and quicker, by the figures on the page");
+
+  const about = () => page.textContent("#about");
+  await server.kill();
+  await until("the page says that the server is gone", async () => (await about()).includes("gone"));
+  await start(program, server.port, "--rate", "20");
+  await until("it begins again", async () => (await about()).includes("20 times a second"));
+  await until("there are updates again", async () => (await polling("received")) > 0);
+  ok("the page begins again with a server that was started again");
 });
