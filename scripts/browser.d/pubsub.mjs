@@ -177,6 +177,20 @@ await judged("pubsub", async ({ start, open, ok }) => {
   }
   ok(`a server was killed and started anew while ${2 * EACH} messages were said: each is shown once, in order, to both`);
 
+  // Said, taken and forgotten before everybody had it.
+  await bo.laptop();
+  await ada.sees("Ada");
+  await ada.say("The water is rising.");
+  await ada.hears("The water is rising.");
+  deepStrictEqual(await ada.pending(), []);
+  await server.kill();
+  server = await start(program, port);
+  await bo.laptop();
+  await bo.hears("The water is rising.");
+  await ada.sees("Ada", "Bo");
+  for (const tab of [ada, bo]) deepStrictEqual((await tab.texts()).length, 9 + 2 * EACH);
+  ok("what a server had taken before it was killed reaches who was away then, from the page that said it");
+
   const dana = await Tab.open(open, server.url, "Dana");
   await until("it is told", async () => (await dana.texts()).length >= 50);
   assert((await dana.texts()).includes(`a ${EACH - 1}`) && (await dana.texts()).includes(`b ${EACH - 1}`));
