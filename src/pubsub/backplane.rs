@@ -107,6 +107,11 @@ pub trait Inbound: Send + 'static {
     /// more, [`Arrival::Gap`] and then what is there. An engine without wildcards of the same meaning asks for more, such as
     /// all, and need not look at the rest: the bridge does.
     ///
+    /// Gives the position of the newest message of a single topic, where the engine numbers: looked up *after* it was
+    /// subscribed to, so that all newer ones come as arrivals. Those up to it may come, too, and are not looked at unless
+    /// `after` asked for them. Where there was none yet, that is the epoch and the sequence 0. For a pattern, and where each
+    /// node numbers, `None`.
+    ///
     /// # Errors
     ///
     /// What the engine's client says.
@@ -114,7 +119,7 @@ pub trait Inbound: Send + 'static {
         &mut self,
         pattern: &Pattern,
         after: Option<Position>,
-    ) -> impl Future<Output = Result<(), BackplaneError>> + Send;
+    ) -> impl Future<Output = Result<Option<Position>, BackplaneError>> + Send;
 
     /// Asks for them no more. Some may still come.
     ///

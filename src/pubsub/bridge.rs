@@ -135,9 +135,9 @@ impl<S> Queue<S> {
         &self.config
     }
 
-    /// Whether the engine may know more of a topic than this node.
+    /// Whether the engine is there, and may know more of a topic than this node.
     pub(super) fn has_history(&self) -> bool {
-        self.numbering == Numbering::Engine
+        self.numbering == Numbering::Engine && self.lock().link == Link::Up
     }
 
     /// Takes note of what this node wants.
@@ -314,6 +314,19 @@ impl<S: Send + Sync + 'static> Queue<S> {
         asks.into_iter().for_each(|ask| ask.answer(hub, History::default()));
     }
 
+    /// Takes note of where a topic stands that is subscribed to now.
+    pub(super) fn begin(&self, hub: &Shared<S>, pattern: &Pattern, newest: Option<Position>) {
+        let newest = newest.filter(|_| self.numbering == Numbering::Engine && pattern.is_exact());
+        if let (Some(newest), Some(topic)) = (newest, hub.find(pattern.as_str())) {
+            let mut state = topic.lock();
+            let remote = state.remote.get_or_insert_default();
+            if remote.last.is_none() {
+                remote.last = Some(newest);
+                state.log.begin(newest);
+            }
+        }
+    }
+
     /// Delivers what has come from the engine.
     pub(super) fn arrive(&self, hub: &Shared<S>, arrival: Arrival) {
         let Arrived { publication, position } = match arrival {
@@ -376,13 +389,13 @@ impl<S: Send + Sync + 'static> Ask<S> {
         let mut is_whole = history.is_complete;
         {
             let mut state = topic.lock();
-            let joint = state.log.oldest();
+            let last = state.remote.as_ref().and_then(|remote| remote.last);
             for arrived in history.messages.into_iter().rev() {
                 let Some(position) = arrived.position else { continue };
-                // What is here already, or has come meanwhile, is not put there again.
-                let is_known =
-                    joint.is_some_and(|oldest| oldest.epoch == position.epoch && oldest.sequence <= position.sequence);
-                if is_known {
+                // What is here is not put there again, nor what will come.
+                let is_here = state.log.oldest().is_some_and(|oldest| oldest.is_same_or_before(position));
+                let will_come = last.is_some_and(|last| last != position && last.is_same_or_before(position));
+                if is_here || will_come {
                     continue;
                 }
                 let publication = arrived.publication;

@@ -134,6 +134,13 @@ impl<B> Log<B> {
         self.latest_only
     }
 
+    /// Begins behind a position, if nothing is held.
+    pub(super) fn begin(&mut self, newest: Position) {
+        if self.slots.is_empty() {
+            (self.before, self.last) = (newest, newest);
+        }
+    }
+
     /// The position that the next message gets if nobody else numbers.
     pub(super) fn next_position(&self) -> Position {
         Position { sequence: self.last.sequence + 1, ..self.last }

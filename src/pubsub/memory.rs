@@ -156,7 +156,11 @@ pub struct MemoryInbound {
 }
 
 impl Inbound for MemoryInbound {
-    async fn subscribe(&mut self, pattern: &Pattern, after: Option<Position>) -> Result<(), BackplaneError> {
+    async fn subscribe(
+        &mut self,
+        pattern: &Pattern,
+        after: Option<Position>,
+    ) -> Result<Option<Position>, BackplaneError> {
         self.link.check()?;
         let state = self.engine.lock();
         let mut link = self.link.lock();
@@ -171,7 +175,9 @@ impl Inbound for MemoryInbound {
             link.arrivals.extend(history.messages.into_iter().map(Arrival::Message));
             self.link.notify.notify_one();
         }
-        Ok(())
+        let is_numbered = pattern.is_exact() && self.engine.numbering == Numbering::Engine;
+        let sequence = state.topics.get(pattern.as_str()).map_or(0, |kept| kept.sequence);
+        Ok(is_numbered.then_some(Position { epoch: state.epoch, sequence }))
     }
 
     async fn unsubscribe(&mut self, pattern: &Pattern) -> Result<(), BackplaneError> {

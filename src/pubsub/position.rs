@@ -27,6 +27,13 @@ pub struct Position {
     pub sequence: u64,
 }
 
+impl Position {
+    /// Whether it is of the same epoch as another position, and not behind that.
+    pub(super) fn is_same_or_before(self, other: Self) -> bool {
+        self.epoch == other.epoch && self.sequence <= other.sequence
+    }
+}
+
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:x}-{}", self.epoch, self.sequence)

@@ -129,7 +129,8 @@ impl<B: Backplane, S: Send + Sync + 'static> Bridge<B, S> {
     ) -> Result<(), BackplaneError> {
         let Interest { pattern, after, is_wanted } = interest;
         if is_wanted && wanted.insert(pattern.clone()) {
-            limited(&self.queue, inbound.subscribe(&pattern, after)).await?;
+            let newest = limited(&self.queue, inbound.subscribe(&pattern, after)).await?;
+            self.queue.begin(&self.hub.shared, &pattern, newest);
         } else if !is_wanted && wanted.remove(&pattern) {
             limited(&self.queue, inbound.unsubscribe(&pattern)).await?;
         }

@@ -18,8 +18,7 @@ impl Remote {
     /// Takes note of a publication, and says whether it is a new one.
     pub(super) fn admit(&mut self, origin: Origin, position: Option<Position>) -> bool {
         if let Some(position) = position {
-            let is_known = |last: Position| last.epoch == position.epoch && position.sequence <= last.sequence;
-            if self.last.is_some_and(is_known) {
+            if self.last.is_some_and(|last| position.is_same_or_before(last)) {
                 return false;
             }
             self.last = Some(position);

@@ -314,7 +314,8 @@ impl<P: Clone, B> State<P, B> {
 
     /// The last message that a subscriber was sent, or where it began.
     pub(super) fn sent(&self, seat: u32, id: u64) -> Option<Position> {
-        self.index(seat, id).map(|index| self.subscribers[index].sent)
+        let subscriber = &self.subscribers[self.index(seat, id)?];
+        Some(if subscriber.cursor == self.log.head() { self.log.last() } else { subscriber.sent })
     }
 
     /// How many messages a subscriber has not been sent.

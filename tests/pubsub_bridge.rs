@@ -1,0 +1,512 @@
+//! Hubs of several nodes that a backplane joins, and what happens when that goes away.
+
+#[path = "async_support/mod.rs"]
+mod support;
+
+mod pubsub_support;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use pubsub_support::{Client, hub, messages, numbers};
+use sockeye::Message;
+use sockeye::pubsub::{
+    Arrival, Backplane, BackplaneError, BridgeConfig, Envelope, Event, Hub, HubConfig, Inbound, MemoryBackplane,
+    MemoryInbound, MemoryOutbound, Numbering, Outbound, Pattern, Position, Publication, Reach, Subscription,
+};
+use support::settle;
+
+const NUMBERINGS: [Numbering; 2] = [Numbering::Engine, Numbering::Node];
+
+/// A node: a hub and the task that joins it to the others.
+struct Node {
+    hub: Hub,
+    bridge: tokio::task::JoinHandle<()>,
+}
+
+impl Node {
+    async fn new(engine: &MemoryBackplane) -> Self {
+        Self::with(engine.clone(), hub(|_| {}), BridgeConfig::default()).await
+    }
+
+    async fn with(engine: impl Backplane, hub: Hub, config: BridgeConfig) -> Self {
+        let bridge = tokio::spawn(hub.bridge(engine, config).run());
+        settle().await;
+        Self { hub, bridge }
+    }
+
+    async fn client(&self, subscription: impl Into<Subscription>) -> Client {
+        let mut client = Client::joining(&self.hub, ());
+        client.member.subscribe(subscription).unwrap();
+        settle().await;
+        client
+    }
+
+    async fn publish(&self, topic: &str, range: std::ops::Range<u32>) {
+        for number in range {
+            self.hub.publish(topic, number.to_string()).unwrap();
+        }
+        settle().await;
+    }
+
+    fn is_up(&self) -> bool {
+        self.hub.bridge_status().unwrap().is_up
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.bridge.abort();
+    }
+}
+
+/// Waits for longer than the bridges do before they connect again.
+async fn a_while() {
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    settle().await;
+}
+
+async fn two(engine: &MemoryBackplane) -> [Node; 2] {
+    [Node::new(engine).await, Node::new(engine).await]
+}
+
+#[tokio::test(start_paused = true)]
+async fn publish_on_any_node_reaches_the_subscribers_of_all_once() {
+    for numbering in NUMBERINGS {
+        let engine = MemoryBackplane::new(numbering);
+        let [a, b] = two(&engine).await;
+        let mut clients = [a.client("room/1").await, b.client("room/1").await, b.client("room/#").await];
+        assert_eq!(a.hub.publish("room/1", "0").unwrap().reach, Reach::AllNodes);
+        settle().await;
+        b.publish("room/1", 1..3).await;
+        b.publish("room/2", 3..4).await;
+        let got = clients.each_mut().map(Client::got);
+        assert_eq!(got, [numbers(0..3), numbers(0..3), numbers(0..4)], "{numbering:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_nodes_count_alike_where_the_engine_does_and_deliver_in_its_order() {
+    let engine = MemoryBackplane::new(Numbering::Engine);
+    let [a, b] = two(&engine).await;
+    let mut clients = [a.client("t").await, b.client("t").await];
+    for number in 0..50 {
+        [&a, &b][number as usize % 2].hub.publish("t", number.to_string()).unwrap();
+    }
+    settle().await;
+    let [on_a, on_b] = clients.each_mut().map(Client::got);
+    assert_eq!((on_a.len(), &on_a), (50, &on_b));
+    assert_eq!(a.hub.position("t"), b.hub.position("t"));
+    assert_eq!(clients[0].member.position("t"), a.hub.position("t"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_subscribed_gets_what_is_published_right_after() {
+    for numbering in NUMBERINGS {
+        let engine = MemoryBackplane::new(numbering);
+        let node = Node::new(&engine).await;
+        let mut client = Client::joining(&node.hub, ());
+        client.member.subscribe("t").unwrap();
+        node.publish("t", 0..3).await;
+        assert_eq!(client.got(), numbers(0..3), "{numbering:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn node_asks_for_a_topic_only_while_somebody_subscribes_there() {
+    let engine = MemoryBackplane::new(Numbering::Engine);
+    let wanted = || engine.wanted().iter().map(ToString::to_string).collect::<Vec<_>>();
+    let node = Node::with(engine.clone(), hub(|config| config.history = messages(10)), BridgeConfig::default()).await;
+    let first = node.client("a").await;
+    let mut second = node.client("a").await;
+    let third = node.client("b/#").await;
+    assert_eq!(wanted(), ["a", "b/#"]);
+    drop(first);
+    settle().await;
+    assert_eq!(wanted(), ["a", "b/#"]);
+    second.member.unsubscribe("a").unwrap();
+    drop(third);
+    settle().await;
+    assert_eq!((wanted(), node.hub.stats().topics), (vec![], 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn bridge_that_comes_late_asks_for_what_is_subscribed_to_already() {
+    let engine = MemoryBackplane::new(Numbering::Node);
+    let late = hub(|_| {});
+    let mut client = Client::joining(&late, ());
+    client.member.subscribe("a").unwrap();
+    client.member.subscribe("b/+").unwrap();
+    let other = Node::new(&engine).await;
+    let _late = Node::with(engine.clone(), late, BridgeConfig::default()).await;
+    other.publish("a", 0..1).await;
+    other.publish("b/1", 1..2).await;
+    assert_eq!(client.got(), numbers(0..2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn sender_is_left_out_on_its_node_also_where_its_message_comes_back() {
+    for numbering in NUMBERINGS {
+        let engine = MemoryBackplane::new(numbering);
+        let [a, b] = two(&engine).await;
+        let mut clients = [a.client("t").await, a.client("t").await, b.client("t").await];
+        clients[0].member.publish_to_others("t", "x").unwrap();
+        settle().await;
+        assert_eq!(clients.each_mut().map(Client::got), [vec![], vec!["x".to_owned()], vec!["x".to_owned()]]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn local_delivery_goes_on_while_the_engine_is_away_and_others_get_it_later_once() {
+    for numbering in NUMBERINGS {
+        let engine = MemoryBackplane::new(numbering);
+        let [a, b] = two(&engine).await;
+        let mut clients = [a.client("t").await, b.client("t").await];
+        a.publish("t", 0..2).await;
+        assert_eq!(clients.each_mut().map(Client::got), [numbers(0..2), numbers(0..2)]);
+        engine.stop();
+        settle().await;
+        assert!(!a.is_up() && a.hub.bridge_status().unwrap().last_error.is_some());
+        a.publish("t", 2..5).await;
+        assert_eq!(clients.each_mut().map(Client::got), [numbers(2..5), vec![]], "{numbering:?}");
+        assert_eq!(a.hub.bridge_status().unwrap().queued, 3);
+        engine.start();
+        a_while().await;
+        assert!(a.is_up() && b.is_up());
+        a.publish("t", 5..6).await;
+        let gaps = clients.each_mut().map(Client::run);
+        let [on_a, on_b] = clients.each_mut().map(Client::new_texts);
+        assert_eq!(on_a, numbers(5..6), "{numbering:?}");
+        match numbering {
+            Numbering::Engine => assert_eq!((gaps, on_b), ([vec![], vec![]], numbers(2..6))),
+            // What is carried while the other is not there yet is lost, and nobody can know whether something was.
+            Numbering::Node => {
+                let gap = || vec![Event::Gap { topic: "t".into() }];
+                assert_eq!(gaps, [gap(), gap()]);
+                assert!(on_b == numbers(2..6) || on_b == numbers(5..6), "{on_b:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_other_nodes_published_while_one_was_away_comes_when_it_is_back() {
+    let engine = MemoryBackplane::new(Numbering::Engine);
+    let [a, b] = two(&engine).await;
+    let mut client = a.client("t").await;
+    b.publish("t", 0..2).await;
+    engine.stop();
+    engine.start();
+    // `b` was woken first, and `a` has not connected yet: what comes in between is asked for.
+    let late = Node::new(&engine).await;
+    late.publish("t", 2..5).await;
+    a_while().await;
+    late.publish("t", 5..6).await;
+    assert_eq!(client.got(), numbers(0..6));
+}
+
+#[tokio::test(start_paused = true)]
+async fn engine_that_has_forgotten_is_a_gap() {
+    let engine = MemoryBackplane::new(Numbering::Engine);
+    let [a, b] = two(&engine).await;
+    let mut client = a.client("t").await;
+    b.publish("t", 0..2).await;
+    assert_eq!(client.got(), numbers(0..2));
+    engine.stop();
+    engine.forget();
+    engine.start();
+    a_while().await;
+    b.publish("t", 2..3).await;
+    assert_eq!(client.run(), [Event::Gap { topic: "t".into() }]);
+    assert_eq!(client.new_texts(), numbers(2..3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn client_that_comes_back_to_another_node_gets_what_it_missed_from_the_engine() {
+    let engine = MemoryBackplane::new(Numbering::Engine);
+    let [a, b] = two(&engine).await;
+    let mut client = a.client("t").await;
+    a.publish("t", 0..3).await;
+    assert_eq!(client.got(), numbers(0..3));
+    let last_seen = client.member.position("t").unwrap();
+    drop(client);
+    a.publish("t", 3..6).await;
+    // Nobody has subscribed there so far; what is published meanwhile is not missed or doubled.
+    let mut client = Client::joining(&b.hub, ());
+    client.member.subscribe(Subscription::to("t").since(last_seen)).unwrap();
+    b.publish("t", 6..8).await;
+    assert_eq!(client.got(), numbers(3..8));
+    // Somebody who came later is not sent what is old, and one that missed even more is.
+    let mut newcomer = b.client("t").await;
+    let mut older = b.client(Subscription::to("t").since(Position { sequence: 1, ..last_seen })).await;
+    b.publish("t", 8..9).await;
+    assert_eq!(
+        [&mut client, &mut newcomer, &mut older].map(Client::got),
+        [numbers(8..9), numbers(8..9), numbers(1..9)]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn client_that_comes_back_with_what_the_engine_does_not_know_is_told() {
+    for numbering in NUMBERINGS {
+        let engine = MemoryBackplane::new(numbering);
+        let [a, b] = two(&engine).await;
+        let _other = a.client("t").await;
+        a.publish("t", 0..3).await;
+        let known = a.hub.position("t").unwrap();
+        let unknown = Position { epoch: known.epoch ^ 1, ..known };
+        let mut client = b.client(Subscription::to("t").since(unknown)).await;
+        a.publish("t", 3..4).await;
+        assert_eq!(client.run(), [Event::Gap { topic: "t".into() }], "{numbering:?}");
+        let expected = if numbering == Numbering::Engine { numbers(0..4) } else { numbers(3..4) };
+        assert_eq!(client.new_texts(), expected);
+        // A number that is a lie silences nobody.
+        let lie = Position { sequence: u64::MAX, ..known };
+        let mut liar = b.client(Subscription::to("t").since(lie)).await;
+        assert_eq!(liar.run(), [Event::Gap { topic: "t".into() }]);
+        liar.new_texts();
+        b.publish("t", 4..5).await;
+        assert_eq!([&mut client, &mut liar].map(Client::got), [numbers(4..5), numbers(4..5)], "{numbering:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn client_that_comes_back_while_the_engine_is_away_is_told_of_the_gap_and_goes_on() {
+    let engine = MemoryBackplane::new(Numbering::Engine);
+    let [a, b] = two(&engine).await;
+    let _other = a.client("t").await;
+    a.publish("t", 0..3).await;
+    let known = a.hub.position("t").unwrap();
+    let mut client = Client::joining(&b.hub, ());
+    client.member.subscribe(Subscription::to("t").since(Position { sequence: 1, ..known })).unwrap();
+    engine.stop();
+    settle().await;
+    b.publish("t", 3..4).await;
+    assert_eq!(client.run(), [Event::Gap { topic: "t".into() }]);
+    assert_eq!(client.new_texts(), numbers(3..4));
+    assert!(!b.is_up());
+    let mut late = b.client(Subscription::to("t").since(known)).await;
+    b.publish("t", 4..5).await;
+    a_while().await;
+    assert_eq!(late.run(), [Event::Gap { topic: "t".into() }]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_the_engine_is_bounded_and_its_end_is_told() {
+    let engine = MemoryBackplane::new(Numbering::Engine);
+    engine.stop();
+    let mut config = BridgeConfig::default();
+    config.queue = messages(2);
+    let node = Node::with(engine.clone(), hub(|_| {}), config).await;
+    let mut client = node.client("t").await;
+    let reach = [0, 1, 2].map(|number| node.hub.publish("t", number.to_string()).unwrap().reach);
+    assert_eq!(reach, [Reach::AllNodes, Reach::AllNodes, Reach::Cut]);
+    assert_eq!((client.got(), node.hub.bridge_status().unwrap().cut), (numbers(0..3), 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn hub_is_by_itself_again_when_its_bridge_is_dropped() {
+    let engine = MemoryBackplane::new(Numbering::Engine);
+    let node = Node::new(&engine).await;
+    let mut client = node.client("t").await;
+    node.publish("t", 0..1).await;
+    node.bridge.abort();
+    settle().await;
+    assert_eq!(node.hub.publish("t", "1").unwrap().reach, Reach::Hub);
+    assert_eq!((client.got(), node.hub.bridge_status()), (numbers(0..2), None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn envelope_has_the_position_of_the_engine() {
+    fn envelope(inner: &Envelope<'_>) -> Message {
+        format!("{}:{}", inner.position.sequence, inner.message.as_text().unwrap_or("?")).into()
+    }
+    let engine = MemoryBackplane::new(Numbering::Engine);
+    let a = Node::new(&engine).await;
+    let b = Node::with(engine.clone(), hub(|config| config.envelope = Some(envelope)), BridgeConfig::default()).await;
+    a.publish("t", 7..9).await;
+    let mut client = b.client("t").await;
+    let start = b.hub.position("t").unwrap();
+    assert_eq!(start.sequence, 2, "a client that has got nothing yet can come back to there");
+    b.publish("t", 9..10).await;
+    assert_eq!(client.got(), ["3:9"]);
+    let mut back = b.client(Subscription::to("t").since(start)).await;
+    assert_eq!(back.got(), ["3:9"]);
+}
+
+/// An engine that fails as it is told, and counts.
+#[derive(Clone)]
+struct Flaky {
+    engine: MemoryBackplane,
+    script: Arc<Mutex<Script>>,
+}
+
+#[derive(Default)]
+struct Script {
+    connects: Vec<tokio::time::Instant>,
+    refuses: u32,
+    /// How many batches fail after they were published.
+    fails_late: u32,
+    hangs: bool,
+    batches: Vec<usize>,
+}
+
+struct FlakyOutbound {
+    outbound: MemoryOutbound,
+    script: Arc<Mutex<Script>>,
+}
+
+impl Flaky {
+    fn new(numbering: Numbering) -> Self {
+        Self { engine: MemoryBackplane::new(numbering), script: Arc::default() }
+    }
+}
+
+impl Backplane for Flaky {
+    type Outbound = FlakyOutbound;
+    type Inbound = MemoryInbound;
+
+    fn numbering(&self) -> Numbering {
+        self.engine.numbering()
+    }
+
+    async fn connect(&self) -> Result<(FlakyOutbound, MemoryInbound), BackplaneError> {
+        let hangs = {
+            let mut script = self.script.lock().unwrap();
+            script.connects.push(tokio::time::Instant::now());
+            if script.refuses > 0 {
+                script.refuses -= 1;
+                return Err(BackplaneError::new("refused"));
+            }
+            script.hangs
+        };
+        if hangs {
+            std::future::pending::<()>().await;
+        }
+        let (outbound, inbound) = self.engine.connect().await?;
+        Ok((FlakyOutbound { outbound, script: self.script.clone() }, inbound))
+    }
+}
+
+impl Outbound for FlakyOutbound {
+    async fn publish(&mut self, batch: &[Publication]) -> Result<(), BackplaneError> {
+        self.script.lock().unwrap().batches.push(batch.len());
+        self.outbound.publish(batch).await?;
+        let mut script = self.script.lock().unwrap();
+        if script.fails_late > 0 {
+            script.fails_late -= 1;
+            return Err(BackplaneError::new("the answer was lost"));
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn batch_whose_answer_was_lost_is_published_again_and_delivered_once() {
+    for numbering in NUMBERINGS {
+        let flaky = Flaky::new(numbering);
+        let a = Node::with(flaky.clone(), hub(|_| {}), BridgeConfig::default()).await;
+        let b = Node::new(&flaky.engine).await;
+        let mut clients = [a.client("t").await, b.client("t").await];
+        flaky.script.lock().unwrap().fails_late = 2;
+        a.publish("t", 0..3).await;
+        a_while().await;
+        a.publish("t", 3..4).await;
+        clients.iter_mut().for_each(|client| drop(client.run()));
+        assert_eq!(clients.each_mut().map(Client::new_texts), [numbers(0..4), numbers(0..4)], "{numbering:?}");
+        assert_eq!(flaky.script.lock().unwrap().batches, [3, 3, 3, 1]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn connecting_again_takes_longer_each_time_up_to_a_limit() {
+    let flaky = Flaky::new(Numbering::Node);
+    flaky.script.lock().unwrap().refuses = 12;
+    let _node = Node::with(flaky.clone(), hub(|_| {}), BridgeConfig::default()).await;
+    tokio::time::sleep(Duration::from_secs(200)).await;
+    let connects = flaky.script.lock().unwrap().connects.clone();
+    assert_eq!(connects.len(), 13);
+    let waits: Vec<_> = connects.windows(2).map(|pair| (pair[1] - pair[0]).as_millis()).collect();
+    for (index, wait) in waits.iter().enumerate() {
+        let most = (100u128 << index).min(10_000);
+        assert!((most / 2..=most + 1).contains(wait), "{index}: {wait} ms");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn engine_that_hangs_is_given_up_on() {
+    let flaky = Flaky::new(Numbering::Engine);
+    flaky.script.lock().unwrap().hangs = true;
+    let node = Node::with(flaky.clone(), hub(|_| {}), BridgeConfig::default()).await;
+    let mut client = node.client("t").await;
+    node.publish("t", 0..1).await;
+    assert_eq!(client.got(), numbers(0..1));
+    flaky.script.lock().unwrap().hangs = false;
+    a_while().await;
+    assert!(node.is_up());
+}
+
+#[tokio::test(start_paused = true)]
+async fn anything_that_comes_in_is_taken_or_ignored() {
+    /// An engine that says whatever it likes.
+    struct Hostile(Mutex<Vec<Arrival>>);
+    struct Says(Vec<Arrival>);
+    struct Hears;
+    impl Backplane for Hostile {
+        type Outbound = Hears;
+        type Inbound = Says;
+        fn numbering(&self) -> Numbering {
+            Numbering::Engine
+        }
+        async fn connect(&self) -> Result<(Hears, Says), BackplaneError> {
+            Ok((Hears, Says(std::mem::take(&mut self.0.lock().unwrap()))))
+        }
+    }
+    impl Outbound for Hears {
+        async fn publish(&mut self, _: &[Publication]) -> Result<(), BackplaneError> {
+            Ok(())
+        }
+    }
+    impl Inbound for Says {
+        async fn subscribe(&mut self, _: &Pattern, _: Option<Position>) -> Result<Option<Position>, BackplaneError> {
+            Ok(None)
+        }
+        async fn unsubscribe(&mut self, _: &Pattern) -> Result<(), BackplaneError> {
+            Ok(())
+        }
+        async fn receive(&mut self) -> Result<Arrival, BackplaneError> {
+            match self.0.pop() {
+                Some(arrival) => Ok(arrival),
+                None => std::future::pending().await,
+            }
+        }
+    }
+    let publication = |topic: &str, number| Publication {
+        topic: topic.into(),
+        origin: sockeye::pubsub::Origin { node: 1, number },
+        kind: sockeye::MessageKind::Binary,
+        may_be_encoded: true,
+        payload: bytes::Bytes::from_static(b"x"),
+    };
+    let arrived = |topic: &str, number, position| {
+        Arrival::Message(sockeye::pubsub::Arrived { publication: publication(topic, number), position })
+    };
+    let at = |sequence| Some(Position { epoch: 1, sequence });
+    let arrivals = vec![
+        arrived("a", u64::MAX, at(u64::MAX)),
+        arrived("", 0, None),
+        arrived("a/#", 0, at(0)),
+        arrived(&"x".repeat(10_000), 0, at(0)),
+        arrived("nobody", 1, at(1)),
+        arrived("a", 2, None),
+        arrived("a", 1, at(0)),
+        Arrival::Gap { topic: "".into() },
+        Arrival::Gap { topic: "a".into() },
+    ];
+    let hub = Hub::<()>::new(HubConfig::default());
+    let mut client = Client::joining(&hub, ());
+    client.member.subscribe("a").unwrap();
+    let node = Node::with(Hostile(Mutex::new(arrivals)), hub, BridgeConfig::default()).await;
+    assert_eq!(client.run(), [Event::Gap { topic: "a".into() }]);
+    assert_eq!((node.hub.stats().topics, client.stream.frames().len()), (1, 3));
+}
