@@ -141,8 +141,8 @@ await judged("pubsub", async ({ start, open, ok }) => {
   deepStrictEqual(counters.recovered - recovered, came.length + missed.length);
   deepStrictEqual([counters.lost, counters.disorder, counters.reconnects], [0, 0, 1]);
   ok(`a laptop that is opened gets exactly what it missed: ${missed.length} messages and ${came.length} of the ticker`);
-  await until("there is more to see", async () => (await ada.points()).length > came.length + 60);
   await ada.page.setViewportSize({ width: 1240, height: 690 });
+  await until("there is more to see", async () => (await ada.points()).length > came.length + 60);
   await ada.page.screenshot({ path: picture });
 
   // Both talk all the time, also while there is no server.
