@@ -96,7 +96,7 @@ impl Session {
         // First this, so that the page is told of itself, too. Who was there before somebody else came is of no interest.
         let people = Subscription::to(&format!("people/{room}/+")).slow_consumer(SlowConsumer::KeepLatest);
         self.member.subscribe(people)?;
-        self.member.subscribe(from(Subscription::to(&format!("room/{room}")), seen, 50))
+        self.member.subscribe(from(Subscription::to(&format!("room/{room}")), seen, 200))
     }
 
     fn say(&self, room: &str, id: &str, text: &str) -> Result<(), String> {
