@@ -22,7 +22,8 @@ pub struct HubConfig {
     /// The most topics that exist at a time. Default 100,000, some 500 bytes each and what they keep. Where one is too many,
     /// the one that has been without need for the longest vanishes; if none is, who asked for the new one gets an error.
     pub max_topics: usize,
-    /// The most subscriptions of a connection, a pattern counting as one. Default 1,000, each at most 200 bytes.
+    /// The most subscriptions of a connection, a pattern counting as one. Default 1,000, each at most 200 bytes, and some 120 more
+    /// for the first one.
     pub max_subscriptions: usize,
     /// Makes the message that subscribers get of the one that was published, so that it can tell its topic and its place in it.
     /// Default `None`: they get it as it is. See [`Envelope`].

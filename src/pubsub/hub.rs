@@ -24,7 +24,7 @@ use super::pattern::check_name;
 use super::peer::{Mark, Peer};
 use super::position::Position;
 use super::registry::Registry;
-use super::sync::{AtomicU64, Mutex, MutexGuard, Ordering, RwLock, lock};
+use super::sync::{AtomicU64, Counter, Mutex, MutexGuard, Ordering, RwLock, lock};
 use super::topic::{Reading, Settled, State};
 use crate::driver::{Outgoing, Share, Transport, WebSocket};
 use crate::message::{MessageKind, MessageRef};
@@ -45,12 +45,13 @@ pub(super) struct Shared<S> {
     pub(super) registry: Mutex<Registry<S>>,
     /// How many messages were published.
     stamp: AtomicU64,
-    /// The number that a connection or topic was given last.
-    numbers: AtomicU64,
-    members: AtomicU64,
-    pub(super) topics: AtomicU64,
+    /// How many patterns are subscribed to.
     pub(super) patterns: AtomicU64,
-    skipped: AtomicU64,
+    /// The number that a connection or topic was given last.
+    numbers: Counter,
+    members: Counter,
+    pub(super) topics: Counter,
+    skipped: Counter,
     /// Whether there is a bridge.
     is_bridged: AtomicU64,
     bridge: RwLock<Option<Arc<Queue<S>>>>,
@@ -139,11 +140,11 @@ impl<S: Send + Sync + 'static> Hub<S> {
             names: (0..PARTS).map(|_| RwLock::new(HashMap::new())).collect(),
             registry: Mutex::new(Registry::default()),
             stamp: AtomicU64::new(0),
-            numbers: AtomicU64::new(0),
-            members: AtomicU64::new(0),
-            topics: AtomicU64::new(0),
             patterns: AtomicU64::new(0),
-            skipped: AtomicU64::new(0),
+            numbers: Counter::new(0),
+            members: Counter::new(0),
+            topics: Counter::new(0),
+            skipped: Counter::new(0),
             is_bridged: AtomicU64::new(0),
             bridge: RwLock::new(None),
         };
@@ -198,10 +199,9 @@ impl<S: Send + Sync + 'static> Hub<S> {
     /// Returns what the hub holds and has done.
     #[must_use]
     pub fn stats(&self) -> HubStats {
-        let Shared { members, topics, stamp, skipped, .. } = &*self.shared;
-        let [members, topics, published, skipped] =
-            [members, topics, stamp, skipped].map(|counter| counter.load(Ordering::Relaxed));
-        HubStats { members, topics, published, skipped }
+        let Shared { members, topics, skipped, .. } = &*self.shared;
+        let [members, topics, skipped] = [members, topics, skipped].map(|counter| counter.load(Ordering::Relaxed));
+        HubStats { members, topics, published: self.shared.now(), skipped }
     }
 
     /// Returns the settings.
@@ -218,16 +218,17 @@ impl<S: 'static> Shared<S> {
         names.get(name).cloned()
     }
 
-    /// A new topic, under its name. Only the registry does that.
-    pub(super) fn add(&self, name: &str, history: Bounds) -> Arc<Topic<S>> {
-        let name: Arc<str> = name.into();
+    /// A new topic, which nobody finds yet.
+    pub(super) fn new_topic(&self, name: &str, history: Bounds) -> Arc<Topic<S>> {
         let log = Log::new(rand::random(), self.config.lag, history);
-        let state = Mutex::new(State::new(log));
-        let topic = Arc::new(Topic { id: self.next_number(), name: name.clone(), state });
+        Arc::new(Topic { id: self.next_number(), name: name.into(), state: Mutex::new(State::new(log)) })
+    }
+
+    /// Lets a topic be found. Only the registry does that.
+    pub(super) fn add(&self, topic: &Arc<Topic<S>>) {
         self.topics.fetch_add(1, Ordering::Relaxed);
-        let mut names = self.names[part(&name)].write().unwrap_or_else(PoisonError::into_inner);
-        names.insert(name, topic.clone());
-        topic
+        let mut names = self.names[part(&topic.name)].write().unwrap_or_else(PoisonError::into_inner);
+        names.insert(topic.name.clone(), topic.clone());
     }
 
     /// Lets nobody find a topic any more. Only the registry does that.
@@ -313,15 +314,19 @@ impl<S: Send + Sync + 'static> Shared<S> {
     /// Delivers a message to the subscribers here: how many those are, and the place that it got. `None` if there is no such
     /// topic and none is wanted, or it was delivered before.
     pub(super) fn deliver(&self, name: &str, post: Post<'_, S>) -> Result<Option<(usize, Position)>, PublishError> {
-        loop {
-            let Some(topic) = self.find_or_make(name)? else { return Ok(None) };
+        let mut found = match self.find(name) {
+            Some(topic) => Some(topic),
+            None => self.make_if_wanted(name)?,
+        };
+        while let Some(topic) = found {
             match topic.deliver(self, post) {
                 Delivered::To(receivers, position) => return Ok(Some((receivers, position))),
                 Delivered::Known => return Ok(None),
-                // It vanished in between: look again.
-                Delivered::Gone => {}
+                // It is vanishing: what the registry has is not.
+                Delivered::Gone => found = self.make_if_wanted(name)?,
             }
         }
+        Ok(None)
     }
 
     /// Whether a message to a topic of this name would be delivered to anybody here.
@@ -347,15 +352,12 @@ impl<S: Send + Sync + 'static> Shared<S> {
         Entry { position, stamp, except, len, unread: Readers::default(), body }
     }
 
-    /// The topic of this name, made if there are patterns for it or it is to be kept.
-    pub(super) fn find_or_make(&self, name: &str) -> Result<Option<Arc<Topic<S>>>, PublishError> {
-        if let Some(topic) = self.find(name) {
-            return Ok(Some(topic));
-        }
+    /// The topic of this name that the registry has, or has made because a pattern matches or it is to be kept.
+    fn make_if_wanted(&self, name: &str) -> Result<Option<Arc<Topic<S>>>, PublishError> {
         check_name(name)?;
         let history = self.history_of(name);
         let is_kept = history.messages > 0 && history.bytes > 0;
-        if !is_kept && self.patterns.load(Ordering::Acquire) == 0 {
+        if !is_kept && self.patterns.load(Ordering::Acquire) == 0 && self.find(name).is_none() {
             return Ok(None);
         }
         self.make(name, history, is_kept)

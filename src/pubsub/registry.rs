@@ -464,9 +464,7 @@ impl<S: Send + Sync + 'static> Registry<S> {
         wakers: &mut Vec<Waker>,
     ) -> Result<Arc<Topic<S>>, TooMany> {
         self.make_room(hub)?;
-        let topic = hub.add(name, history);
-        self.live += 1;
-        *self.topics.entry(name) = Some(topic.clone());
+        let topic = hub.new_topic(name, history);
         let mut listening = Vec::new();
         self.patterns.for_each_that_matches(name, &mut |listeners| {
             let each = listeners.by_number.values();
@@ -475,6 +473,10 @@ impl<S: Send + Sync + 'static> Registry<S> {
         for (peer, slow_consumer, start) in listening {
             hub.attach(&topic, &peer, slow_consumer, start, By::Pattern, wakers);
         }
+        // Found only now, so that who publishes finds nobody missing.
+        *self.topics.entry(name) = Some(topic.clone());
+        self.live += 1;
+        hub.add(&topic);
         Ok(topic)
     }
 
