@@ -130,9 +130,10 @@ impl Metered {
 
     /// Charges the connection, with all that went through it and will, to a half of a run.
     pub(crate) fn charge(&self, run: &Arc<Run>, half: Half) {
-        if self.charged.set((run.clone(), half)).is_ok()
-            && let Some(bill) = self.bill()
-        {
+        if self.charged.set((run.clone(), half)).is_err() {
+            return; // it is charged already
+        }
+        if let Some(bill) = self.bill() {
             bill.connections.fetch_add(1, Ordering::Relaxed);
             bill.up.fetch_add(self.read, Ordering::Relaxed);
             bill.down.fetch_add(self.written, Ordering::Relaxed);

@@ -21,7 +21,7 @@ pub(crate) enum Request<'a> {
     Time { time: f64 },
 }
 
-/// What the server answers, in the order in which it was asked: so what was missed has come before `joined` does.
+/// What the server answers. Before it says `join` or `watch`, it has sent all that it had of what was missed.
 #[derive(Serialize)]
 #[serde(untagged)]
 pub(crate) enum Answer<'a> {
