@@ -433,9 +433,10 @@ fn polling_and_pushing_are_counted_to_the_byte() {
         let update = pushed.receive().unwrap().unwrap();
         assert_eq!(number_in(update.as_text().unwrap(), &["number"]), number);
     }
+    pushed.send("enough").unwrap();
+    let more = core::iter::from_fn(|| pushed.receive().unwrap()).count();
+    assert_eq!(pushed.close_code(), Some(CloseCode::NORMAL));
     let frames = pushed.received();
-    pushed.close(Close::normal()).unwrap();
-    while pushed.receive().unwrap().is_some() {}
 
     let (mut up, mut down, mut polled, mut polls) = (0, 0, 0, 0);
     while polled < 20 {
@@ -460,7 +461,7 @@ fn polling_and_pushing_are_counted_to_the_byte() {
         told = counts.unwrap().as_text().unwrap().to_owned();
     }
     assert_eq!(number_in(&told, &["websocket", "connections"]), 1);
-    assert!(number_in(&told, &["websocket", "updates"]) >= 20);
+    assert_eq!(number_in(&told, &["websocket", "updates"]), 20 + more);
     assert!(number_in(&told, &["websocket", "down"]) as u64 >= frames.wire_bytes);
 
     meter.close(Close::normal()).unwrap();

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lexopt::ValueExt as _;
+use sockeye::Close;
 use sockeye::driver::Limits;
 use sockeye::handshake::{BuildError, Rejection, Request};
 use sockeye::tokio::{Accepting, Error, Server};
@@ -119,15 +120,21 @@ fn charge(accepting: &Accepting<Metered>, run: &Arc<Run>, half: Half) {
     }
 }
 
-/// Tells the updates as they come.
+/// Tells the updates as they come, until the page has enough. It says so, and lets us close: a page that closes by itself does not
+/// hear what was on its way to it.
 async fn push(accepting: Accepting<Metered>, updates: &Updates, run: &Run, mut after: u64) -> Result<(), Error> {
     let mut socket = accepting.accept().await?;
     let mut newest = updates.watch();
     after = after.min(*newest.borrow());
     loop {
         tokio::select! {
-            // The page sends nothing, but it closes; and pings are answered by this.
-            received = socket.receive() => if received?.is_none() { return Ok(()) },
+            received = socket.receive() => {
+                if received?.is_some() {
+                    socket.close(Close::normal()).await?;
+                    while socket.receive().await?.is_some() {}
+                }
+                return Ok(());
+            }
             true = async { newest.wait_for(|newest| *newest > after).await.is_ok() } => {
                 let (missing, reached) = updates.after(after);
                 run.websocket.told(missing.len() as u64);
