@@ -1,6 +1,8 @@
 //! Publish and subscribe: one message to very many connections.
 
 mod backplane;
+#[cfg(feature = "redis")]
+mod behind;
 mod bridge;
 mod config;
 mod delivery;
@@ -13,6 +15,8 @@ mod memory;
 mod pattern;
 mod peer;
 mod position;
+#[cfg(feature = "redis")]
+mod redis;
 mod registry;
 mod relay;
 mod remote;
@@ -34,4 +38,6 @@ pub use self::memory::{MemoryBackplane, MemoryInbound, MemoryOutbound};
 pub use self::pattern::{Pattern, PatternError};
 pub use self::peer::Peer;
 pub use self::position::{Position, PositionError};
+#[cfg(feature = "redis")]
+pub use self::redis::{RedisBackplane, RedisConfig, RedisInbound, RedisOutbound};
 pub use self::relay::Bridge;
