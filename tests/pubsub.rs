@@ -15,6 +15,13 @@ use sockeye::pubsub::{
 use sockeye::{Close, Message, PreparedMessage, Uncompressed};
 use support::{CLOSE, Mock, Woken, close_body, now};
 
+/// Publishes numbers to the topic `a`.
+fn publish(hub: &Hub, range: std::ops::Range<u32>) {
+    for number in range {
+        hub.publish("a", number.to_string()).unwrap();
+    }
+}
+
 fn text(text: &str) -> Event {
     Event::Message(text.into())
 }
@@ -198,11 +205,11 @@ async fn client_that_comes_back_gets_exactly_what_it_missed() {
     let hub = hub(|config| config.history = messages(10));
     let mut client = Client::joining(&hub, ());
     client.member.subscribe("a").unwrap();
-    (0..3).for_each(|number| drop(hub.publish("a", number.to_string())));
+    publish(&hub, 0..3);
     assert_eq!(client.got(), numbers(0..3));
     let last_seen = client.member.position("a").unwrap();
     drop(client);
-    (3..8).for_each(|number| drop(hub.publish("a", number.to_string())));
+    publish(&hub, 3..8);
     let mut client = Client::joining(&hub, ());
     client.member.subscribe(Subscription::to("a").since(last_seen)).unwrap();
     hub.publish("a", "8").unwrap();
@@ -218,7 +225,7 @@ async fn client_that_comes_back_gets_exactly_what_it_missed() {
 async fn client_that_comes_back_too_late_is_told_of_the_gap_and_gets_what_is_there() {
     let hub = hub(|config| config.history = messages(3));
     let position = hub.publish("a", "0").unwrap().position.unwrap();
-    (1..=3).for_each(|number| drop(hub.publish("a", number.to_string())));
+    publish(&hub, 1..4);
     let mut in_time = Client::joining(&hub, ());
     in_time.member.subscribe(Subscription::to("a").since(position)).unwrap();
     assert_eq!(in_time.got(), numbers(1..4));
@@ -254,7 +261,7 @@ async fn slow_subscriber_skips_the_oldest_and_both_sides_can_know_how_many() {
     client.member.subscribe("a").unwrap();
     hub.publish("a", "0").unwrap();
     assert_eq!(client.run(), [], "the first waits in the connection, and its time runs");
-    (1..10).for_each(|number| drop(hub.publish("a", number.to_string())));
+    publish(&hub, 1..10);
     assert_eq!((client.member.lag("a"), hub.held("a").messages), (Some(9), 3));
     client.stream.release();
     assert_eq!(client.run(), [Event::Skipped { topic: "a".into(), messages: 6 }]);
@@ -329,7 +336,9 @@ async fn message_that_broke_off_in_the_socket_goes_on_where_it_broke_off() {
     let hub = hub(|_| {});
     let mut client = Client::with_room(&hub, (), 5);
     client.member.subscribe("a").unwrap();
-    (0..200).for_each(|number| drop(hub.publish("a", format!("{number:050}"))));
+    for number in 0..200 {
+        hub.publish("a", format!("{number:050}")).unwrap();
+    }
     assert_eq!(client.run(), []);
     while client.member.lag("a") != Some(0) || client.member.socket().queued() > 0 {
         client.stream.change(|script| script.room = 777);
@@ -539,7 +548,7 @@ fn a_hub_is_used_from_any_thread_and_publishing_needs_no_runtime() {
     let hub = Hub::<()>::new(config(|config| config.history = messages(1000)));
     std::thread::scope(|scope| {
         for _ in 0..4 {
-            scope.spawn(|| (0..100).for_each(|_| drop(hub.publish("a", "x").unwrap())));
+            scope.spawn(|| publish(&hub, 0..100));
         }
     });
     assert_eq!(hub.held("a").messages, 400);

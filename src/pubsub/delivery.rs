@@ -9,10 +9,11 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
-use super::hub::{Body, Topic};
+use super::hub::Body;
+use super::log::Slot;
 use super::peer::{Mark, Peer};
 use super::position::Position;
-use super::topic::Settled;
+use super::topic::{Reading, Settled};
 use crate::driver::Share;
 use crate::prepared::PreparedMessage;
 
@@ -35,15 +36,37 @@ impl Share for Item {
     }
 }
 
-/// The topics in hand, between [`Self::gather`] and [`Self::settle`].
-pub(super) struct Delivery<S> {
-    hands: Vec<Hand<S>>,
+/// A topic as it is read, whatever state its peers have.
+pub(super) trait Readable: Send + Sync {
+    fn id(&self) -> u64;
+
+    fn name(&self) -> &Arc<str>;
+
+    /// As [`State::read`](super::topic::State::read).
+    fn read(
+        &self,
+        who: (u32, u64),
+        from: u64,
+        until: u64,
+        take: &mut dyn FnMut(u64, &Slot<Arc<Body>>) -> bool,
+    ) -> Option<Reading>;
+
+    /// As [`State::settle`](super::topic::State::settle).
+    fn settle(&self, who: (u32, u64), sent: Option<(u64, Position)>) -> Settled;
+}
+
+/// What is on its way to a connection, between [`Self::gather`] and [`Self::settle`]. Its memory belongs to the thread.
+#[derive(Default)]
+pub(super) struct Delivery {
+    pub(super) items: Vec<Item>,
+    hands: Vec<Hand>,
     /// Those in hand that have more, and since when.
     rest: BinaryHeap<Reverse<(u64, usize)>>,
 }
 
-struct Hand<S> {
-    topic: Arc<Topic<S>>,
+/// A topic in hand.
+struct Hand {
+    topic: Arc<dyn Readable>,
     seat: u32,
     /// The place behind what was gathered.
     from: u64,
@@ -51,57 +74,35 @@ struct Hand<S> {
     sent: Option<(u64, Position)>,
 }
 
-impl<S> Default for Delivery<S> {
-    fn default() -> Self {
-        Self { hands: Vec::new(), rest: BinaryHeap::new() }
-    }
-}
-
-impl<S: Send + Sync + 'static> Delivery<S> {
+impl Delivery {
     /// Gathers what was published up to a stamp and is next, as much as goes into one write. `skipped` is told what was missed,
     /// and whether that is to be told further.
-    pub(super) fn gather(
+    pub(super) fn gather<S: Send + Sync + 'static>(
         &mut self,
         peer: &Peer<S>,
         until: u64,
-        items: &mut Vec<Item>,
         skipped: &mut impl FnMut(&Arc<str>, u64, bool),
     ) {
-        items.clear();
-        while items.len() < GATHERED {
-            let of_rest = self.rest.peek().map(|rest| rest.0.0);
+        while self.items.len() < GATHERED {
             // The topic with the oldest news, and up to when it goes before all others.
-            let (hand, others) = match of_rest {
-                Some(stamp) if stamp > until => break,
-                _ => {
-                    let bound = of_rest.unwrap_or(until);
-                    let taken = {
-                        let mut mailbox = peer.mailbox();
-                        match mailbox.take_mark(bound) {
-                            Some((mark, next)) => {
-                                let at = mailbox.attachments.get(&mark.topic);
-                                // Of a topic that it has left, nothing is sent.
-                                let Some(at) = at else { continue };
-                                Ok((at.topic.clone(), at.seat, next))
-                            }
-                            None => Err(mailbox.next_mark()),
-                        }
-                    };
-                    match taken {
-                        Ok((topic, seat, next)) => {
-                            self.hands.push(Hand { topic, seat, from: 0, sent: None });
-                            (self.hands.len() - 1, earlier(of_rest, next))
-                        }
-                        Err(next) => {
-                            let Some(Reverse((_, hand))) = self.rest.pop() else { break };
-                            (hand, earlier(self.rest.peek().map(|rest| rest.0.0), next))
-                        }
-                    }
+            let of_rest = self.rest.peek().map(|rest| rest.0.0);
+            if of_rest.is_some_and(|stamp| stamp > until) {
+                break;
+            }
+            let (hand, others) = match Marked::take(peer, of_rest.unwrap_or(until)) {
+                Marked::Topic(topic, seat, next) => {
+                    self.hands.push(Hand { topic, seat, from: 0, sent: None });
+                    (self.hands.len() - 1, earlier(of_rest, next))
+                }
+                Marked::Left => continue,
+                Marked::Nothing(next) => {
+                    let Some(Reverse((_, hand))) = self.rest.pop() else { break };
+                    (hand, earlier(self.rest.peek().map(|rest| rest.0.0), next))
                 }
             };
-            let Hand { topic, seat, from, .. } = &mut self.hands[hand];
+            let (items, Hand { topic, seat, from, .. }) = (&mut self.items, &mut self.hands[hand]);
             let bound = others.map_or(until, |others| until.min(others));
-            let reading = topic.lock().read((*seat, peer.id()), *from, bound, |place, slot| {
+            let reading = topic.read((*seat, peer.id()), *from, bound, &mut |place, slot| {
                 if items.len() == GATHERED {
                     return false;
                 }
@@ -111,7 +112,7 @@ impl<S: Send + Sync + 'static> Delivery<S> {
             });
             let Some(reading) = reading else { continue };
             if reading.skipped > 0 {
-                skipped(&topic.name, reading.skipped, !reading.is_conflated);
+                skipped(topic.name(), reading.skipped, !reading.is_conflated);
             }
             if let Some(next) = reading.next {
                 self.rest.push(Reverse((next, hand)));
@@ -120,21 +121,42 @@ impl<S: Send + Sync + 'static> Delivery<S> {
         self.rest.clear();
     }
 
-    /// Takes note that the socket took the first so many of what was gathered, and lets the topics go.
-    pub(super) fn settle(&mut self, peer: &Peer<S>, items: &[Item], sent: usize) {
-        for item in items.iter().take(sent) {
+    /// Takes note that the socket took the first so many of what was gathered, and lets it and the topics go.
+    pub(super) fn settle<S: Send + Sync + 'static>(&mut self, peer: &Peer<S>, sent: usize) {
+        for item in self.items.iter().take(sent) {
             self.hands[item.hand].sent = Some((item.place, item.position));
         }
-        for hand in self.hands.drain(..) {
-            let Hand { topic, seat, sent, .. } = hand;
-            let settled = topic.lock().settle((seat, peer.id()), sent);
-            match settled {
-                Settled::More(stamp) => peer.mailbox().put_mark(Mark { stamp, topic: topic.id }),
+        self.items.clear();
+        for Hand { topic, seat, sent, .. } in self.hands.drain(..) {
+            match topic.settle((seat, peer.id()), sent) {
+                Settled::More(stamp) => peer.mailbox().put_mark(Mark { stamp, topic: topic.id() }),
                 Settled::Asleep | Settled::Gone => {}
             }
         }
         if self.hands.capacity() > KEPT {
             self.hands = Vec::new();
+        }
+    }
+}
+
+/// What a look at the marks of a connection gives.
+enum Marked {
+    /// A topic, the seat there, and when the next mark is from.
+    Topic(Arc<dyn Readable>, u32, Option<u64>),
+    /// A topic that it has left, of which nothing is sent.
+    Left,
+    /// No mark that is old enough; when the next one is from.
+    Nothing(Option<u64>),
+}
+
+impl Marked {
+    /// Takes the oldest mark that is no newer than `until`.
+    fn take<S: Send + Sync + 'static>(peer: &Peer<S>, until: u64) -> Self {
+        let mut mailbox = peer.mailbox();
+        let Some((mark, next)) = mailbox.take_mark(until) else { return Self::Nothing(mailbox.next_mark()) };
+        match mailbox.attachments.get(&mark.topic) {
+            Some(at) => Self::Topic(at.topic.clone(), at.seat, next),
+            None => Self::Left,
         }
     }
 }
@@ -151,4 +173,4 @@ fn earlier(a: Option<u64>, b: Option<u64>) -> Option<u64> {
 const GATHERED: usize = 64;
 
 /// For how many topics memory is kept.
-const KEPT: usize = 16;
+const KEPT: usize = 1024;

@@ -15,16 +15,17 @@ use std::sync::PoisonError;
 use super::backplane::Origin;
 use super::bridge::Queue;
 use super::config::{Bounds, Envelope, HubConfig};
+use super::delivery::Readable;
 use super::error::PublishError;
 use super::hooks::Hooks;
-use super::log::{Entry, Log, Readers};
+use super::log::{Entry, Log, Readers, Slot};
 use super::member::Member;
 use super::pattern::check_name;
 use super::peer::{Mark, Peer};
 use super::position::Position;
 use super::registry::Registry;
 use super::sync::{AtomicU64, Mutex, MutexGuard, Ordering, RwLock, lock};
-use super::topic::State;
+use super::topic::{Reading, Settled, State};
 use crate::driver::{Outgoing, Share, Transport, WebSocket};
 use crate::message::{MessageKind, MessageRef};
 use crate::prepared::PreparedMessage;
@@ -445,6 +446,30 @@ impl<S: Send + Sync + 'static> Topic<S> {
     pub(super) fn tell_gap(&self) {
         let peers: Vec<_> = self.lock().subscribers().map(|(peer, _)| peer.clone()).collect();
         peers.iter().for_each(|peer| peer.order(|orders| orders.tell_gap(&self.name)));
+    }
+}
+
+impl<S: Send + Sync + 'static> Readable for Topic<S> {
+    fn id(&self) -> u64 {
+        self.id
+    }
+
+    fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    fn read(
+        &self,
+        who: (u32, u64),
+        from: u64,
+        until: u64,
+        take: &mut dyn FnMut(u64, &Slot<Arc<Body>>) -> bool,
+    ) -> Option<Reading> {
+        self.lock().read(who, from, until, take)
+    }
+
+    fn settle(&self, who: (u32, u64), sent: Option<(u64, Position)>) -> Settled {
+        self.lock().settle(who, sent)
     }
 }
 

@@ -5,13 +5,12 @@
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::fmt;
 use core::future::poll_fn;
 use core::task::{Context, Poll, ready};
 
-use super::delivery::{Delivery, Item};
+use super::delivery::Delivery;
 use super::error::{PublishError, SubscribeError};
 use super::hub::{Hub, Published};
 use super::peer::{Attention, Orders, Peer};
@@ -50,7 +49,6 @@ use crate::message::Message;
 pub struct Member<T: Transport, S: Send + Sync + 'static = ()> {
     socket: WebSocket<T>,
     place: Place<S>,
-    delivery: Delivery<S>,
     events: VecDeque<Event>,
     skipped: u64,
     /// Whether nothing is delivered any more: the connection is closing, or has failed.
@@ -98,9 +96,8 @@ pub enum Event {
 
 impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
     pub(super) fn new(hub: Hub<S>, peer: Peer<S>, socket: WebSocket<T>) -> Self {
-        let delivery = Delivery::default();
         let place = Place { hub, peer };
-        Self { socket, place, delivery, events: VecDeque::new(), skipped: 0, has_left: false }
+        Self { socket, place, events: VecDeque::new(), skipped: 0, has_left: false }
     }
 
     /// Waits for what comes next, and delivers what the connection's topics have meanwhile; `None` after a clean close.
@@ -373,18 +370,17 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
 
     /// Delivers what was published up to a stamp; pending when the socket takes no more now.
     fn poll_deliver(&mut self, cx: &mut Context<'_>, until: u64, heed: Heed) -> Poll<()> {
-        let mut items = SCRATCH.take();
-        let delivered = self.poll_deliver_with(cx, until, heed, &mut items);
-        items.clear();
-        SCRATCH.replace(items);
+        let mut delivery = SCRATCH.take();
+        let delivered = self.poll_deliver_with(cx, until, heed, &mut delivery);
+        SCRATCH.replace(delivery);
         delivered
     }
 
-    fn poll_deliver_with(&mut self, cx: &mut Context<'_>, until: u64, heed: Heed, items: &mut Vec<Item>) -> Poll<()> {
+    fn poll_deliver_with(&mut self, cx: &mut Context<'_>, until: u64, heed: Heed, delivery: &mut Delivery) -> Poll<()> {
         for _ in 0..ROUNDS {
-            let Self { place: Place { hub, peer }, delivery, events, skipped, .. } = self;
+            let Self { place: Place { hub, peer }, events, skipped, .. } = self;
             let until = until.min(hub.shared.now());
-            delivery.gather(peer, until, items, &mut |topic, messages, is_told| {
+            delivery.gather(peer, until, &mut |topic, messages, is_told| {
                 *skipped += messages;
                 hub.shared.count_skipped(messages);
                 if is_told {
@@ -392,16 +388,16 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
                 }
             });
             // What tells of a gap comes before what follows it.
-            if items.is_empty() || (heed == Heed::Events && !events.is_empty()) {
-                delivery.settle(peer, items, 0);
+            if delivery.items.is_empty() || (heed == Heed::Events && !events.is_empty()) {
+                delivery.settle(peer, 0);
                 return Poll::Ready(());
             }
-            let shared = self.socket.poll_share(cx, items);
+            let shared = self.socket.poll_share(cx, &delivery.items);
             let sent = match &shared {
                 Poll::Ready(Ok(sent)) => *sent,
                 Poll::Ready(Err(_)) | Poll::Pending => 0,
             };
-            self.delivery.settle(&self.place.peer, items, sent);
+            delivery.settle(&self.place.peer, sent);
             match shared {
                 Poll::Ready(Ok(_)) => {}
                 Poll::Pending => return Poll::Pending,
@@ -453,7 +449,7 @@ enum Heed {
 
 std::thread_local! {
     /// What is being written, whoever writes: empty in between.
-    static SCRATCH: RefCell<Vec<Item>> = const { RefCell::new(Vec::new()) };
+    static SCRATCH: RefCell<Delivery> = RefCell::default();
 }
 
 /// Writes of one poll before others get their turn.

@@ -20,7 +20,7 @@ use super::pattern::Pattern;
 use super::peer::{Attachment, Mark, Numbers, Peer};
 use super::position::Position;
 use super::sync::{Ordering, lock};
-use super::topic::Wish;
+use super::topic::{Settled, Wish};
 use super::trie::Trie;
 
 /// Topics and patterns, as trees.
@@ -301,13 +301,17 @@ impl<S: Send + Sync + 'static> Shared<S> {
             let wish = Wish { id: peer.id(), slow_consumer, is_named, is_present };
             (state.insert(peer.clone(), wish, cursor), subscribed)
         };
-        let mut mailbox = peer.mailbox();
         let attachment = Attachment { topic: topic.clone(), seat, is_named, is_present, patterns };
-        mailbox.attachments.insert(topic.id, attachment);
-        // It is awake there until it has looked, which it does not before what it has missed is there.
+        peer.mailbox().attachments.insert(topic.id, attachment);
+        // It is awake there and has no mark, so that nobody has marked it before it could be found. It stays so until what it
+        // has missed is there.
         if !matches!(subscribed, Subscribed::Behind(_)) {
-            mailbox.put_mark(Mark { stamp: 0, topic: topic.id });
-            wakers.extend(mailbox.take_waker());
+            let settled = topic.lock().settle((seat, peer.id()), None);
+            if let Settled::More(stamp) = settled {
+                let mut mailbox = peer.mailbox();
+                mailbox.put_mark(Mark { stamp, topic: topic.id });
+                wakers.extend(mailbox.take_waker());
+            }
         }
         subscribed
     }

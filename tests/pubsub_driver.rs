@@ -1,0 +1,189 @@
+//! How messages that many share are written: compressed once or by each, in fragments, masked, between others.
+
+#[path = "async_support/mod.rs"]
+mod support;
+
+use sockeye::deflate::{Context, Deflate};
+use sockeye::handshake::Extensions;
+use sockeye::pubsub::{Hub, HubConfig, Member};
+use sockeye::tokio::{Transport, WebSocket};
+use sockeye::{Assembler, Config, Connection, Message, Received, Role, Rsv, Uncompressed};
+use support::{Mock, now, timeless};
+
+/// A member and a peer that decodes what it gets.
+struct End {
+    stream: Mock,
+    member: Member<Transport<Mock>>,
+    peer: Connection,
+    assembler: Assembler,
+    read: usize,
+}
+
+impl End {
+    fn new(hub: &Hub, role: Role, deflate: Option<Context>, config: Config) -> Self {
+        let stream = Mock::new("");
+        stream.script().is_vectored = true;
+        let (mut socket, mut peer) = match role {
+            Role::Server => (WebSocket::server(stream.clone(), config), Connection::client(timeless())),
+            Role::Client => (WebSocket::client(stream.clone(), config), Connection::server(timeless())),
+        };
+        let mut assembler = peer.assembler();
+        if let Some(context) = deflate {
+            let mut settings = Deflate::default();
+            (settings.context, settings.peer_context) = (context, context);
+            let extension = Extensions::parse("permessage-deflate").next().unwrap().unwrap();
+            let other = if role == Role::Server { Role::Client } else { Role::Server };
+            let agreement = settings.agreed(role, &extension).unwrap();
+            socket.extend(Rsv::RSV1, agreement.encoder(), agreement.decoder());
+            let agreement = settings.agreed(other, &extension).unwrap();
+            peer.extend(Rsv::RSV1, agreement.encoder());
+            assembler.extend(agreement.decoder());
+        }
+        let mut member = hub.join(socket, ());
+        member.subscribe("t").unwrap();
+        Self { stream, member, peer, assembler, read: 0 }
+    }
+
+    /// What the peer has got since it last looked.
+    fn got(&mut self) -> Vec<Message> {
+        assert!(now(self.member.next()).is_none());
+        let mut output = self.stream.output().split_off(self.read);
+        self.read += output.len();
+        let (mut input, mut got) = (&mut output[..], Vec::new());
+        while let Some(received) = self.peer.receive_message(&mut input, &mut self.assembler, &mut Vec::new()).unwrap()
+        {
+            if let Received::Message(message) = received {
+                got.push(message.to_owned());
+            }
+        }
+        got
+    }
+
+    /// Where the payloads of whole frames lay that were written since this was last asked.
+    fn payloads(&self) -> Vec<usize> {
+        let pieces = std::mem::take(&mut self.stream.script().pieces);
+        pieces.iter().skip(1).step_by(2).map(|(address, _)| *address).collect()
+    }
+}
+
+fn text(number: usize) -> String {
+    format!("{{\"number\":{number},\"text\":\"a text that repeats, a text that repeats, a text that repeats\"}}")
+        .repeat(4)
+}
+
+fn publish(hub: &Hub, range: std::ops::Range<usize>) -> Vec<Message> {
+    for number in range.clone() {
+        hub.publish("t", text(number)).unwrap();
+    }
+    range.map(|number| text(number).into()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn message_is_compressed_once_for_all_that_keep_no_context() {
+    let hub = Hub::new(HubConfig::default());
+    let mut ends = [(); 3].map(|()| End::new(&hub, Role::Server, Some(Context::NoTakeover), timeless()));
+    let sent = publish(&hub, 0..5);
+    for end in &mut ends {
+        assert_eq!(end.got(), sent);
+        assert_eq!(end.stream.output()[0], 0xc1);
+        assert_eq!(end.stream.script().writes.len(), 1);
+    }
+    let lay = ends.each_ref().map(End::payloads);
+    assert!(lay[0].len() == 5 && lay[0] == lay[1] && lay[1] == lay[2]);
+    let counters = ends.each_ref().map(|end| end.member.socket().sent());
+    assert_eq!((counters[0].messages, counters[0].frames, counters[0]), (5, 5, counters[1]));
+    assert!(counters[0].wire_bytes < sent.iter().map(|text| text.as_ref().payload().len() as u64).sum());
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_compresses_by_itself_where_it_keeps_a_context_or_masks() {
+    for (role, deflate) in [
+        (Role::Server, Some(Context::Takeover)),
+        (Role::Client, Some(Context::Takeover)),
+        (Role::Client, Some(Context::NoTakeover)),
+        (Role::Client, None),
+    ] {
+        let hub = Hub::new(HubConfig::default());
+        let mut ends = [(); 2].map(|()| End::new(&hub, role, deflate, timeless()));
+        for round in 0..3 {
+            let sent = publish(&hub, round * 5..round * 5 + 5);
+            for end in &mut ends {
+                assert_eq!(end.got(), sent, "{role:?} {deflate:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_to_be_sent_as_it_is_is_not_compressed_and_shared_all_the_same() {
+    let hub = Hub::new(HubConfig::default());
+    let mut ends = [Some(Context::NoTakeover), Some(Context::Takeover), None]
+        .map(|deflate| End::new(&hub, Role::Server, deflate, timeless()));
+    hub.publish("t", Uncompressed(text(0))).unwrap();
+    for end in &mut ends {
+        assert_eq!(end.got(), [text(0).into()]);
+        assert_eq!(end.stream.output()[0], 0x81);
+    }
+    let lay = ends.each_ref().map(End::payloads);
+    assert!(lay[0] == lay[1] && lay[1] == lay[2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn message_longer_than_a_fragment_goes_out_in_fragments_in_its_place() {
+    for deflate in [None, Some(Context::NoTakeover), Some(Context::Takeover)] {
+        let hub = Hub::new(HubConfig::default());
+        let mut config = timeless();
+        config.fragment_size = 1000;
+        let mut end = End::new(&hub, Role::Server, deflate, config);
+        let long: Vec<u8> = (0..50_000_u32).flat_map(|number| number.wrapping_mul(0x9e37_79b9).to_be_bytes()).collect();
+        let mut sent = publish(&hub, 0..3);
+        hub.publish("t", long.clone()).unwrap();
+        sent.push(long.into());
+        sent.extend(publish(&hub, 3..6));
+        // So many fragments are not written at once.
+        let mut got = end.got();
+        assert!(got.len() < sent.len());
+        while got.len() < sent.len() {
+            got.extend(end.got());
+        }
+        assert!(got == sent);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn peer_that_takes_a_few_bytes_at_a_time_gets_everything() {
+    for deflate in [None, Some(Context::NoTakeover), Some(Context::Takeover)] {
+        for most in [1, 7, 500, 5000] {
+            let hub = Hub::new(HubConfig::default());
+            let mut end = End::new(&hub, Role::Server, deflate, timeless());
+            end.stream.script().most = most;
+            let mut sent = publish(&hub, 0..4);
+            hub.publish("t", "x".repeat(20_000)).unwrap();
+            sent.push("x".repeat(20_000).into());
+            sent.extend(publish(&hub, 4..100));
+            let mut got = Vec::new();
+            while got.len() < sent.len() {
+                got.extend(end.got());
+            }
+            assert_eq!(got, sent, "{deflate:?} {most}");
+            let counters = end.member.socket().sent();
+            assert_eq!(counters.wire_bytes, end.stream.output().len() as u64);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn client_that_does_not_read_holds_one_message_and_its_time_runs() {
+    let hub = Hub::new(HubConfig::default());
+    let mut config = timeless();
+    config.output_timeout = Some(support::secs(5));
+    let mut end = End::new(&hub, Role::Server, None, config);
+    end.stream.script().room = 0;
+    hub.publish("t", "x".repeat(100_000)).unwrap();
+    publish(&hub, 0..50);
+    assert!(now(end.member.next()).is_none());
+    assert_eq!((end.member.socket().queued(), end.member.lag("t")), (100_010, Some(50)));
+    let ended = tokio::time::timeout(support::secs(60), end.member.next()).await.expect("it is given up on");
+    assert!(matches!(ended, Err(sockeye::driver::Error::Timeout(_))), "{ended:?}");
+    assert_eq!(hub.stats().members, 0);
+}

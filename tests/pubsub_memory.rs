@@ -1,0 +1,158 @@
+//! What a subscription costs of memory, what a publish costs of allocations, and that a client that never reads costs its limit.
+
+#[path = "common/allocator.rs"]
+#[allow(dead_code, reason = "a part of what it tells is wanted here")]
+mod allocator;
+#[path = "async_support/mod.rs"]
+mod support;
+
+mod pubsub_support;
+
+use std::sync::Arc;
+
+use allocator::Counting;
+use pubsub_support::{Client, config, hub, messages};
+use sockeye::PreparedMessage;
+use sockeye::pubsub::{Bounds, Hub};
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap()
+}
+
+/// So many members, each with so many subscriptions: bytes of heap for each of these.
+fn cost(members: usize, topics: usize) -> i64 {
+    let runtime = runtime();
+    let _entered = runtime.enter();
+    let hub = hub(|config| config.max_subscriptions = topics);
+    let names: Vec<String> = (0..topics).map(|topic| format!("room/{topic}")).collect();
+    let mut clients: Vec<_> = (0..members).map(|_| Client::joining(&hub, ())).collect();
+    // The topics are not what a subscription costs.
+    let mut first = Client::joining(&hub, ());
+    for name in &names {
+        first.member.subscribe(name.as_str()).unwrap();
+    }
+    for name in &names {
+        hub.publish(name, "x").unwrap();
+    }
+    first.run();
+    first.stream.change(|script| (script.output, script.pieces, script.writes) = Default::default());
+    clients.iter_mut().for_each(|client| drop(client.run()));
+    let before = allocator::held();
+    for client in &mut clients {
+        for name in &names {
+            client.member.subscribe(name.as_str()).unwrap();
+        }
+        client.run();
+    }
+    // Each gets a message from each, so that everything that delivery wants is there.
+    for name in &names {
+        hub.publish(name, "x").unwrap();
+    }
+    for client in clients.iter_mut().chain([&mut first]) {
+        client.run();
+        client.stream.change(|script| (script.output, script.pieces, script.writes) = Default::default());
+    }
+    (allocator::held() - before) / i64::try_from(members * topics).unwrap()
+}
+
+#[test]
+fn subscription_takes_200_bytes_at_most() {
+    for (members, topics) in [(1, 1000), (100, 100), (1000, 10)] {
+        let each = cost(members, topics);
+        println!("{members} members with {topics} subscriptions each: {each} bytes for each of these");
+        assert!((40..=200).contains(&each), "{each} bytes, for {members} members with {topics}");
+    }
+    let only = cost(1000, 1);
+    println!("1000 members with one subscription each: {only} bytes, what is there for the first included");
+    assert!((40..=700).contains(&only), "{only} bytes");
+}
+
+#[test]
+fn publish_and_delivery_allocate_nothing_for_each_subscriber() {
+    let allocations = |members: usize| {
+        let runtime = runtime();
+        let _entered = runtime.enter();
+        let hub = hub(|_| {});
+        let mut clients: Vec<_> = (0..members).map(|_| Client::joining(&hub, ())).collect();
+        for client in &mut clients {
+            client.member.subscribe("a").unwrap();
+            client.stream.script().output.reserve(1 << 20);
+            client.stream.script().pieces.reserve(10_000);
+            client.stream.script().writes.reserve(10_000);
+        }
+        let (message, woken) = (PreparedMessage::new("x".repeat(1024)), Arc::new(support::Woken::default()));
+        let mut round = || {
+            for _ in 0..10 {
+                hub.publish("a", &message).unwrap();
+            }
+            for client in &mut clients {
+                assert!(client.waits(&woken));
+            }
+        };
+        // What is kept for the next time is there after the first two.
+        round();
+        round();
+        let ((), taken) = allocator::measure(&mut round);
+        (taken.allocations, taken.kept)
+    };
+    let (few, many) = (allocations(10), allocations(500));
+    assert_eq!(few, many);
+    // The place of each message in the log.
+    assert!((1..=20).contains(&many.0), "{} allocations for ten messages", many.0);
+    assert_eq!(many.1, 0, "nothing is kept");
+}
+
+#[test]
+fn client_that_never_reads_costs_the_lag_that_all_share_and_nothing_else() {
+    let runtime = runtime();
+    let _entered = runtime.enter();
+    let hub: Hub = Hub::new(config(|config| config.lag = Bounds { messages: 1000, bytes: 64 * 1024 }));
+    let mut clients: Vec<_> = (0..20).map(|_| Client::with_room(&hub, (), 0)).collect();
+    for client in &mut clients {
+        client.member.subscribe("a").unwrap();
+        hub.publish("a", "the first waits in the connection").unwrap();
+        client.run();
+    }
+    let mut reading = Client::joining(&hub, ());
+    reading.member.subscribe("a").unwrap();
+    let mut round = |count: usize| {
+        for _ in 0..count {
+            hub.publish("a", "x".repeat(1024)).unwrap();
+            reading.run();
+            reading.stream.change(|script| (script.output, script.pieces, script.writes) = Default::default());
+        }
+        clients.iter_mut().for_each(|client| drop(client.run()));
+        assert!(hub.held("a").bytes <= 64 * 1024);
+    };
+    round(200);
+    let before = allocator::held();
+    round(5000);
+    let grown = allocator::held() - before;
+    assert!(grown.abs() <= 4096, "{grown} bytes more for 5 MB");
+    drop(clients);
+    assert_eq!(hub.held("a"), Bounds { messages: 0, bytes: 0 });
+}
+
+#[test]
+fn topics_and_members_that_come_and_go_leave_no_memory_behind() {
+    let runtime = runtime();
+    let _entered = runtime.enter();
+    let hub = hub(|config| (config.history, config.max_topics) = (messages(2), 100));
+    let round = |count: usize| {
+        for number in 0..count {
+            let mut client = Client::joining(&hub, ());
+            client.member.subscribe("room/#").unwrap();
+            client.member.subscribe(format!("room/{}", number % 500).as_str()).unwrap();
+            hub.publish(&format!("room/{}/x", number % 500), "x").unwrap();
+            client.run();
+        }
+    };
+    round(2000);
+    let before = allocator::held();
+    round(5000);
+    let grown = allocator::held() - before;
+    assert!(grown.abs() <= 8192, "{grown} bytes more");
+}
