@@ -55,6 +55,8 @@
 //! A hub is for any [transport](crate::driver::Transport); only a bridge needs tokio.
 
 mod backplane;
+#[cfg(feature = "redis")]
+mod behind;
 mod bridge;
 mod config;
 mod delivery;
@@ -67,6 +69,8 @@ mod memory;
 mod pattern;
 mod peer;
 mod position;
+#[cfg(feature = "redis")]
+mod redis;
 mod registry;
 mod relay;
 mod remote;
@@ -88,4 +92,6 @@ pub use self::memory::{MemoryBackplane, MemoryInbound, MemoryOutbound};
 pub use self::pattern::{Pattern, PatternError};
 pub use self::peer::Peer;
 pub use self::position::{Position, PositionError};
+#[cfg(feature = "redis")]
+pub use self::redis::{RedisBackplane, RedisConfig, RedisInbound, RedisOutbound};
 pub use self::relay::Bridge;
