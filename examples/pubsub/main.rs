@@ -4,6 +4,13 @@
 //! cargo run --release --features pubsub --example pubsub   # then open http://127.0.0.1:8081/ in a few tabs
 //! ```
 //!
+//! Several of these become one system where an engine carries messages between them, with the features `redis` or `nats`:
+//!
+//! ```sh
+//! cargo run --release --features redis --example pubsub -- --redis redis://127.0.0.1/
+//! cargo run --release --features redis --example pubsub -- --redis redis://127.0.0.1/ --port 8082 --no-ticker
+//! ```
+//!
 //! | topic | what is published there | kept |
 //! |---|---|---|
 //! | `room/ROOM` | what is said | the last 1,000 messages |
@@ -15,6 +22,7 @@
 //!
 //! What the page and the server say to each other is in `wire.rs`, and what one connection does in `session.rs`.
 
+mod engine;
 mod options;
 mod page;
 mod people;
@@ -86,6 +94,9 @@ async fn serve(options: Options) -> std::io::Result<()> {
     let server = Server::bind((&*options.host, options.port)).await?.with_acceptor(acceptor).with_limits(limits);
     println!("listening on http://{}", server.local_addr()?);
 
+    if let Some(join) = options.engine {
+        join(&hub);
+    }
     tokio::spawn(people::tell_again_and_again(hub.clone(), node));
     if options.ticks {
         tokio::spawn(ticker::run(hub.clone()));
