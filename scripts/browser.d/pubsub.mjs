@@ -11,76 +11,9 @@ import { deepStrictEqual, ok as assert } from "node:assert";
 import process from "node:process";
 
 import { judged, until } from "./support.mjs";
+import { Tab, isRun } from "./tab.mjs";
 
 const [, , program, picture] = process.argv;
-
-/** A tab. */
-class Tab {
-  constructor(page) {
-    this.page = page;
-  }
-
-  static async open(open, url, name) {
-    const page = await open(url, (page) => page.addInitScript((name) => sessionStorage.setItem("name", name), name));
-    const tab = new Tab(page);
-    await tab.connected();
-    return tab;
-  }
-
-  connected() {
-    return until("the page is connected", () => this.page.evaluate(() => connection.isBack.room && connection.isBack.ticker));
-  }
-
-  async say(text) {
-    await this.page.fill("#text", text);
-    await this.page.press("#text", "Enter");
-  }
-
-  /** The lines that are shown of the room: what was said, and how it is marked. */
-  lines() {
-    return this.page.$$eval("#said li", (all) =>
-      all.map((line) => ({ name: line.querySelector("b").textContent, text: line.lastChild.textContent, isMissed: line.classList.contains("missed") })));
-  }
-
-  async texts() {
-    return (await this.lines()).map(({ text }) => text);
-  }
-
-  async hears(...texts) {
-    await until(`${texts.at(-1)} is heard`, async () => (await this.texts()).includes(texts.at(-1)));
-    deepStrictEqual((await this.texts()).slice(-texts.length), texts);
-  }
-
-  pending() {
-    return this.page.$$eval("#pending li", (all) => all.map((line) => line.lastChild.textContent));
-  }
-
-  people() {
-    return this.page.$$eval("#people li", (all) => all.map((person) => person.textContent));
-  }
-
-  async sees(...names) {
-    await until(`${names} are seen`, async () => String(await this.people()) === String(names));
-  }
-
-  figure(id) {
-    return this.page.$eval(`#${id}`, (data) => Number(data.value));
-  }
-
-  counters() {
-    return this.page.evaluate(() => ({ ...counters }));
-  }
-
-  points() {
-    return this.page.evaluate(() => ticker.points.map(({ number, isMissed }) => ({ number, isMissed })));
-  }
-
-  laptop() {
-    return this.page.click("#laptop");
-  }
-}
-
-const isRun = (numbers) => numbers.every((number, i) => number === numbers[0] + i);
 
 await judged("pubsub", async ({ start, open, ok }) => {
   let server = await start(program, 0);
@@ -147,14 +80,7 @@ await judged("pubsub", async ({ start, open, ok }) => {
 
   // Both talk all the time, also while there is no server.
   const EACH = 60;
-  const talk = (tab, name) => tab.page.evaluate(async ([name, count]) => {
-    for (let i = 0; i < count; i++) {
-      document.getElementById("text").value = `${name} ${i}`;
-      document.getElementById("say").requestSubmit();
-      await new Promise((resolve) => setTimeout(resolve, 25));
-    }
-  }, [name, EACH]);
-  const talking = [talk(ada, "a"), talk(bo, "b")];
+  const talking = [ada.talk("a", EACH), bo.talk("b", EACH)];
   await until("some has been said", async () => (await ada.texts()).includes("b 15"));
   const { port } = server;
   await server.kill();
@@ -163,12 +89,8 @@ await judged("pubsub", async ({ start, open, ok }) => {
   await Promise.all(talking);
   for (const tab of [ada, bo]) {
     await tab.connected();
-    await until("all is heard", async () => (await tab.texts()).includes(`a ${EACH - 1}`) && (await tab.texts()).includes(`b ${EACH - 1}`));
-    const texts = await tab.texts();
-    for (const name of ["a", "b"]) {
-      deepStrictEqual(texts.filter((text) => text.startsWith(`${name} `)), Array.from({ length: EACH }, (_, i) => `${name} ${i}`));
-    }
-    deepStrictEqual(texts.length, 8 + 2 * EACH);
+    await tab.hasHeard(["a", "b"], EACH);
+    deepStrictEqual((await tab.texts()).length, 8 + 2 * EACH);
     deepStrictEqual(await tab.pending(), []);
     const { disorder, lost, repeated } = await tab.counters();
     deepStrictEqual([disorder, lost], [0, 0]);
