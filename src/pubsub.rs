@@ -1,7 +1,7 @@
 //! Publish and subscribe: one message to very many connections.
 
 mod backplane;
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "nats", feature = "redis"))]
 mod behind;
 mod bridge;
 mod config;
@@ -12,6 +12,8 @@ mod hub;
 mod log;
 mod member;
 mod memory;
+#[cfg(feature = "nats")]
+mod nats;
 mod pattern;
 mod peer;
 mod position;
@@ -38,6 +40,8 @@ pub use self::memory::{MemoryBackplane, MemoryInbound, MemoryOutbound};
 pub use self::pattern::{Pattern, PatternError};
 pub use self::peer::Peer;
 pub use self::position::{Position, PositionError};
+#[cfg(feature = "nats")]
+pub use self::nats::{NatsBackplane, NatsConfig, NatsInbound, NatsOutbound};
 #[cfg(feature = "redis")]
 pub use self::redis::{RedisBackplane, RedisConfig, RedisInbound, RedisOutbound};
 pub use self::relay::Bridge;
