@@ -55,7 +55,7 @@
 //! A hub is for any [transport](crate::driver::Transport); only a bridge needs tokio.
 
 mod backplane;
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "nats", feature = "redis"))]
 mod behind;
 mod bridge;
 mod config;
@@ -66,6 +66,8 @@ mod hub;
 mod log;
 mod member;
 mod memory;
+#[cfg(feature = "nats")]
+mod nats;
 mod pattern;
 mod peer;
 mod position;
@@ -92,6 +94,8 @@ pub use self::memory::{MemoryBackplane, MemoryInbound, MemoryOutbound};
 pub use self::pattern::{Pattern, PatternError};
 pub use self::peer::Peer;
 pub use self::position::{Position, PositionError};
+#[cfg(feature = "nats")]
+pub use self::nats::{NatsBackplane, NatsConfig, NatsInbound, NatsOutbound};
 #[cfg(feature = "redis")]
 pub use self::redis::{RedisBackplane, RedisConfig, RedisInbound, RedisOutbound};
 pub use self::relay::Bridge;

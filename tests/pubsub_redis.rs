@@ -8,7 +8,7 @@ mod pubsub_support;
 #[path = "pubsub_support/engines.rs"]
 mod engines;
 
-use engines::{Engine, Output, Server, Storage, arrived_numbers, pattern, publication, publications, run, with};
+use engines::{Engine, Output, Server, Storage, arrived_numbers, copy_directory, pattern, publication, publications, run, with};
 use sockeye::pubsub::{Backplane, Bounds, Inbound, Outbound, Pattern, Position, RedisBackplane, RedisConfig};
 
 struct Redis {
@@ -155,14 +155,6 @@ fn node_that_comes_late_sees_that_messages_it_knows_of_were_lost() {
         assert_eq!(arrived_numbers(&mut inbound_late, 9).await, [0, 1, 2, 3, 5, 6, 7, 8, 9]);
         assert!(outbound.publish(&[publication("t", 10)]).await.is_err());
     });
-}
-
-fn copy_directory(from: &std::path::Path, to: &std::path::Path) {
-    std::fs::create_dir(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
-    }
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use std::future::{Future, poll_fn};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::task::Poll;
 use std::time::Duration;
@@ -47,6 +47,8 @@ pub struct Server {
     ready: &'static str,
     says_on: Output,
     pub directory: PathBuf,
+    /// What is gone when it is started.
+    pub volatile: Option<PathBuf>,
     child: Option<Child>,
 }
 
@@ -67,7 +69,7 @@ impl Server {
         }
         let directory = std::env::temp_dir().join(format!("sockeye-{program}-{:016x}", rand::random::<u64>()));
         std::fs::create_dir(&directory).unwrap();
-        Some(Self { program, arguments: Vec::new(), ready, says_on, directory, child: None })
+        Some(Self { program, arguments: Vec::new(), ready, says_on, directory, volatile: None, child: None })
     }
 
     pub fn arguments(&mut self, arguments: impl IntoIterator<Item = impl Into<String>>) {
@@ -76,6 +78,9 @@ impl Server {
 
     /// Starts it, and waits until it is ready.
     pub fn start(&mut self) {
+        if let Some(volatile) = self.volatile.as_ref().filter(|volatile| volatile.exists()) {
+            std::fs::remove_dir_all(volatile).unwrap();
+        }
         let mut command = Command::new(self.program);
         command.args(&self.arguments).current_dir(&self.directory).stdin(Stdio::null());
         let (stdout, stderr) = match self.says_on {
@@ -523,4 +528,16 @@ pub async fn history_is_whole_or_says_so(engine: impl Engine, most: usize) {
 async fn history(outbound: &mut impl Outbound, topic: &str, after: Position, limit: usize) -> (Vec<u64>, bool) {
     let history = outbound.history(topic, after, limit).await.unwrap();
     (history.messages.iter().map(|arrived| arrived.publication.origin.number).collect(), history.is_complete)
+}
+
+pub fn copy_directory(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let (entry, to) = entry.map(|entry| (entry.path(), to.join(entry.file_name()))).unwrap();
+        if entry.is_dir() {
+            copy_directory(&entry, &to);
+        } else {
+            std::fs::copy(&entry, &to).unwrap();
+        }
+    }
 }
