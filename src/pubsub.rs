@@ -91,11 +91,11 @@ pub use self::hooks::Hooks;
 pub use self::hub::{Hub, HubStats, Published, Reach};
 pub use self::member::{Event, Member};
 pub use self::memory::{MemoryBackplane, MemoryInbound, MemoryOutbound};
+#[cfg(feature = "nats")]
+pub use self::nats::{NatsBackplane, NatsConfig, NatsInbound, NatsOutbound};
 pub use self::pattern::{Pattern, PatternError};
 pub use self::peer::Peer;
 pub use self::position::{Position, PositionError};
-#[cfg(feature = "nats")]
-pub use self::nats::{NatsBackplane, NatsConfig, NatsInbound, NatsOutbound};
 #[cfg(feature = "redis")]
 pub use self::redis::{RedisBackplane, RedisConfig, RedisInbound, RedisOutbound};
 pub use self::relay::Bridge;

@@ -11,8 +11,8 @@ mod engines;
 use std::net::TcpListener;
 
 use engines::{
-    Engine, Node, Output, Server, Storage, arrived_numbers, copy_directory, meet, pattern, publication, publications, run,
-    texts, with,
+    Engine, Node, Output, Server, Storage, arrived_numbers, copy_directory, meet, pattern, publication, publications,
+    run, texts, with,
 };
 use sockeye::pubsub::{Arrival, Backplane, Event, Inbound, NatsBackplane, NatsConfig, Outbound};
 
@@ -246,7 +246,10 @@ fn node_that_does_not_take_what_comes_loses_its_connection_and_nothing_else() {
         assert!(error.to_string().contains("slow"), "{error}");
         drop((outbound, inbound));
         let (_outbound, mut inbound) = slow.connect().await.unwrap();
-        inbound.subscribe(&pattern("t"), last.or(Some(sockeye::pubsub::Position { epoch: 0, sequence: 0 }))).await.unwrap();
+        inbound
+            .subscribe(&pattern("t"), last.or(Some(sockeye::pubsub::Position { epoch: 0, sequence: 0 })))
+            .await
+            .unwrap();
         inbound.subscribe(&pattern("p/#"), None).await.unwrap();
         while next != [3001, 6001] {
             let number = arrived_numbers(&mut inbound, 1).await[0];

@@ -8,7 +8,9 @@ mod pubsub_support;
 #[path = "pubsub_support/engines.rs"]
 mod engines;
 
-use engines::{Engine, Output, Server, Storage, arrived_numbers, copy_directory, pattern, publication, publications, run, with};
+use engines::{
+    Engine, Output, Server, Storage, arrived_numbers, copy_directory, pattern, publication, publications, run, with,
+};
 use sockeye::pubsub::{Backplane, Bounds, Inbound, Outbound, Pattern, Position, RedisBackplane, RedisConfig};
 
 struct Redis {

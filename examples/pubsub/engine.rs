@@ -3,7 +3,7 @@
 //! Each node brings what is published to the others, and a page can come back to any. The ticker should be one node's.
 
 use sockeye::pubsub::Hub;
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "redis", feature = "nats"))]
 use sockeye::pubsub::{Backplane, BridgeConfig};
 
 use crate::people::Person;
@@ -18,20 +18,24 @@ pub(crate) fn find(kind: &str, address: &str) -> Result<Join, String> {
         "redis" => {
             use sockeye::pubsub::{RedisBackplane, RedisConfig};
             let mut config = RedisConfig::default();
-            config.history = HISTORY;
+            config.history = 1000;
             let engine =
                 RedisBackplane::open(address, config).map_err(|error| format!("--redis {address}: {error}"))?;
+            Ok(bridge(engine))
+        }
+        #[cfg(feature = "nats")]
+        "nats" => {
+            use sockeye::pubsub::{NatsBackplane, NatsConfig};
+            let mut config = NatsConfig::default();
+            config.history = 1000;
+            let engine = NatsBackplane::open(address, config).map_err(|error| format!("--nats {address}: {error}"))?;
             Ok(bridge(engine))
         }
         _ => Err(format!("--{kind} {address} needs an example that was built with --features {kind}")),
     }
 }
 
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "redis", feature = "nats"))]
 fn bridge(engine: impl Backplane) -> Join {
     Box::new(|hub| drop(tokio::spawn(hub.bridge(engine, BridgeConfig::default()).run())))
 }
-
-/// How many messages of each topic the engine keeps.
-#[cfg(feature = "redis")]
-const HISTORY: usize = 1000;
