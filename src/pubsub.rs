@@ -57,6 +57,8 @@
 mod ask;
 mod attach;
 mod backplane;
+#[cfg(any(feature = "nats", feature = "redis"))]
+mod behind;
 mod bridge;
 mod config;
 mod delivery;
@@ -67,10 +69,14 @@ mod hub;
 mod log;
 mod member;
 mod memory;
+#[cfg(feature = "nats")]
+mod nats;
 mod pattern;
 mod peer;
 mod position;
 mod post;
+#[cfg(feature = "redis")]
+mod redis;
 mod registry;
 mod relay;
 mod remote;
@@ -90,7 +96,11 @@ pub use self::hooks::Hooks;
 pub use self::hub::{Hub, HubStats, Published, Reach};
 pub use self::member::Member;
 pub use self::memory::{MemoryBackplane, MemoryInbound, MemoryOutbound};
+#[cfg(feature = "nats")]
+pub use self::nats::{NatsBackplane, NatsConfig, NatsInbound, NatsOutbound};
 pub use self::pattern::{Pattern, PatternError};
 pub use self::peer::Peer;
 pub use self::position::{Position, PositionError};
+#[cfg(feature = "redis")]
+pub use self::redis::{RedisBackplane, RedisConfig, RedisInbound, RedisOutbound};
 pub use self::relay::Bridge;

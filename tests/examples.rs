@@ -49,6 +49,8 @@ fn the_tour_shows_a_connection_from_its_opening_to_its_close() {
         "─ Close 1000 ──│  Closed",
         "cargo run --example echo_server",
         "cargo run --example sans_io",
+        "cargo run --release --features tokio --example http_vs_websocket",
+        "cargo run --release --features pubsub --example pubsub",
     ] {
         assert!(tour.stdout.contains(fact), "no {fact:?} in:\n{}", tour.stdout);
     }
@@ -197,6 +199,14 @@ fn a_wrong_argument_is_one_line_and_exit_code_1() {
         ("tokio_stream_file", &["/no/such/file"]),
         #[cfg(feature = "tokio")]
         ("tokio_many_connections", &["--connections", "many"]),
+        #[cfg(feature = "tokio")]
+        ("http_vs_websocket", &["--rate", "1000"]),
+        #[cfg(feature = "tokio")]
+        ("http_vs_websocket", &["8080"]),
+        #[cfg(feature = "pubsub")]
+        ("pubsub", &["--port", "many"]),
+        #[cfg(feature = "pubsub")]
+        ("pubsub", &["--rooms"]),
     ] {
         Example::run(name, arguments).assert_failure("");
     }
@@ -377,6 +387,182 @@ fn many_connections_cost_little_and_do_not_grow() {
     assert!(many.stdout.contains("rounds 3 to 20: "), "{}", many.stdout);
 }
 
+#[cfg(feature = "tokio")]
+#[test]
+fn a_page_of_an_example_comes_whole_and_nothing_else_is_there() {
+    for (name, title) in [
+        ("http_vs_websocket", "HTTP polling and one WebSocket"),
+        #[cfg(feature = "pubsub")]
+        ("pubsub", "Publish and subscribe, in a browser"),
+    ] {
+        let server = Server::start(name, &["--port", "0"]);
+        let page = server.request("GET /").1;
+        let (head, body) = page.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.contains("default-src 'none'"), "{head}");
+        assert!(body.contains(title) && body.ends_with("</html>\n"), "{name}");
+        for elsewhere in ["src=", "@import", "url(http", "https:/"] {
+            assert!(!body.contains(elsewhere), "{name}: {elsewhere}");
+        }
+        assert!(server.request("GET /favicon.ico").1.starts_with("HTTP/1.1 404 "));
+        assert!(server.request("POST /").1.starts_with("HTTP/1.1 405 "));
+    }
+}
+
+/// Reads a number out of JSON that is known so well that no parser is needed.
+#[cfg(feature = "tokio")]
+fn number_in(json: &str, path: &[&str]) -> usize {
+    let mut rest = json;
+    for name in path {
+        rest = rest.split_once(&format!("\"{name}\":")).unwrap_or_else(|| panic!("no {name} in {json}")).1;
+    }
+    rest[..rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len())].parse().unwrap()
+}
+
+#[cfg(feature = "tokio")]
+#[test]
+fn polling_and_pushing_are_counted_to_the_byte() {
+    let server = Server::start("http_vs_websocket", &["--port", "0", "--rate", "100"]);
+    let mut meter = server.connect_to("/meter");
+    let begin = meter.receive().unwrap().unwrap();
+    let begin = begin.as_text().unwrap();
+    let (run, mut after) = (number_in(begin, &["run"]), number_in(begin, &["after"]));
+    let first = after + 1;
+
+    let mut pushed = server.connect_to(&format!("/push?run={run}&after={after}"));
+    for number in first..first + 20 {
+        let update = pushed.receive().unwrap().unwrap();
+        assert_eq!(number_in(update.as_text().unwrap(), &["number"]), number);
+    }
+    pushed.send("enough").unwrap();
+    let more = core::iter::from_fn(|| pushed.receive().unwrap()).count();
+    assert_eq!(pushed.close_code(), Some(CloseCode::NORMAL));
+    let frames = pushed.received();
+
+    let (mut up, mut down, mut polled, mut polls) = (0, 0, 0, 0);
+    while polled < 20 {
+        let (sent, answer) = server.request(&format!("GET /poll?run={run}&after={after}"));
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        for update in body.split("},{").filter(|update| !update.is_empty()) {
+            after += 1;
+            polled += 1;
+            assert_eq!(number_in(update, &["number"]), after);
+        }
+        assert_eq!(head.starts_with("HTTP/1.1 204 "), body.is_empty());
+        (up, down, polls) = (up + sent, down + answer.len(), polls + 1);
+    }
+
+    // The counts are told as they change, and the last ones are those of all that was.
+    let mut told = String::new();
+    let polling = |told: &str| ["connections", "up", "down", "updates"].map(|name| number_in(told, &["polling", name]));
+    while told.is_empty() || polling(&told) != [polls, up, down, polled] {
+        let counts = meter.receive();
+        let counts =
+            counts.unwrap_or_else(|error| panic!("{error}: {told} instead of {:?}", [polls, up, down, polled]));
+        told = counts.unwrap().as_text().unwrap().to_owned();
+    }
+    assert_eq!(number_in(&told, &["websocket", "connections"]), 1);
+    assert_eq!(number_in(&told, &["websocket", "updates"]), 20 + more);
+    assert!(number_in(&told, &["websocket", "down"]) as u64 >= frames.wire_bytes);
+
+    meter.close(Close::normal()).unwrap();
+    while meter.receive().unwrap().is_some() {}
+    let over = server.request(&format!("GET /poll?run={run}&after=0")).1;
+    assert!(over.starts_with("HTTP/1.1 410 "), "{over}");
+}
+
+/// Receives until a message has all of that in it.
+#[cfg(feature = "pubsub")]
+fn receive_with(socket: &mut WebSocket<TcpStream>, parts: &[&str]) -> serde_json::Value {
+    loop {
+        let message = socket.receive().unwrap().expect("it should go on");
+        let text = message.as_text().unwrap();
+        if parts.iter().all(|part| text.contains(part)) {
+            return serde_json::from_str(text).unwrap();
+        }
+    }
+}
+
+/// Receives the next message that is not about who is there.
+#[cfg(feature = "pubsub")]
+fn receive_but_people(socket: &mut WebSocket<TcpStream>) -> serde_json::Value {
+    loop {
+        let message = receive_with(socket, &[]);
+        if !message["topic"].as_str().is_some_and(|topic| topic.starts_with("people/")) {
+            return message;
+        }
+    }
+}
+
+#[cfg(feature = "pubsub")]
+#[test]
+fn who_comes_back_to_a_room_gets_what_was_said_meanwhile_and_then_the_answer() {
+    let server = Server::start("pubsub", &["--port", "0", "--no-ticker"]);
+    let mut ada = server.connect_to("/socket");
+    ada.send(r#"{"do":"join","room":"lobby","name":"Ada","seen":null}"#).unwrap();
+    receive_with(&mut ada, &["people/lobby/", r#""names":["Ada"]"#]);
+    receive_with(&mut ada, &[r#""did":"join""#]);
+    ada.send(r#"{"do":"say","room":"lobby","id":"a-1","text":"one"}"#).unwrap();
+    let first = receive_with(&mut ada, &["room/lobby", "a-1"]);
+    assert_eq!((&first["data"]["name"], &first["data"]["text"]), (&"Ada".into(), &"one".into()));
+
+    let mut bo = server.connect_to("/socket");
+    let at = first["at"].as_str().unwrap();
+    for text in ["two", "three"] {
+        ada.send(&format!(r#"{{"do":"say","room":"lobby","id":"{text}","text":"{text}"}}"#)).unwrap();
+        receive_with(&mut ada, &["room/lobby", text]);
+    }
+    bo.send(&format!(r#"{{"do":"join","room":"lobby","name":"Bo","seen":"{at}"}}"#)).unwrap();
+    let said = [(); 2].map(|()| receive_but_people(&mut bo)["data"]["text"].clone());
+    assert_eq!(said, ["two", "three"]);
+    let joined = receive_but_people(&mut bo);
+    assert_eq!((&joined["did"], &joined["room"]), (&"join".into(), &"lobby".into()));
+    receive_with(&mut ada, &["people/lobby/", r#""names":["Ada","Bo"]"#]);
+
+    bo.close(Close::normal()).unwrap();
+    while bo.receive().unwrap().is_some() {}
+    receive_with(&mut ada, &["people/lobby/", r#""names":["Ada"]"#]);
+}
+
+#[cfg(feature = "pubsub")]
+#[test]
+fn a_place_of_another_server_is_a_gap_that_is_told_first() {
+    let server = Server::start("pubsub", &["--port", "0", "--no-ticker"]);
+    let mut ada = server.connect_to("/socket");
+    for request in [
+        r#"{"do":"join","room":"lobby","name":"Ada","seen":null}"#,
+        r#"{"do":"say","room":"lobby","id":"a-1","text":"kept"}"#,
+    ] {
+        ada.send(request).unwrap();
+    }
+    receive_with(&mut ada, &["room/lobby", "kept"]);
+    let mut bo = server.connect_to("/socket");
+    bo.send(r#"{"do":"join","room":"lobby","name":"Bo","seen":"123abc-17"}"#).unwrap();
+    let told = [(); 3].map(|()| receive_but_people(&mut bo));
+    assert_eq!(told[0]["gap"], "room/lobby");
+    assert_eq!(told[1]["data"]["text"], "kept");
+    assert_eq!(told[2]["did"], "join");
+    assert_eq!(told[2]["at"], told[1]["at"]);
+}
+
+#[cfg(feature = "pubsub")]
+#[test]
+fn what_a_page_may_not_do_is_refused_and_what_no_page_says_ends_the_connection() {
+    let server = Server::start("pubsub", &["--port", "0", "--no-ticker"]);
+    let mut socket = server.connect_to("/socket");
+    for (request, refused) in [
+        (r#"{"do":"join","room":"attic","name":"Ada","seen":null}"#, "there is no such room"),
+        (r#"{"do":"join","room":"lobby","name":"","seen":null}"#, "a name has"),
+        (r#"{"do":"say","room":"lobby","id":"1","text":"from outside"}"#, "only who is in a room"),
+    ] {
+        socket.send(request).unwrap();
+        let answer = receive_with(&mut socket, &["refused"]);
+        assert!(answer["refused"].as_str().unwrap().contains(refused), "{answer}");
+    }
+    socket.send("not a request").unwrap();
+    assert_eq!(socket.receive().unwrap(), None);
+    assert_eq!(socket.close_code(), Some(CloseCode::POLICY_VIOLATION));
+}
+
 /// What an example printed, and its exit code.
 struct Example {
     code: Option<i32>,
@@ -465,15 +651,31 @@ impl Server {
     }
 
     fn tcp(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.uri.strip_prefix("ws://").unwrap()).unwrap();
+        let stream = TcpStream::connect(self.uri.split_once("://").unwrap().1).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream
     }
 
     fn connect(&self) -> WebSocket<TcpStream> {
-        let socket = connect(&self.uri).unwrap();
+        self.connect_to("")
+    }
+
+    /// Connects to a resource of a server that is told of as `ws://` or `http://`.
+    fn connect_to(&self, target: &str) -> WebSocket<TcpStream> {
+        let uri = format!("{}{target}", self.uri.replacen("http://", "ws://", 1));
+        let socket = connect(&uri).unwrap();
         socket.get_ref().set_read_timeout(Some(PATIENCE)).unwrap();
         socket
+    }
+
+    /// Sends a request of HTTP; gives how long it was, and the whole answer.
+    fn request(&self, request_line: &str) -> (usize, String) {
+        let mut stream = self.tcp();
+        let request = format!("{request_line} HTTP/1.1\r\nHost: a.example\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        (request.len(), answer)
     }
 }
 

@@ -1,0 +1,277 @@
+//! Hubs joined by a real NATS server, which each test starts for itself on a free port.
+
+#[path = "async_support/mod.rs"]
+mod support;
+
+mod pubsub_support;
+
+#[path = "pubsub_support/engines.rs"]
+mod engines;
+
+use std::net::TcpListener;
+
+use engines::{
+    Engine, Node, Output, Server, Storage, arrived_numbers, copy_directory, meet, pattern, publication, publications,
+    run, texts, with,
+};
+use sockeye::pubsub::{Arrival, Backplane, Event, Inbound, NatsBackplane, NatsConfig, Outbound};
+
+struct Nats {
+    server: Server,
+    address: String,
+}
+
+impl Engine for Nats {
+    type Backplane = NatsBackplane;
+
+    fn prepare(storage: Storage) -> Option<Self> {
+        let mut server = Server::prepare("nats-server", Output::Stderr, "Server is ready")?;
+        let store = server.directory.join("store");
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+        server.arguments(["-a", "127.0.0.1", "-p", &port, "-js", "-sd", store.to_str().unwrap()]);
+        server.volatile = (storage == Storage::Lost).then_some(store);
+        Some(Self { address: format!("nats://127.0.0.1:{port}"), server })
+    }
+
+    fn server(&mut self) -> &mut Server {
+        &mut self.server
+    }
+
+    fn backplane(&self, history: usize) -> NatsBackplane {
+        self.with(|config| config.history = history.try_into().unwrap())
+    }
+}
+
+impl Nats {
+    fn with(&self, change: impl FnOnce(&mut NatsConfig)) -> NatsBackplane {
+        let mut config = NatsConfig::default();
+        config.prefix = "test-1".to_owned();
+        change(&mut config);
+        NatsBackplane::open(&self.address, config).unwrap()
+    }
+}
+
+#[test]
+fn publish_on_any_node_reaches_the_subscribers_of_all_once() {
+    with(Storage::Lost, |engine: Nats| engines::all_nodes_are_one_system(engine, 0));
+    with(Storage::Lost, |engine: Nats| engines::all_nodes_are_one_system(engine, 100));
+}
+
+#[test]
+fn node_is_sent_only_what_somebody_there_has_subscribed_to_and_presence_is_its_own() {
+    with(Storage::Lost, |engine: Nats| engines::each_node_has_only_what_it_wants(engine, 0));
+    with(Storage::Lost, |engine: Nats| engines::each_node_has_only_what_it_wants(engine, 100));
+}
+
+#[test]
+fn stream_of_messages_survives_a_server_that_is_killed_and_keeps_its_data() {
+    with(Storage::Kept, |engine: Nats| engines::stream_of_messages_survives_an_engine_that_is_killed(engine));
+}
+
+#[test]
+fn server_that_is_killed_is_a_gap_where_nothing_is_kept() {
+    with(Storage::Lost, |engine: Nats| engines::engine_that_is_killed_is_a_gap_where_nothing_is_kept(engine, 0));
+    with(Storage::Lost, |engine: Nats| engines::engine_that_is_killed_is_a_gap_where_nothing_is_kept(engine, 100));
+}
+
+#[test]
+fn client_that_comes_back_gets_what_it_missed_or_is_told_if_the_server_has_forgotten() {
+    with(Storage::Lost, |engine: Nats| engines::client_that_comes_back_gets_what_it_missed_or_is_told(engine));
+}
+
+#[test]
+fn server_that_is_away_at_start_is_waited_for() {
+    for history in [0, 100] {
+        let Some(engine) = Nats::prepare(Storage::Lost) else { return };
+        run(engines::engine_that_is_away_at_start_is_waited_for(engine, history));
+    }
+}
+
+#[test]
+fn connection_catches_up_with_names_and_patterns() {
+    with(Storage::Lost, |engine: Nats| engines::connection_catches_up(engine));
+}
+
+#[test]
+fn history_is_whole_or_says_so() {
+    with(Storage::Lost, |engine: Nats| engines::history_is_whole_or_says_so(engine, 11));
+}
+
+#[test]
+fn history_that_is_just_full_is_whole_for_who_has_all_before_it() {
+    with(Storage::Lost, async |engine: Nats| {
+        let (mut outbound, mut inbound) = engine.backplane(10).connect().await.unwrap();
+        let start = inbound.subscribe(&pattern("t"), None).await.unwrap().unwrap();
+        outbound.publish(&publications("t", 1..=11)).await.unwrap();
+        let first = engines::arrivals(&mut inbound, 11).await[0].1.unwrap();
+        let history = outbound.history("t", first, 100).await.unwrap();
+        assert_eq!((history.messages.len(), history.is_complete), (10, true));
+        assert!(!outbound.history("t", start, 100).await.unwrap().is_complete, "one more may have been there");
+    });
+}
+
+#[test]
+fn stream_that_is_shorter_than_a_node_knows_begins_a_new_epoch_for_all() {
+    with(Storage::Kept, async |mut engine: Nats| {
+        let late = engine.backplane(100);
+        let (mut outbound, mut inbound) = late.connect().await.unwrap();
+        inbound.subscribe(&pattern("t"), None).await.unwrap();
+        outbound.publish(&publications("t", 1..=3)).await.unwrap();
+        assert_eq!(arrived_numbers(&mut inbound, 3).await, [1, 2, 3]);
+        let (store, copy) = (engine.server().directory.join("store"), engine.server().directory.join("copy"));
+        engine.server().kill();
+        copy_directory(&store, &copy);
+        engine.server().start();
+        let (mut outbound, mut inbound) = late.connect().await.unwrap();
+        let known = inbound.subscribe(&pattern("t"), None).await.unwrap().unwrap();
+        outbound.publish(&publications("t", 4..=5)).await.unwrap();
+        assert_eq!(arrived_numbers(&mut inbound, 2).await, [4, 5]);
+        engine.server().kill();
+        std::fs::remove_dir_all(&store).unwrap();
+        std::fs::rename(&copy, &store).unwrap();
+        engine.server().start();
+        // Who had heard only of what is still there goes on.
+        let early = engine.backplane(100);
+        let (_outbound, mut inbound_early) = early.connect().await.unwrap();
+        assert_eq!(inbound_early.subscribe(&pattern("t"), None).await.unwrap(), Some(known));
+        // Who had heard of more begins anew, and so do all who come after.
+        let (_outbound, mut inbound) = late.connect().await.unwrap();
+        let anew = inbound.subscribe(&pattern("t"), Some(known)).await.unwrap().unwrap();
+        assert_ne!(anew.epoch, known.epoch);
+        assert_eq!(arrived_numbers(&mut inbound, 4).await, [0, 1, 2, 3]);
+        let (_outbound, mut inbound) = engine.backplane(100).connect().await.unwrap();
+        assert_eq!(inbound.subscribe(&pattern("t"), None).await.unwrap(), Some(anew));
+        assert!(inbound_early.subscribe(&pattern("u"), None).await.is_err());
+    });
+}
+
+#[test]
+fn message_that_the_server_does_not_take_is_a_gap_and_stops_nobody() {
+    for history in [0, 10] {
+        with(Storage::Lost, async |engine: Nats| {
+            let [a, b] = [Node::new(&engine, history).await, Node::new(&engine, history).await];
+            let mut client = b.client("t");
+            meet(&a, "t", &mut client).await;
+            a.hub.publish("t", "x".repeat(2_000_000)).unwrap();
+            a.publish("t", 0..2);
+            let (got, events) = engines::receive(&mut client, 2).await;
+            assert_eq!((got, events), (vec!["0".to_owned(), "1".to_owned()], vec![Event::Gap { topic: "t".into() }]));
+            let mut late = b.client("t");
+            meet(&a, "t", &mut late).await;
+            a.publish("t", 2..3);
+            assert_eq!(texts(&mut late, 1).await, ["2"]);
+        });
+    }
+}
+
+#[test]
+fn what_others_publish_on_our_subjects_is_ignored() {
+    with(Storage::Lost, async |engine: Nats| {
+        let other = async_nats::connect(&engine.address).await.unwrap();
+        for (history, letter) in [(0, "c"), (10, "r")] {
+            let backplane = engine.backplane(history);
+            let (mut outbound, mut inbound) = backplane.connect().await.unwrap();
+            inbound.subscribe(&pattern("#"), None).await.unwrap();
+            for (tokens, data) in
+                [("t", &b"hello"[..]), ("%2E", b""), ("a.%ff", b""), ("a%", b"x"), ("%2b", b""), ("t", &[0xff; 5000])]
+            {
+                other.publish(format!("test-1.{letter}.{tokens}"), data.to_vec().into()).await.unwrap();
+            }
+            let mut headers = async_nats::HeaderMap::new();
+            headers.insert("Nats-Stream", "test-1");
+            headers.insert("Nats-Sequence", "-1");
+            other.publish_with_headers(format!("test-1.{letter}.t"), headers, "x".into()).await.unwrap();
+            // What follows on the same connection comes behind it.
+            let (mut behind, _inbound) = backplane.connect().await.unwrap();
+            other.flush().await.unwrap();
+            let last = publication("t", 2);
+            other.publish(format!("test-1.{}.t", if history == 0 { "c" } else { "t" }), last.encode()).await.unwrap();
+            assert_eq!(arrived_numbers(&mut inbound, 1).await, [2], "{history}");
+            assert_eq!(backplane.ignored(), 7, "{history}");
+            behind.publish(&[publication("t", 3)]).await.unwrap();
+            outbound.publish(&[publication("t", 4)]).await.unwrap();
+            assert_eq!(arrived_numbers(&mut inbound, 2).await, [3, 4], "{history}");
+        }
+    });
+}
+
+#[test]
+fn patterns_that_overlap_keep_the_order_of_a_topic() {
+    with(Storage::Lost, async |engine: Nats| {
+        for history in [0, 100] {
+            let (mut outbound, mut inbound) = engine.backplane(history).connect().await.unwrap();
+            inbound.subscribe(&pattern("a/#"), None).await.unwrap();
+            outbound.publish(&publications("a/1", 1..=50)).await.unwrap();
+            // What came before is still in the first subscription when this one is made.
+            inbound.subscribe(&pattern("a/1"), None).await.unwrap();
+            outbound.publish(&publications("a/1", 51..=60)).await.unwrap();
+            let numbers = arrived_numbers(&mut inbound, 70).await;
+            let mut seen = 0;
+            for number in numbers {
+                assert!(number <= seen + 1, "{number} after {seen}");
+                seen = seen.max(number);
+            }
+            assert_eq!(seen, 60);
+            inbound.unsubscribe(&pattern("a/#")).await.unwrap();
+            outbound.publish(&[publication("a/1", 61), publication("a/2", 62), publication("a/1", 63)]).await.unwrap();
+            assert_eq!(arrived_numbers(&mut inbound, 2).await, [61, 63]);
+        }
+    });
+}
+
+#[test]
+fn node_that_does_not_take_what_comes_loses_its_connection_and_nothing_else() {
+    with(Storage::Lost, async |engine: Nats| {
+        let slow = engine.with(|config| (config.history, config.inbox) = (5000, 1));
+        let (mut outbound, mut inbound) = slow.connect().await.unwrap();
+        inbound.subscribe(&pattern("t"), None).await.unwrap();
+        inbound.subscribe(&pattern("p/#"), None).await.unwrap();
+        for first in (1..=3000).step_by(500) {
+            outbound.publish(&publications("t", first..=first + 499)).await.unwrap();
+            outbound.publish(&publications("p/1", first + 3000..=first + 3499)).await.unwrap();
+        }
+        let (mut last, mut next) = (None, [1, 3001]);
+        let error = loop {
+            match inbound.receive().await {
+                Ok(Arrival::Message(arrived)) => {
+                    let of_p = usize::from(&*arrived.publication.topic == "p/1");
+                    assert_eq!(arrived.publication.origin.number, next[of_p]);
+                    next[of_p] += 1;
+                    last = if of_p == 0 { arrived.position } else { last };
+                }
+                Ok(other) => panic!("{other:?}"),
+                Err(error) => break error,
+            }
+        };
+        assert!(error.to_string().contains("slow"), "{error}");
+        drop((outbound, inbound));
+        let (_outbound, mut inbound) = slow.connect().await.unwrap();
+        inbound
+            .subscribe(&pattern("t"), last.or(Some(sockeye::pubsub::Position { epoch: 0, sequence: 0 })))
+            .await
+            .unwrap();
+        inbound.subscribe(&pattern("p/#"), None).await.unwrap();
+        while next != [3001, 6001] {
+            let number = arrived_numbers(&mut inbound, 1).await[0];
+            let of_p = usize::from(number > 3000);
+            assert!(number <= next[of_p], "{number} comes before {}", next[of_p]);
+            next[of_p] = next[of_p].max(number + 1);
+        }
+    });
+}
+
+#[test]
+fn address_that_is_none_is_refused_and_one_without_a_server_cannot_be_connected_to() {
+    assert!(NatsBackplane::open("nats://user@ /", NatsConfig::default()).is_err());
+    for prefix in ["", "a.b", "a b", "*", "ü"] {
+        let mut config = NatsConfig::default();
+        config.prefix = prefix.to_owned();
+        assert!(NatsBackplane::open("nats://127.0.0.1", config).is_err(), "{prefix}");
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("nats://secret@{}", listener.local_addr().unwrap());
+    drop(listener);
+    let nowhere = NatsBackplane::open(&address, NatsConfig::default()).unwrap();
+    assert!(!format!("{nowhere:?}").contains("secret"), "an address may hold a password");
+    run(async { assert!(nowhere.connect().await.is_err()) });
+}
