@@ -1,5 +1,62 @@
-//! Publish and subscribe: one message to very many connections.
+//! Publish and subscribe: one message to very many connections, in the browser and across machines.
+//!
+//! A chat server:
+//!
+//! ```no_run
+//! use sockeye::pubsub::{Event, Hub, HubConfig};
+//!
+//! #[tokio::main]
+//! async fn main() -> std::io::Result<()> {
+//!     let hub = Hub::<()>::new(HubConfig::default());
+//!     let listener = tokio::net::TcpListener::bind("127.0.0.1:9001").await?;
+//!     loop {
+//!         let ((stream, _), hub) = (listener.accept().await?, hub.clone());
+//!         tokio::spawn(async move {
+//!             let mut member = hub.join(sockeye::tokio::accept(stream).await?, ());
+//!             member.subscribe("chat")?;
+//!             while let Some(event) = member.next().await? {
+//!                 if let Event::Message(message) = event {
+//!                     member.publish("chat", message)?;
+//!                 }
+//!             }
+//!             Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+//!         });
+//!     }
+//! }
+//! ```
+//!
+//! The example `pubsub_chat` has rooms, presence, history and clients that come back.
+//!
+//! # How it works
+//!
+//! ```text
+//!  publish ──▶ topic: a log ┌───┬───┬───┬───┬───┐      a subscription is a place in it
+//!                           │ 3 │ 4 │ 5 │ 6 │ 7 │──▶   asleep at the end: woken by the next
+//!                           └───┴───┴───┴───┴───┘
+//!                             ▲       ▲ another, which reads on as its socket takes more
+//!                             └ a slow one: what goes before it has read it, it skips, or is closed
+//! ```
+//!
+//! To publish is to append to a log and to wake those who have read all of it. It never waits, and does not touch who is slow:
+//! a [`Member`] reads the log from its place whenever its socket can take more, and writes the messages from where they lie,
+//! many in one write. So the payload is encoded once, compressed once where no context is kept, and never copied; nothing is
+//! allocated for a subscriber and a message; and a client that does not read costs the [lag](HubConfig::lag) that all share.
+//!
+//! - **Topics** are named by paths, [patterns](Pattern) match many. They come to exist when somebody needs them, and vanish
+//!   when nobody does.
+//! - **Slow clients** skip the oldest messages, get only the latest, or are closed: [`SlowConsumer`]. What was skipped is
+//!   counted ([`Member::skipped`], [`HubStats::skipped`]) and an [`Event`], so that the application can tell the client.
+//! - **Coming back**: a message has a [`Position`] in its topic. A client that is told it ([`HubConfig::envelope`]) says it
+//!   again ([`Subscription::since`]), and gets what it has missed, or is told that not all of it is there.
+//! - **State**: each connection carries a value of the application's own, which others see: [`Hub::present`].
+//! - **Rules**: [`Hooks`] decide who may subscribe and publish, and are told who joins and leaves.
+//! - **Many machines**: a [`Bridge`] joins hubs by a [`Backplane`]: `RedisBackplane` with the feature `redis`, `NatsBackplane`
+//!   with `nats`, or one of your own.
+//!
+//! A hub is for any [transport](crate::driver::Transport); only a bridge needs tokio.
 
+mod ask;
+mod attach;
 mod backplane;
 #[cfg(any(feature = "nats", feature = "redis"))]
 mod behind;
@@ -7,6 +64,7 @@ mod bridge;
 mod config;
 mod delivery;
 mod error;
+mod event;
 mod hooks;
 mod hub;
 mod log;
@@ -17,6 +75,7 @@ mod nats;
 mod pattern;
 mod peer;
 mod position;
+mod post;
 #[cfg(feature = "redis")]
 mod redis;
 mod registry;
@@ -33,15 +92,16 @@ pub use self::backplane::{
 pub use self::bridge::BridgeStatus;
 pub use self::config::{Bounds, BridgeConfig, Envelope, HubConfig, SlowConsumer, Subscription};
 pub use self::error::{PublishError, SubscribeError};
+pub use self::event::Event;
 pub use self::hooks::Hooks;
 pub use self::hub::{Hub, HubStats, Published, Reach};
-pub use self::member::{Event, Member};
+pub use self::member::Member;
 pub use self::memory::{MemoryBackplane, MemoryInbound, MemoryOutbound};
+#[cfg(feature = "nats")]
+pub use self::nats::{NatsBackplane, NatsConfig, NatsInbound, NatsOutbound};
 pub use self::pattern::{Pattern, PatternError};
 pub use self::peer::Peer;
 pub use self::position::{Position, PositionError};
-#[cfg(feature = "nats")]
-pub use self::nats::{NatsBackplane, NatsConfig, NatsInbound, NatsOutbound};
 #[cfg(feature = "redis")]
 pub use self::redis::{RedisBackplane, RedisConfig, RedisInbound, RedisOutbound};
 pub use self::relay::Bridge;

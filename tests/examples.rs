@@ -318,6 +318,14 @@ fn the_tokio_examples_end_by_themselves_and_show_what_they_say() {
     }
 }
 
+#[cfg(feature = "pubsub")]
+#[test]
+fn whoever_comes_back_to_the_chat_has_missed_nothing() {
+    let chat = Example::run("pubsub_chat", &[]);
+    chat.assert_success();
+    assert!(chat.stdout.contains("ann was away for three messages, and has them all"), "{}", chat.stdout);
+}
+
 #[cfg(feature = "tokio")]
 #[test]
 fn a_file_streams_there_and_back_in_flat_memory() {

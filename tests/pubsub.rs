@@ -554,3 +554,41 @@ fn a_hub_is_used_from_any_thread_and_publishing_needs_no_runtime() {
     assert_eq!(hub.held("a").messages, 400);
     assert_eq!(hub.position("a").unwrap().sequence, 400);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn subscribers_and_publishers_on_many_threads_miss_nothing() {
+    const PUBLISHERS: usize = 4;
+    const MESSAGES: usize = 500;
+    let hub = hub(|config| config.lag = messages(PUBLISHERS * MESSAGES));
+    let mut clients = Vec::new();
+    for number in 0..8 {
+        let (ours, theirs) = tokio::io::duplex(1000);
+        let mut member = hub.join(sockeye::tokio::WebSocket::server(ours, support::timeless()), ());
+        member.subscribe(["t", "#"][number % 2]).unwrap();
+        tokio::spawn(async move { while let Ok(Some(_)) = member.next().await {} });
+        clients.push(tokio::spawn(async move {
+            let mut socket = sockeye::tokio::WebSocket::client(theirs, support::timeless());
+            let mut next = [0; PUBLISHERS];
+            while next.iter().sum::<usize>() < PUBLISHERS * MESSAGES {
+                let message = socket.receive().await.unwrap().unwrap();
+                let (publisher, number) = message.as_text().unwrap().split_once(' ').unwrap();
+                let next = &mut next[publisher.parse::<usize>().unwrap()];
+                assert_eq!(number.parse(), Ok(*next));
+                *next += 1;
+            }
+        }));
+    }
+    std::thread::scope(|scope| {
+        for publisher in 0..PUBLISHERS {
+            let hub = &hub;
+            scope.spawn(move || {
+                for number in 0..MESSAGES {
+                    hub.publish("t", format!("{publisher} {number}")).unwrap();
+                }
+            });
+        }
+    });
+    for client in clients {
+        client.await.unwrap();
+    }
+}

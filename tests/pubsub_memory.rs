@@ -60,7 +60,7 @@ fn cost(members: usize, topics: usize) -> i64 {
 
 #[test]
 fn subscription_takes_200_bytes_at_most() {
-    for (members, topics) in [(1, 1000), (100, 100), (1000, 10)] {
+    for (members, topics) in [(10, 1000), (100, 100), (1000, 10)] {
         let each = cost(members, topics);
         println!("{members} members with {topics} subscriptions each: {each} bytes for each of these");
         assert!((40..=200).contains(&each), "{each} bytes, for {members} members with {topics}");
@@ -155,4 +155,20 @@ fn topics_and_members_that_come_and_go_leave_no_memory_behind() {
     round(5000);
     let grown = allocator::held() - before;
     assert!(grown.abs() <= 8192, "{grown} bytes more");
+}
+
+#[test]
+fn topic_takes_600_bytes_at_most_with_its_subscriber() {
+    let runtime = runtime();
+    let _entered = runtime.enter();
+    let hub = hub(|config| config.max_subscriptions = 20_000);
+    let mut client = Client::joining(&hub, ());
+    client.member.subscribe("first").unwrap();
+    let before = allocator::held();
+    for number in 0..10_000 {
+        client.member.subscribe(format!("room/{number}").as_str()).unwrap();
+    }
+    let each = (allocator::held() - before) / 10_000;
+    println!("a topic with its subscriber: {each} bytes");
+    assert!((200..=600).contains(&each), "{each} bytes");
 }

@@ -52,8 +52,8 @@ pub trait Backplane: Send + Sync + 'static {
     /// Returns who numbers the messages; always the same.
     fn numbering(&self) -> Numbering;
 
-    /// Connects to the engine. Nothing is subscribed to on a new connection. It takes as long as it takes: the bridge gives up
-    /// after [`BridgeConfig::connect_timeout`](super::BridgeConfig::connect_timeout).
+    /// Connects to the engine. Nothing is subscribed to on a new connection. The bridge gives up after
+    /// [`BridgeConfig::timeout`](super::BridgeConfig::timeout), as with each call but [`Inbound::receive`].
     ///
     /// # Errors
     ///

@@ -12,19 +12,20 @@
 
 use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use super::ask::Ask;
 use super::backplane::{Arrival, Arrived, BackplaneError, History, Numbering, Origin, Publication};
-use super::config::BridgeConfig;
+use super::config::{Bounds, BridgeConfig};
 use super::error::PublishError;
-use super::hub::{Hub, Post, Published, Reach, Shared, Topic, Whose};
+use super::hub::{Hub, Published, Reach, Shared};
 use super::pattern::Pattern;
-use super::peer::{Mark, Peer};
+use super::peer::Peer;
 use super::position::Position;
+use super::post::{Post, Whose};
 use crate::prepared::PreparedMessage;
 
 /// A wish for the messages of other nodes, or the end of one.
@@ -40,14 +41,6 @@ pub(super) enum Change<S> {
     Interest(Interest),
     /// Somebody has come back who missed more than there is here.
     Ask(Ask<S>),
-}
-
-/// A question for the history of a topic, by a connection that waits for the answer.
-pub(super) struct Ask<S> {
-    pub(super) topic: Arc<Topic<S>>,
-    pub(super) peer: Peer<S>,
-    pub(super) seat: u32,
-    pub(super) after: Position,
 }
 
 /// How a bridge stands.
@@ -84,6 +77,7 @@ struct Waiting<S> {
     publications: VecDeque<Queued>,
     bytes: usize,
     unheard: VecDeque<Unheard<S>>,
+    unheard_bytes: usize,
     changes: VecDeque<Change<S>>,
     /// How many changes there were, and how many are done.
     changed: u64,
@@ -113,6 +107,31 @@ struct Unheard<S> {
     sender: Option<Peer<S>>,
 }
 
+impl<S> Waiting<S> {
+    fn change(&mut self, change: Change<S>) {
+        self.changes.push_back(change);
+        self.changed += 1;
+    }
+
+    /// Keeps a publication until it has come back; the oldest go where there are too many.
+    fn keep_unheard(&mut self, unheard: Unheard<S>, bounds: Bounds) {
+        self.unheard_bytes += unheard.publication.payload.len();
+        self.unheard.push_back(unheard);
+        while self.unheard.len() > bounds.messages || self.unheard_bytes > bounds.bytes {
+            if self.take_unheard().is_none() {
+                break;
+            }
+        }
+    }
+
+    /// Takes the oldest publication that has not come back.
+    fn take_unheard(&mut self) -> Option<Unheard<S>> {
+        let unheard = self.unheard.pop_front()?;
+        self.unheard_bytes -= unheard.publication.payload.len();
+        Some(unheard)
+    }
+}
+
 impl<S> Queue<S> {
     pub(super) fn new(numbering: Numbering, config: BridgeConfig) -> Self {
         let waiting = Waiting {
@@ -121,6 +140,7 @@ impl<S> Queue<S> {
             publications: VecDeque::new(),
             bytes: 0,
             unheard: VecDeque::new(),
+            unheard_bytes: 0,
             changes: VecDeque::new(),
             changed: 0,
             done: 0,
@@ -140,21 +160,19 @@ impl<S> Queue<S> {
         self.numbering == Numbering::Engine && self.lock().link == Link::Up
     }
 
-    /// Takes note of what this node wants.
+    /// Takes note of what this node wants. While the engine is away that is nothing to do: when it is back, it is told all.
     pub(super) fn tell(&self, interest: Interest) {
-        self.change(Change::Interest(interest));
+        let mut waiting = self.lock();
+        if waiting.link == Link::Up {
+            waiting.change(Change::Interest(interest));
+            drop(waiting);
+            self.inbound.notify_one();
+        }
     }
 
     /// Asks for what a connection has missed.
     pub(super) fn ask(&self, ask: Ask<S>) {
-        self.change(Change::Ask(ask));
-    }
-
-    fn change(&self, change: Change<S>) {
-        let mut waiting = self.lock();
-        waiting.changes.push_back(change);
-        waiting.changed += 1;
-        drop(waiting);
+        self.lock().change(Change::Ask(ask));
         self.inbound.notify_one();
     }
 
@@ -248,10 +266,8 @@ impl<S: Send + Sync + 'static> Queue<S> {
                 (Numbering::Engine, Link::Down) | (Numbering::Node, _) => true,
             };
             if is_wanted && !is_delivered {
-                if waiting.unheard.len() >= bounds.messages {
-                    waiting.unheard.pop_front();
-                }
-                waiting.unheard.push_back(Unheard { publication: publication.clone(), sender: sender.cloned() });
+                let unheard = Unheard { publication: publication.clone(), sender: sender.cloned() };
+                waiting.keep_unheard(unheard, bounds);
             }
             if is_full {
                 waiting.status.cut += 1;
@@ -285,7 +301,7 @@ impl<S: Send + Sync + 'static> Queue<S> {
         loop {
             let unheard = {
                 let mut waiting = self.lock();
-                let unheard = waiting.unheard.pop_front();
+                let unheard = waiting.take_unheard();
                 if unheard.is_none() {
                     waiting.link = Link::Down;
                     waiting.unheard = VecDeque::new();
@@ -307,7 +323,8 @@ impl<S: Send + Sync + 'static> Queue<S> {
             for change in core::mem::take(&mut waiting.changes) {
                 match change {
                     Change::Ask(ask) => asks.push(ask),
-                    Change::Interest(_) => waiting.changes.push_back(change),
+                    // All that is wanted is told anew.
+                    Change::Interest(_) => {}
                 }
             }
         }
@@ -355,16 +372,21 @@ impl<S: Send + Sync + 'static> Queue<S> {
     fn heard(&self, publication: &Publication) -> Option<Peer<S>> {
         let mut waiting = self.lock();
         let (topic, number) = (&publication.topic, publication.origin.number);
-        let mut sender = None;
         if waiting.unheard.front().is_some_and(|first| first.publication.origin.number == number) {
-            return waiting.unheard.pop_front()?.sender;
+            return waiting.take_unheard()?.sender;
         }
-        waiting.unheard.retain_mut(|unheard| {
+        let mut sender = None;
+        let Waiting { unheard, unheard_bytes, .. } = &mut *waiting;
+        unheard.retain_mut(|unheard| {
             let known = unheard.publication.origin.number;
             if known == number {
                 sender = unheard.sender.take();
             }
-            known > number || unheard.publication.topic != *topic
+            let is_kept = known > number || unheard.publication.topic != *topic;
+            if !is_kept {
+                *unheard_bytes -= unheard.publication.payload.len();
+            }
+            is_kept
         });
         sender
     }
@@ -374,44 +396,6 @@ impl<S: Send + Sync + 'static> Queue<S> {
         if self.numbering == Numbering::Node {
             hub.for_each_topic(|topic| topic.tell_gap());
         }
-    }
-}
-
-impl<S: Send + Sync + 'static> Ask<S> {
-    /// How many messages there is room for.
-    pub(super) fn limit(&self, hub: &Shared<S>) -> usize {
-        hub.config.lag.messages.max(hub.history_of(&self.topic.name).messages)
-    }
-
-    /// Puts what the engine has in front of what is here, for the one who asked, and lets that one be sent it.
-    pub(super) fn answer(self, hub: &Shared<S>, history: History) {
-        let Self { topic, peer, seat, .. } = self;
-        let mut is_whole = history.is_complete;
-        {
-            let mut state = topic.lock();
-            let last = state.remote.as_ref().and_then(|remote| remote.last);
-            for arrived in history.messages.into_iter().rev() {
-                let Some(position) = arrived.position else { continue };
-                // What is here is not put there again, nor what will come.
-                let is_here = state.log.oldest().is_some_and(|oldest| oldest.is_same_or_before(position));
-                let will_come = last.is_some_and(|last| last != position && last.is_same_or_before(position));
-                if is_here || will_come {
-                    continue;
-                }
-                let publication = arrived.publication;
-                let message = PreparedMessage::of_checked(publication.kind, publication.payload);
-                let message = (&message, publication.may_be_encoded);
-                if !state.log.prepend(hub.entry(&topic.name, message, position, 0, None)) {
-                    is_whole = false;
-                    break;
-                }
-            }
-            state.rewind(seat, peer.id());
-        }
-        if !is_whole {
-            peer.order(|orders| orders.tell_gap(&topic.name));
-        }
-        peer.mark(Mark { stamp: 0, topic: topic.id });
     }
 }
 

@@ -19,10 +19,12 @@ pub struct HubConfig {
     pub history: Bounds,
     /// What happens to a subscriber that lags too far behind. Default [`SlowConsumer::SkipOldest`].
     pub slow_consumer: SlowConsumer,
-    /// The most topics that exist at a time. Default 100,000, some 500 bytes each and what they keep. Where one is too many,
+    /// The most topics that exist at a time. Default 100,000, at most 600 bytes each, one subscriber and a short name
+    /// included, and what they keep. Where one is too many,
     /// the one that has been without need for the longest vanishes; if none is, who asked for the new one gets an error.
     pub max_topics: usize,
-    /// The most subscriptions of a connection, a pattern counting as one. Default 1,000, each at most 200 bytes.
+    /// The most subscriptions of a connection, a pattern counting as one; never more than 65,535. Default 1,000, each at most 200 bytes, and some 120 more
+    /// for the first one.
     pub max_subscriptions: usize,
     /// Makes the message that subscribers get of the one that was published, so that it can tell its topic and its place in it.
     /// Default `None`: they get it as it is. See [`Envelope`].
@@ -131,7 +133,8 @@ impl Subscription {
     /// Begins behind the message that the client has seen last, for a client that comes back: it is sent what it has missed. If
     /// not all of that is there any more, [`Event::Gap`](super::Event::Gap) says so, and it is sent what is there.
     ///
-    /// A position is one of a single topic: for a pattern, this is not looked at. `None` changes nothing.
+    /// A position is one of a single topic: for a pattern, this is not looked at. Nor is it where a pattern of the connection
+    /// matches the topic already, as then nothing is missed. `None` changes nothing.
     #[must_use]
     pub fn since(mut self, last_seen: impl Into<Option<Position>>) -> Self {
         if let Some(position) = last_seen.into() {
@@ -140,7 +143,8 @@ impl Subscription {
         self
     }
 
-    /// Begins with the last messages of the topic's history, so many or as many as there are.
+    /// Begins with the last messages of the topic's history, so many or as many as there are. Not looked at where a pattern of the
+    /// connection matches the topic already.
     #[must_use]
     pub fn last(mut self, messages: usize) -> Self {
         self.start = Start::Last(messages);

@@ -9,10 +9,10 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
-use super::hub::Body;
 use super::log::Slot;
 use super::peer::{Mark, Peer};
 use super::position::Position;
+use super::post::Body;
 use super::topic::{Reading, Settled};
 use crate::driver::Share;
 use crate::prepared::PreparedMessage;
@@ -75,18 +75,20 @@ struct Hand {
 }
 
 impl Delivery {
-    /// Gathers what was published up to a stamp and is next, as much as goes into one write. `skipped` is told what was missed,
-    /// and whether that is to be told further.
+    /// Gathers what was published up to a stamp and is next, as much as goes into one write; says whether that is all.
+    /// `skipped` is told what was missed, and whether that is to be told further.
     pub(super) fn gather<S: Send + Sync + 'static>(
         &mut self,
         peer: &Peer<S>,
         until: u64,
         skipped: &mut impl FnMut(&Arc<str>, u64, bool),
-    ) {
-        while self.items.len() < GATHERED {
+    ) -> bool {
+        let mut is_all = false;
+        while !is_all && self.items.len() < GATHERED {
             // The topic with the oldest news, and up to when it goes before all others.
             let of_rest = self.rest.peek().map(|rest| rest.0.0);
             if of_rest.is_some_and(|stamp| stamp > until) {
+                is_all = true;
                 break;
             }
             let (hand, others) = match Marked::take(peer, of_rest.unwrap_or(until)) {
@@ -96,7 +98,10 @@ impl Delivery {
                 }
                 Marked::Left => continue,
                 Marked::Nothing(next) => {
-                    let Some(Reverse((_, hand))) = self.rest.pop() else { break };
+                    let Some(Reverse((_, hand))) = self.rest.pop() else {
+                        is_all = true;
+                        break;
+                    };
                     (hand, earlier(self.rest.peek().map(|rest| rest.0.0), next))
                 }
             };
@@ -114,11 +119,14 @@ impl Delivery {
             if reading.skipped > 0 {
                 skipped(topic.name(), reading.skipped, !reading.is_conflated);
             }
-            if let Some(next) = reading.next {
-                self.rest.push(Reverse((next, hand)));
+            match reading.next {
+                Some(next) => self.rest.push(Reverse((next, hand))),
+                // Nothing in hand has more, and there was no other mark.
+                None => is_all = others.is_none(),
             }
         }
         self.rest.clear();
+        is_all
     }
 
     /// Takes note that the socket took the first so many of what was gathered, and lets it and the topics go.

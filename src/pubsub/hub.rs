@@ -12,23 +12,18 @@ use core::fmt;
 use std::collections::HashMap;
 use std::sync::PoisonError;
 
-use super::backplane::Origin;
 use super::bridge::Queue;
-use super::config::{Bounds, Envelope, HubConfig};
-use super::delivery::Readable;
+use super::config::{Bounds, HubConfig};
 use super::error::PublishError;
 use super::hooks::Hooks;
-use super::log::{Entry, Log, Readers, Slot};
 use super::member::Member;
 use super::pattern::check_name;
-use super::peer::{Mark, Peer};
+use super::peer::Peer;
 use super::position::Position;
+use super::post::{Delivered, Post, Topic, Whose};
 use super::registry::Registry;
-use super::sync::{AtomicU64, Mutex, MutexGuard, Ordering, RwLock, lock};
-use super::topic::{Reading, Settled, State};
-use crate::driver::{Outgoing, Share, Transport, WebSocket};
-use crate::message::{MessageKind, MessageRef};
-use crate::prepared::PreparedMessage;
+use super::sync::{AtomicU64, Counter, Mutex, Ordering, RwLock};
+use crate::driver::{Outgoing, Transport, WebSocket};
 
 /// Topics, and the connections that subscribe to them: shared by all tasks, and cheap to clone.
 ///
@@ -45,42 +40,19 @@ pub(super) struct Shared<S> {
     pub(super) registry: Mutex<Registry<S>>,
     /// How many messages were published.
     stamp: AtomicU64,
-    /// The number that a connection or topic was given last.
-    numbers: AtomicU64,
-    members: AtomicU64,
-    pub(super) topics: AtomicU64,
+    /// How many patterns are subscribed to.
     pub(super) patterns: AtomicU64,
-    skipped: AtomicU64,
+    /// The number that a connection or topic was given last.
+    numbers: Counter,
+    members: Counter,
+    pub(super) topics: Counter,
+    skipped: Counter,
     /// Whether there is a bridge.
     is_bridged: AtomicU64,
     bridge: RwLock<Option<Arc<Queue<S>>>>,
 }
 
 type Names<S> = HashMap<Arc<str>, Arc<Topic<S>>>;
-
-/// A topic, shared by those who publish and those who read.
-pub(super) struct Topic<S> {
-    pub(super) id: u64,
-    pub(super) name: Arc<str>,
-    state: Mutex<State<Peer<S>, Arc<Body>>>,
-}
-
-/// A message as all subscribers get it.
-#[derive(Debug)]
-pub(super) struct Body {
-    message: PreparedMessage,
-    may_be_encoded: bool,
-}
-
-impl Share for Body {
-    fn prepared(&self) -> &PreparedMessage {
-        &self.message
-    }
-
-    fn may_be_encoded(&self) -> bool {
-        self.may_be_encoded
-    }
-}
 
 /// What became of a message that was published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,11 +111,11 @@ impl<S: Send + Sync + 'static> Hub<S> {
             names: (0..PARTS).map(|_| RwLock::new(HashMap::new())).collect(),
             registry: Mutex::new(Registry::default()),
             stamp: AtomicU64::new(0),
-            numbers: AtomicU64::new(0),
-            members: AtomicU64::new(0),
-            topics: AtomicU64::new(0),
             patterns: AtomicU64::new(0),
-            skipped: AtomicU64::new(0),
+            numbers: Counter::new(0),
+            members: Counter::new(0),
+            topics: Counter::new(0),
+            skipped: Counter::new(0),
             is_bridged: AtomicU64::new(0),
             bridge: RwLock::new(None),
         };
@@ -159,7 +131,7 @@ impl<S: Send + Sync + 'static> Hub<S> {
 
     /// Publishes a message: it never waits, for nobody, and is encoded once for all. From any thread, also outside of a runtime.
     ///
-    /// [`Uncompressed`](crate::Uncompressed) messages are sent as they are. A [`PreparedMessage`] is not copied, nor is what
+    /// [`Uncompressed`](crate::Uncompressed) messages are sent as they are. A [`PreparedMessage`](crate::PreparedMessage) is not copied, nor is what
     /// owns its payload, such as a `String` or [`Bytes`](bytes::Bytes).
     ///
     /// # Errors
@@ -198,10 +170,9 @@ impl<S: Send + Sync + 'static> Hub<S> {
     /// Returns what the hub holds and has done.
     #[must_use]
     pub fn stats(&self) -> HubStats {
-        let Shared { members, topics, stamp, skipped, .. } = &*self.shared;
-        let [members, topics, published, skipped] =
-            [members, topics, stamp, skipped].map(|counter| counter.load(Ordering::Relaxed));
-        HubStats { members, topics, published, skipped }
+        let Shared { members, topics, skipped, .. } = &*self.shared;
+        let [members, topics, skipped] = [members, topics, skipped].map(|counter| counter.load(Ordering::Relaxed));
+        HubStats { members, topics, published: self.shared.now(), skipped }
     }
 
     /// Returns the settings.
@@ -218,16 +189,11 @@ impl<S: 'static> Shared<S> {
         names.get(name).cloned()
     }
 
-    /// A new topic, under its name. Only the registry does that.
-    pub(super) fn add(&self, name: &str, history: Bounds) -> Arc<Topic<S>> {
-        let name: Arc<str> = name.into();
-        let log = Log::new(rand::random(), self.config.lag, history);
-        let state = Mutex::new(State::new(log));
-        let topic = Arc::new(Topic { id: self.next_number(), name: name.clone(), state });
+    /// Lets a topic be found. Only the registry does that.
+    pub(super) fn add(&self, topic: &Arc<Topic<S>>) {
         self.topics.fetch_add(1, Ordering::Relaxed);
-        let mut names = self.names[part(&name)].write().unwrap_or_else(PoisonError::into_inner);
-        names.insert(name, topic.clone());
-        topic
+        let mut names = self.names[part(&topic.name)].write().unwrap_or_else(PoisonError::into_inner);
+        names.insert(topic.name.clone(), topic.clone());
     }
 
     /// Lets nobody find a topic any more. Only the registry does that.
@@ -257,6 +223,11 @@ impl<S: 'static> Shared<S> {
     /// The stamp of the newest message.
     pub(super) fn now(&self) -> u64 {
         self.stamp.load(Ordering::SeqCst)
+    }
+
+    /// The stamp of the next message.
+    pub(super) fn next_stamp(&self) -> u64 {
+        self.stamp.fetch_add(1, Ordering::SeqCst) + 1
     }
 
     pub(super) fn count_skipped(&self, messages: u64) {
@@ -313,15 +284,19 @@ impl<S: Send + Sync + 'static> Shared<S> {
     /// Delivers a message to the subscribers here: how many those are, and the place that it got. `None` if there is no such
     /// topic and none is wanted, or it was delivered before.
     pub(super) fn deliver(&self, name: &str, post: Post<'_, S>) -> Result<Option<(usize, Position)>, PublishError> {
-        loop {
-            let Some(topic) = self.find_or_make(name)? else { return Ok(None) };
+        let mut found = match self.find(name) {
+            Some(topic) => Some(topic),
+            None => self.make_if_wanted(name)?,
+        };
+        while let Some(topic) = found {
             match topic.deliver(self, post) {
                 Delivered::To(receivers, position) => return Ok(Some((receivers, position))),
                 Delivered::Known => return Ok(None),
-                // It vanished in between: look again.
-                Delivered::Gone => {}
+                // It is vanishing: what the registry has is not.
+                Delivered::Gone => found = self.make_if_wanted(name)?,
             }
         }
+        Ok(None)
     }
 
     /// Whether a message to a topic of this name would be delivered to anybody here.
@@ -329,162 +304,15 @@ impl<S: Send + Sync + 'static> Shared<S> {
         self.find(name).is_some() || (self.patterns.load(Ordering::Acquire) > 0 && self.has_pattern_for(name))
     }
 
-    /// What stands in the log of a topic for a message.
-    pub(super) fn entry(
-        &self,
-        topic: &str,
-        (message, may_be_encoded): (&PreparedMessage, bool),
-        position: Position,
-        stamp: u64,
-        except: Option<u64>,
-    ) -> Entry<Arc<Body>> {
-        let message = match self.config.envelope {
-            Some(envelope) => PreparedMessage::new(envelope(&Envelope { topic, position, message: lend(message) })),
-            None => message.clone(),
-        };
-        let len = message.payload().len();
-        let body = Arc::new(Body { message, may_be_encoded });
-        Entry { position, stamp, except, len, unread: Readers::default(), body }
-    }
-
-    /// The topic of this name, made if there are patterns for it or it is to be kept.
-    pub(super) fn find_or_make(&self, name: &str) -> Result<Option<Arc<Topic<S>>>, PublishError> {
-        if let Some(topic) = self.find(name) {
-            return Ok(Some(topic));
-        }
+    /// The topic of this name that the registry has, or has made because a pattern matches or it is to be kept.
+    fn make_if_wanted(&self, name: &str) -> Result<Option<Arc<Topic<S>>>, PublishError> {
         check_name(name)?;
         let history = self.history_of(name);
         let is_kept = history.messages > 0 && history.bytes > 0;
-        if !is_kept && self.patterns.load(Ordering::Acquire) == 0 {
+        if !is_kept && self.patterns.load(Ordering::Acquire) == 0 && self.find(name).is_none() {
             return Ok(None);
         }
         self.make(name, history, is_kept)
-    }
-}
-
-/// A message to be delivered.
-pub(super) struct Post<'m, S> {
-    pub(super) message: &'m PreparedMessage,
-    pub(super) may_be_encoded: bool,
-    /// Whom it is not for.
-    pub(super) sender: Option<&'m Peer<S>>,
-    pub(super) whose: Whose,
-    /// The place that an engine gave it.
-    pub(super) position: Option<Position>,
-}
-
-impl<S> Clone for Post<'_, S> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<S> Copy for Post<'_, S> {}
-
-/// Where a message is from.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Whose {
-    /// From here, where there is no bridge.
-    Here,
-    /// From here: if it comes back, it was delivered.
-    Ours(Origin),
-    /// From the engine, which may tell of it twice.
-    Theirs(Origin),
-}
-
-/// What became of it.
-#[derive(Clone, Copy, Debug)]
-enum Delivered {
-    /// So many will be sent it, and it has this place.
-    To(usize, Position),
-    /// It was delivered before.
-    Known,
-    /// The topic has vanished.
-    Gone,
-}
-
-impl<S: Send + Sync + 'static> Topic<S> {
-    /// Appends a message and wakes who waits for it.
-    fn deliver(&self, hub: &Shared<S>, post: Post<'_, S>) -> Delivered {
-        let Post { message, may_be_encoded, sender, whose, position } = post;
-        // Where the sender is in this topic, if it is.
-        let seat = sender.and_then(|peer| peer.mailbox().attachments.get(&self.id).map(|at| at.seat));
-        let (woken, stamp, position) = {
-            let mut state = self.lock();
-            if state.is_gone {
-                return Delivered::Gone;
-            }
-            let position = position.unwrap_or_else(|| state.next_position());
-            match whose {
-                Whose::Here => {}
-                Whose::Ours(origin) => state.remote.get_or_insert_default().note(origin),
-                Whose::Theirs(origin) => {
-                    let engines = post.position;
-                    if !state.remote.get_or_insert_default().admit(origin, engines) {
-                        return Delivered::Known;
-                    }
-                }
-            }
-            let stamp = hub.stamp.fetch_add(1, Ordering::SeqCst) + 1;
-            let entry = hub.entry(&self.name, (message, may_be_encoded), position, stamp, sender.map(Peer::id));
-            (state.publish(entry, seat), stamp, position)
-        };
-        for peer in woken.overrun {
-            peer.order(|orders| orders.overrun = Some(self.name.clone()));
-        }
-        let mut sleepers = woken.sleepers;
-        let mark = Mark { stamp, topic: self.id };
-        sleepers.iter().for_each(|peer| peer.mark(mark));
-        sleepers.clear();
-        if sleepers.capacity() > 0 {
-            self.lock().give_back(sleepers);
-        }
-        Delivered::To(woken.receivers, position)
-    }
-
-    /// Tells all subscribers that messages are missing.
-    pub(super) fn tell_gap(&self) {
-        let peers: Vec<_> = self.lock().subscribers().map(|(peer, _)| peer.clone()).collect();
-        peers.iter().for_each(|peer| peer.order(|orders| orders.tell_gap(&self.name)));
-    }
-}
-
-impl<S: Send + Sync + 'static> Readable for Topic<S> {
-    fn id(&self) -> u64 {
-        self.id
-    }
-
-    fn name(&self) -> &Arc<str> {
-        &self.name
-    }
-
-    fn read(
-        &self,
-        who: (u32, u64),
-        from: u64,
-        until: u64,
-        take: &mut dyn FnMut(u64, &Slot<Arc<Body>>) -> bool,
-    ) -> Option<Reading> {
-        self.lock().read(who, from, until, take)
-    }
-
-    fn settle(&self, who: (u32, u64), sent: Option<(u64, Position)>) -> Settled {
-        self.lock().settle(who, sent)
-    }
-}
-
-impl<S> Topic<S> {
-    pub(super) fn lock(&self) -> MutexGuard<'_, State<Peer<S>, Arc<Body>>> {
-        lock(&self.state)
-    }
-}
-
-/// A prepared message as a message.
-pub(super) fn lend(message: &PreparedMessage) -> MessageRef<'_> {
-    match message.kind() {
-        // It was text when it was prepared.
-        MessageKind::Text => MessageRef::Text(simdutf8::basic::from_utf8(message.payload()).unwrap_or_default()),
-        MessageKind::Binary => MessageRef::Binary(message.payload()),
     }
 }
 

@@ -8,14 +8,15 @@ use alloc::sync::Arc;
 use core::cell::RefCell;
 use core::fmt;
 use core::future::poll_fn;
-use core::task::{Context, Poll, ready};
+use core::task::{Context, Poll};
 
+use super::attach::Subscribed;
 use super::delivery::Delivery;
 use super::error::{PublishError, SubscribeError};
+use super::event::Event;
 use super::hub::{Hub, Published};
 use super::peer::{Attention, Orders, Peer};
 use super::position::Position;
-use super::registry::Subscribed;
 use super::{Pattern, PatternError, Subscription};
 use crate::close::{Close, CloseCode};
 use crate::driver::{Error, Outgoing, Transport, WebSocket};
@@ -65,33 +66,6 @@ impl<S: Send + Sync + 'static> Drop for Place<S> {
     fn drop(&mut self) {
         self.hub.leave(&self.peer);
     }
-}
-
-/// What a member's task is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Event {
-    /// The client has sent a message.
-    Message(Message),
-    /// The connection was too slow: so many messages of a topic were not sent to it, and will not be. Not told of where only
-    /// the latest is wanted; [`Member::skipped`] counts these, too. Tell the client, if it is to know.
-    Skipped {
-        /// The name of the topic.
-        topic: Arc<str>,
-        /// How many.
-        messages: u64,
-    },
-    /// Messages of a topic are missing that nobody has any more: not all that followed
-    /// [`Subscription::since`] is there, or a backplane has lost some. How many is not known.
-    Gap {
-        /// The name of the topic.
-        topic: Arc<str>,
-    },
-    /// The connection missed messages of a topic, and is being closed with 1013 for that.
-    Overrun {
-        /// The name of the topic.
-        topic: Arc<str>,
-    },
 }
 
 impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
@@ -148,7 +122,7 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
             if let Some(event) = self.events.pop_front() {
                 return Poll::Ready(Ok(Some(event)));
             }
-            let is_stuck = !self.has_left && self.poll_deliver(cx, u64::MAX, Heed::Events).is_pending();
+            let progress = if self.has_left { Progress::All } else { self.deliver(cx, u64::MAX, Heed::Events) };
             if let Some(event) = self.events.pop_front() {
                 return Poll::Ready(Ok(Some(event)));
             }
@@ -160,7 +134,11 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
                 }
                 Poll::Pending => {}
             }
-            if self.place.peer.wait(cx.waker(), is_stuck || self.has_left) == Attention::None {
+            // To receive is to write what is queued. Where that went out now, nothing wakes us for more room.
+            if progress == Progress::Stuck && !self.has_left && self.socket.queued() == 0 {
+                continue;
+            }
+            if self.place.peer.wait(cx.waker(), progress != Progress::All || self.has_left) == Attention::None {
                 return Poll::Pending;
             }
         }
@@ -281,7 +259,7 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
             poll_fn(|cx| {
                 let until = self.place.hub.shared.now();
                 // What is not taken now is not waited for.
-                let _ = self.poll_deliver(cx, until, Heed::Nothing);
+                self.deliver(cx, until, Heed::Nothing);
                 Poll::Ready(())
             })
             .await;
@@ -341,7 +319,7 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
         self.socket
     }
 
-    fn attachment(&self, topic: &str) -> Option<(Arc<super::hub::Topic<S>>, u32)> {
+    fn attachment(&self, topic: &str) -> Option<(Arc<super::post::Topic<S>>, u32)> {
         let topic = self.place.hub.shared.find(topic)?;
         let seat = self.place.peer.mailbox().attachments.get(&topic.id)?.seat;
         Some((topic, seat))
@@ -362,25 +340,28 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
             if self.has_left {
                 return Poll::Ready(Ok(()));
             }
-            ready!(self.poll_deliver(cx, until, Heed::Nothing));
-            Poll::Ready(if self.has_left { Err(SendError::Closed.into()) } else { Ok(()) })
+            match self.deliver(cx, until, Heed::Nothing) {
+                Progress::All if self.has_left => Poll::Ready(Err(SendError::Closed.into())),
+                Progress::All => Poll::Ready(Ok(())),
+                Progress::Stuck | Progress::Yielded => Poll::Pending,
+            }
         })
         .await
     }
 
-    /// Delivers what was published up to a stamp; pending when the socket takes no more now.
-    fn poll_deliver(&mut self, cx: &mut Context<'_>, until: u64, heed: Heed) -> Poll<()> {
+    /// Delivers what was published up to a stamp, as much as goes now.
+    fn deliver(&mut self, cx: &Context<'_>, until: u64, heed: Heed) -> Progress {
         let mut delivery = SCRATCH.take();
-        let delivered = self.poll_deliver_with(cx, until, heed, &mut delivery);
+        let progress = self.deliver_with(cx, until, heed, &mut delivery);
         SCRATCH.replace(delivery);
-        delivered
+        progress
     }
 
-    fn poll_deliver_with(&mut self, cx: &mut Context<'_>, until: u64, heed: Heed, delivery: &mut Delivery) -> Poll<()> {
+    fn deliver_with(&mut self, cx: &Context<'_>, until: u64, heed: Heed, delivery: &mut Delivery) -> Progress {
         for _ in 0..ROUNDS {
             let Self { place: Place { hub, peer }, events, skipped, .. } = self;
             let until = until.min(hub.shared.now());
-            delivery.gather(peer, until, &mut |topic, messages, is_told| {
+            let is_all = delivery.gather(peer, until, &mut |topic, messages, is_told| {
                 *skipped += messages;
                 hub.shared.count_skipped(messages);
                 if is_told {
@@ -390,8 +371,9 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
             // What tells of a gap comes before what follows it.
             if delivery.items.is_empty() || (heed == Heed::Events && !events.is_empty()) {
                 delivery.settle(peer, 0);
-                return Poll::Ready(());
+                return Progress::All;
             }
+            let gathered = delivery.items.len();
             let shared = self.socket.poll_share(cx, &delivery.items);
             let sent = match &shared {
                 Poll::Ready(Ok(sent)) => *sent,
@@ -399,18 +381,19 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
             };
             delivery.settle(&self.place.peer, sent);
             match shared {
+                Poll::Ready(Ok(_)) if is_all && sent == gathered => return Progress::All,
                 Poll::Ready(Ok(_)) => {}
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => return Progress::Stuck,
                 // Receiving tells what the matter is.
                 Poll::Ready(Err(_)) => {
                     self.leave();
-                    return Poll::Ready(());
+                    return Progress::All;
                 }
             }
         }
         // A client that takes everything at once must not keep the thread from others.
         cx.waker().wake_by_ref();
-        Poll::Pending
+        Progress::Yielded
     }
 
     /// Does what others have ordered.
@@ -438,6 +421,17 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
         self.has_left = true;
         self.place.hub.leave(&self.place.peer);
     }
+}
+
+/// How far a delivery came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    /// Everything that is to be sent now is, or was queued; or nothing can be sent any more.
+    All,
+    /// The socket takes no more: what is queued waits for room.
+    Stuck,
+    /// It had its share of the thread, and goes on soon.
+    Yielded,
 }
 
 /// Whether a delivery stops where there is something to be told.

@@ -11,12 +11,13 @@ use alloc::vec::Vec;
 use core::cmp::Reverse;
 use core::fmt;
 use core::hash::{BuildHasherDefault, Hasher};
+use core::sync::atomic::AtomicBool;
 use core::task::Waker;
 use std::collections::HashMap;
 
-use super::hub::Topic;
 use super::pattern::Pattern;
-use super::sync::{Mutex, MutexGuard, lock};
+use super::post::Topic;
+use super::sync::{Mutex, MutexGuard, Ordering, lock};
 use crate::close::Close;
 
 /// A connection that has joined a hub: cheap to clone, and equal to itself only. It outlives the connection.
@@ -27,6 +28,8 @@ pub struct Peer<S> {
 struct Inner<S> {
     id: u64,
     state: S,
+    /// Whether there are orders: looked at without the lock, and again under it by who goes to sleep.
+    has_orders: AtomicBool,
     mailbox: Mutex<Mailbox<S>>,
 }
 
@@ -103,7 +106,8 @@ impl<S> Peer<S> {
             named: 0,
             is_gone: false,
         };
-        Self { inner: Arc::new(Inner { id, state, mailbox: Mutex::new(mailbox) }) }
+        let has_orders = AtomicBool::new(false);
+        Self { inner: Arc::new(Inner { id, state, has_orders, mailbox: Mutex::new(mailbox) }) }
     }
 
     /// Returns the number of the connection, which no other of its hub has had or will have.
@@ -144,6 +148,7 @@ impl<S> Peer<S> {
         let waker = {
             let mut mailbox = self.mailbox();
             change(mailbox.orders.get_or_insert_default());
+            self.inner.has_orders.store(true, Ordering::Relaxed);
             mailbox.waker.take()
         };
         waker.into_iter().for_each(Waker::wake);
@@ -151,7 +156,12 @@ impl<S> Peer<S> {
 
     /// Takes what it is told.
     pub(super) fn take_orders(&self) -> Option<Box<Orders>> {
-        self.mailbox().orders.take()
+        if !self.inner.has_orders.load(Ordering::Relaxed) {
+            return None;
+        }
+        let mut mailbox = self.mailbox();
+        self.inner.has_orders.store(false, Ordering::Relaxed);
+        mailbox.orders.take()
     }
 
     /// Lets it be woken, unless there is something to do already. `is_stuck` says that news have to wait.

@@ -12,15 +12,17 @@ use core::hash::BuildHasherDefault;
 use core::task::Waker;
 use std::collections::HashMap;
 
-use super::bridge::{Ask, Interest};
+use super::ask::Ask;
+use super::attach::{By, Subscribed};
+use super::bridge::Interest;
 use super::config::{Bounds, SlowConsumer, Start, Subscription};
 use super::error::{PublishError, SubscribeError};
-use super::hub::{Hub, Shared, Topic};
+use super::hub::{Hub, Shared};
 use super::pattern::Pattern;
-use super::peer::{Attachment, Mark, Numbers, Peer};
+use super::peer::{Attachment, Numbers, Peer};
 use super::position::Position;
+use super::post::Topic;
 use super::sync::{Ordering, lock};
-use super::topic::{Settled, Wish};
 use super::trie::Trie;
 
 /// Topics and patterns, as trees.
@@ -49,24 +51,6 @@ impl<S> Default for Registry<S> {
     fn default() -> Self {
         Self { topics: Trie::default(), patterns: Trie::default(), idle: VecDeque::new(), live: 0 }
     }
-}
-
-/// How a topic is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum By {
-    Name { is_present: bool },
-    Pattern,
-}
-
-/// What a subscription has come to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Subscribed {
-    /// All is there that was asked for.
-    Whole,
-    /// What followed the position is not all there, and the engine may know it: what is there begins behind the other.
-    Behind(Position),
-    /// Messages are missing.
-    Gap,
 }
 
 /// There are too many topics.
@@ -261,131 +245,10 @@ impl<S: Send + Sync + 'static> Shared<S> {
         Ok(Some(made))
     }
 
-    /// Puts a connection into a topic, or takes note that it is there for one reason more.
-    fn attach(
-        &self,
-        topic: &Arc<Topic<S>>,
-        peer: &Peer<S>,
-        slow_consumer: SlowConsumer,
-        start: Start,
-        by: By,
-        wakers: &mut Vec<Waker>,
-    ) -> Subscribed {
-        let (is_named, is_present, patterns) = match by {
-            By::Name { is_present } => (true, is_present, 0),
-            By::Pattern => (false, false, 1),
-        };
-        let known = peer.mailbox().attachments.get_mut(&topic.id).map(|at| {
-            at.patterns += patterns;
-            (at.is_named, at.is_present) = (at.is_named || is_named, at.is_present || is_present);
-            (at.seat, at.is_named, at.is_present)
-        });
-        if let Some((seat, is_named, is_present)) = known {
-            topic.lock().change(seat, peer.id(), is_named, is_present);
-            return Subscribed::Whole;
-        }
-        let is_kept_elsewhere = self.bridge().is_some_and(|bridge| bridge.has_history());
-        let (seat, subscribed) = {
-            let mut state = topic.lock();
-            let (cursor, subscribed) = match start {
-                Start::Next => (state.log.head(), Subscribed::Whole),
-                Start::Last(messages) => (state.log.place_of_last(messages), Subscribed::Whole),
-                // A position is one of a single topic.
-                Start::Since(_) if by == By::Pattern => (state.log.head(), Subscribed::Whole),
-                Start::Since(position) => match state.log.place_after(position) {
-                    Some(place) => (place, Subscribed::Whole),
-                    None if is_kept_elsewhere => (state.log.first(), Subscribed::Behind(position)),
-                    None => (state.log.first(), Subscribed::Gap),
-                },
-            };
-            let wish = Wish { id: peer.id(), slow_consumer, is_named, is_present };
-            (state.insert(peer.clone(), wish, cursor), subscribed)
-        };
-        let attachment = Attachment { topic: topic.clone(), seat, is_named, is_present, patterns };
-        peer.mailbox().attachments.insert(topic.id, attachment);
-        // It is awake there and has no mark, so that nobody has marked it before it could be found. It stays so until what it
-        // has missed is there.
-        if !matches!(subscribed, Subscribed::Behind(_)) {
-            let settled = topic.lock().settle((seat, peer.id()), None);
-            if let Settled::More(stamp) = settled {
-                let mut mailbox = peer.mailbox();
-                mailbox.put_mark(Mark { stamp, topic: topic.id });
-                wakers.extend(mailbox.take_waker());
-            }
-        }
-        subscribed
-    }
-
-    fn detach_name(&self, registry: &mut Registry<S>, peer: &Peer<S>, topic: &Arc<Topic<S>>) -> Option<bool> {
-        let mut mailbox = peer.mailbox();
-        let attachment = mailbox.attachments.get_mut(&topic.id).filter(|at| at.is_named)?;
-        let was_present = core::mem::take(&mut attachment.is_present);
-        attachment.is_named = false;
-        let (seat, is_over) = (attachment.seat, attachment.patterns == 0);
-        if is_over {
-            mailbox.attachments.remove(&topic.id);
-        }
-        mailbox.named -= 1;
-        drop(mailbox);
-        self.detach(registry, peer, topic, seat, is_over);
-        Some(was_present)
-    }
-
-    fn detach_pattern(&self, registry: &mut Registry<S>, peer: &Peer<S>, topic: &Arc<Topic<S>>) {
-        let mut mailbox = peer.mailbox();
-        let Some(attachment) = mailbox.attachments.get_mut(&topic.id) else { return };
-        attachment.patterns = attachment.patterns.saturating_sub(1);
-        if attachment.patterns > 0 || attachment.is_named {
-            return;
-        }
-        let seat = attachment.seat;
-        mailbox.attachments.remove(&topic.id);
-        drop(mailbox);
-        self.detach(registry, peer, topic, seat, true);
-    }
-
-    fn detach(&self, registry: &mut Registry<S>, peer: &Peer<S>, topic: &Arc<Topic<S>>, seat: u32, is_over: bool) {
-        let removed = {
-            let mut state = topic.lock();
-            if is_over {
-                state.remove(seat, peer.id())
-            } else {
-                state.change(seat, peer.id(), false, false);
-                None
-            }
-        };
-        drop(removed);
-        self.retire(registry, topic);
-    }
-
-    /// Lets a topic vanish that nobody needs, or lists it as one that may.
-    fn retire(&self, registry: &mut Registry<S>, topic: &Arc<Topic<S>>) {
-        let is_bridged = self.bridge().is_some();
-        let (is_over, is_unnamed) = {
-            let mut state = topic.lock();
-            if state.is_gone {
-                return;
-            }
-            let is_unnamed = state.named() == 0;
-            // What other nodes publish is not heard here meanwhile: what is kept would have a hole.
-            let is_kept = state.log.has_history() && !state.log.is_empty() && !is_bridged;
-            let is_over = state.len() == 0 && !is_kept;
-            state.is_gone = is_over;
-            (is_over, is_unnamed)
-        };
-        if is_unnamed && is_bridged {
-            self.tell_interest(Pattern::of_name(topic.name.clone()), None, false);
-        }
-        if is_over {
-            registry.forget(self, topic);
-        } else if is_unnamed {
-            registry.list(topic);
-        }
-    }
-
     fn check_subscription(&self, peer: &Peer<S>) -> Result<(), SubscribeError> {
         let mailbox = peer.mailbox();
-        let max = self.config.max_subscriptions;
+        // As many as are counted in a topic that all of them match.
+        let max = self.config.max_subscriptions.min(usize::from(u16::MAX));
         if mailbox.is_gone {
             return Err(SubscribeError::Left);
         }
@@ -416,7 +279,7 @@ impl<S: Send + Sync + 'static> Shared<S> {
     }
 
     /// Tells the bridge what this node wants from others, or wants no more.
-    fn tell_interest(&self, pattern: Pattern, after: Option<Position>, is_wanted: bool) {
+    pub(super) fn tell_interest(&self, pattern: Pattern, after: Option<Position>, is_wanted: bool) {
         if let Some(bridge) = self.bridge() {
             bridge.tell(Interest { pattern, after, is_wanted });
         }
@@ -464,9 +327,7 @@ impl<S: Send + Sync + 'static> Registry<S> {
         wakers: &mut Vec<Waker>,
     ) -> Result<Arc<Topic<S>>, TooMany> {
         self.make_room(hub)?;
-        let topic = hub.add(name, history);
-        self.live += 1;
-        *self.topics.entry(name) = Some(topic.clone());
+        let topic = hub.new_topic(name, history);
         let mut listening = Vec::new();
         self.patterns.for_each_that_matches(name, &mut |listeners| {
             let each = listeners.by_number.values();
@@ -475,6 +336,10 @@ impl<S: Send + Sync + 'static> Registry<S> {
         for (peer, slow_consumer, start) in listening {
             hub.attach(&topic, &peer, slow_consumer, start, By::Pattern, wakers);
         }
+        // Found only now, so that who publishes finds nobody missing.
+        *self.topics.entry(name) = Some(topic.clone());
+        self.live += 1;
+        hub.add(&topic);
         Ok(topic)
     }
 
@@ -510,7 +375,7 @@ impl<S: Send + Sync + 'static> Registry<S> {
     }
 
     /// Lists a topic as one that may vanish.
-    fn list(&mut self, topic: &Arc<Topic<S>>) {
+    pub(super) fn list(&mut self, topic: &Arc<Topic<S>>) {
         let mut state = topic.lock();
         if !state.is_listed && !state.is_gone {
             state.is_listed = true;
@@ -524,7 +389,7 @@ impl<S: Send + Sync + 'static> Registry<S> {
     }
 
     /// Takes out a topic that is gone.
-    fn forget(&mut self, hub: &Shared<S>, topic: &Arc<Topic<S>>) {
+    pub(super) fn forget(&mut self, hub: &Shared<S>, topic: &Arc<Topic<S>>) {
         hub.remove(&topic.name);
         self.live -= 1;
         self.topics.remove(&topic.name);

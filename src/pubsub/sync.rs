@@ -11,6 +11,9 @@ pub(super) use loom::sync::atomic::AtomicU64;
 pub(super) use loom::sync::{Mutex, MutexGuard, RwLock};
 
 pub(super) use core::sync::atomic::Ordering;
+
+/// A counter that nothing depends on.
+pub(super) use core::sync::atomic::AtomicU64 as Counter;
 use std::sync::PoisonError;
 
 /// Locks, whatever happened to who had it before: what a lock guards here is whole between two calls.

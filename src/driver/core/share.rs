@@ -36,8 +36,12 @@ impl<T: Transport> Core<T> {
             // The transport takes nothing: the first waits here, so that its time runs.
             Some(0) if self.outbox.is_empty() => self.queue_shares(messages.get(..1).unwrap_or_default())?,
             Some(taken) => taken,
-            None if self.flags.is_full && self.poll_flush(asker)?.is_pending() && self.flags.is_full => 0,
-            None => self.queue_shares(messages)?,
+            None => {
+                if self.flags.is_full {
+                    let _ = self.poll_flush(asker)?;
+                }
+                if self.flags.is_full { 0 } else { self.queue_shares(messages)? }
+            }
         };
         let is_flushed = self.poll_flush(asker)?.is_ready();
         if taken == 0 && !is_flushed && !messages.is_empty() { Poll::Pending } else { Poll::Ready(Ok(taken)) }
@@ -49,8 +53,19 @@ impl<T: Transport> Core<T> {
         if !self.is_write_vectored() {
             return Ok(None);
         }
+        // Most writes are of few pieces, and what is not used need not be set to nothing.
+        match (messages.len(), self.outbox.is_empty()) {
+            (0..=4, true) => self.write_shares_of::<M, 4, 8>(messages),
+            _ => self.write_shares_of::<M, SHARES, { 2 * SHARES }>(messages),
+        }
+    }
+
+    fn write_shares_of<M: Share, const MOST: usize, const PIECES: usize>(
+        &mut self,
+        messages: &[M],
+    ) -> Result<Option<usize>, Error> {
         let longest = self.connection.config().fragment_size;
-        let mut parts: [Option<(&FrameHead, &Bytes)>; SHARES] = [None; SHARES];
+        let mut parts: [Option<(&FrameHead, &Bytes)>; MOST] = [None; MOST];
         let mut count = 0;
         for (slot, message) in parts.iter_mut().zip(messages) {
             if message.prepared().payload().len() > longest {
@@ -67,7 +82,7 @@ impl<T: Transport> Core<T> {
         }
         let parts = parts.iter().flatten();
         let Some(transport) = &mut self.transport else { return Ok(Some(0)) };
-        let mut pieces = [IoSlice::new(&[]); 2 * SHARES];
+        let mut pieces = [IoSlice::new(&[]); PIECES];
         let before = self.outbox.pieces(&mut pieces);
         // Half of a frame may stand at the end of what is queued only if all of it is written before.
         let waiting = self.outbox.waiting();

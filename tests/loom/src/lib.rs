@@ -4,7 +4,7 @@
 //! RUSTFLAGS="--cfg sockeye_loom" cargo test --release --manifest-path tests/loom/Cargo.toml
 //! ```
 //!
-//! The flag makes the driver use `loom`'s locks. `loom` then runs each model once for every order in which its threads can
+//! The flag makes the driver and the hub use `loom`'s locks. `loom` then runs each model once for every order in which its threads can
 //! meet at a lock, with up to [`PREEMPTIONS`] switches that no thread asked for. A task that waits for a wake-up that does not
 //! come is a deadlock, which `loom` reports. `LOOM_LOG=trace LOOM_LOCATION=1` tell how it came about.
 
@@ -53,6 +53,12 @@ impl Line {
     pub fn new(room: usize, input: &[u8]) -> Self {
         let ends = Ends { room, input: input.iter().copied().collect(), ..Ends::default() };
         Self { ends: Arc::new(Mutex::new(ends)) }
+    }
+
+    /// The connection's end of it, as the server.
+    #[must_use]
+    pub fn server(&self, config: Config) -> WebSocket<Self> {
+        WebSocket::server(self.clone(), config)
     }
 
     /// The connection's end of it, in halves, as the server.

@@ -1,0 +1,56 @@
+//! A client that comes back and has missed more than its node holds: what the engine still has is put in front of it.
+
+use alloc::sync::Arc;
+
+use super::backplane::History;
+use super::hub::Shared;
+use super::peer::{Mark, Peer};
+use super::position::Position;
+use super::post::Topic;
+use crate::prepared::PreparedMessage;
+
+/// A question for the history of a topic, by a connection that waits for the answer.
+pub(super) struct Ask<S> {
+    pub(super) topic: Arc<Topic<S>>,
+    pub(super) peer: Peer<S>,
+    pub(super) seat: u32,
+    pub(super) after: Position,
+}
+
+impl<S: Send + Sync + 'static> Ask<S> {
+    /// How many messages there is room for.
+    pub(super) fn limit(&self, hub: &Shared<S>) -> usize {
+        hub.config.lag.messages.max(hub.history_of(&self.topic.name).messages)
+    }
+
+    /// Puts what the engine has in front of what is here, for the one who asked, and lets that one be sent it.
+    pub(super) fn answer(self, hub: &Shared<S>, history: History) {
+        let Self { topic, peer, seat, .. } = self;
+        let mut is_whole = history.is_complete;
+        {
+            let mut state = topic.lock();
+            let last = state.remote.as_ref().and_then(|remote| remote.last);
+            for arrived in history.messages.into_iter().rev() {
+                let Some(position) = arrived.position else { continue };
+                // What is here is not put there again, nor what will come.
+                let is_here = state.log.oldest().is_some_and(|oldest| oldest.is_same_or_before(position));
+                let will_come = last.is_some_and(|last| last != position && last.is_same_or_before(position));
+                if is_here || will_come {
+                    continue;
+                }
+                let publication = arrived.publication;
+                let message = PreparedMessage::of_checked(publication.kind, publication.payload);
+                let message = (&message, publication.may_be_encoded);
+                if !state.log.prepend(hub.entry(&topic.name, message, position, 0, None)) {
+                    is_whole = false;
+                    break;
+                }
+            }
+            state.rewind(seat, peer.id());
+        }
+        if !is_whole {
+            peer.order(|orders| orders.tell_gap(&topic.name));
+        }
+        peer.mark(Mark { stamp: 0, topic: topic.id });
+    }
+}

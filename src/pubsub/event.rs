@@ -1,0 +1,32 @@
+//! What a member's task is told while it serves its connection.
+
+use alloc::sync::Arc;
+
+use crate::message::Message;
+
+/// What a member's task is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The client has sent a message.
+    Message(Message),
+    /// The connection was too slow: so many messages of a topic were not sent to it, and will not be. Not told of where only
+    /// the latest is wanted; [`Member::skipped`](super::Member::skipped) counts these, too. Tell the client, if it is to know.
+    Skipped {
+        /// The name of the topic.
+        topic: Arc<str>,
+        /// How many.
+        messages: u64,
+    },
+    /// Messages of a topic are missing that nobody has any more: not all that followed
+    /// [`Subscription::since`](super::Subscription::since) is there, or a backplane has lost some. How many is not known.
+    Gap {
+        /// The name of the topic.
+        topic: Arc<str>,
+    },
+    /// The connection missed messages of a topic, and is being closed with 1013 for that.
+    Overrun {
+        /// The name of the topic.
+        topic: Arc<str>,
+    },
+}

@@ -1,0 +1,193 @@
+//! A topic that many share, and how a message gets into it: appended under its lock, and whoever waits is woken when that is free.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::backplane::Origin;
+use super::config::{Bounds, Envelope};
+use super::delivery::Readable;
+use super::hub::Shared;
+use super::log::{Entry, Log, Readers, Slot};
+use super::peer::{Mark, Peer};
+use super::position::Position;
+use super::sync::{Mutex, MutexGuard, lock};
+use super::topic::{Reading, Settled, State};
+use crate::driver::Share;
+use crate::message::{MessageKind, MessageRef};
+use crate::prepared::PreparedMessage;
+
+/// A topic, shared by those who publish and those who read.
+pub(super) struct Topic<S> {
+    pub(super) id: u64,
+    pub(super) name: Arc<str>,
+    state: Mutex<State<Peer<S>, Arc<Body>>>,
+}
+
+/// A message as all subscribers get it.
+#[derive(Debug)]
+pub(super) struct Body {
+    message: PreparedMessage,
+    may_be_encoded: bool,
+}
+
+impl Share for Body {
+    fn prepared(&self) -> &PreparedMessage {
+        &self.message
+    }
+
+    fn may_be_encoded(&self) -> bool {
+        self.may_be_encoded
+    }
+}
+
+/// A message to be delivered.
+pub(super) struct Post<'m, S> {
+    pub(super) message: &'m PreparedMessage,
+    pub(super) may_be_encoded: bool,
+    /// Whom it is not for.
+    pub(super) sender: Option<&'m Peer<S>>,
+    pub(super) whose: Whose,
+    /// The place that an engine gave it.
+    pub(super) position: Option<Position>,
+}
+
+impl<S> Clone for Post<'_, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S> Copy for Post<'_, S> {}
+
+/// Where a message is from.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Whose {
+    /// From here, where there is no bridge.
+    Here,
+    /// From here: if it comes back, it was delivered.
+    Ours(Origin),
+    /// From the engine, which may tell of it twice.
+    Theirs(Origin),
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Delivered {
+    /// So many will be sent it, and it has this place.
+    To(usize, Position),
+    /// It was delivered before.
+    Known,
+    /// The topic has vanished.
+    Gone,
+}
+
+impl<S: Send + Sync + 'static> Topic<S> {
+    /// Appends a message and wakes who waits for it.
+    pub(super) fn deliver(&self, hub: &Shared<S>, post: Post<'_, S>) -> Delivered {
+        let Post { message, may_be_encoded, sender, whose, position } = post;
+        // Where the sender is in this topic, if it is.
+        let seat = sender.and_then(|peer| peer.mailbox().attachments.get(&self.id).map(|at| at.seat));
+        let (woken, stamp, position) = {
+            let mut state = self.lock();
+            if state.is_gone {
+                return Delivered::Gone;
+            }
+            let position = position.unwrap_or_else(|| state.next_position());
+            match whose {
+                Whose::Here => {}
+                Whose::Ours(origin) => state.remote.get_or_insert_default().note(origin),
+                Whose::Theirs(origin) => {
+                    let engines = post.position;
+                    if !state.remote.get_or_insert_default().admit(origin, engines) {
+                        return Delivered::Known;
+                    }
+                }
+            }
+            let stamp = hub.next_stamp();
+            let entry = hub.entry(&self.name, (message, may_be_encoded), position, stamp, sender.map(Peer::id));
+            (state.publish(entry, seat), stamp, position)
+        };
+        for peer in woken.overrun {
+            peer.order(|orders| orders.overrun = Some(self.name.clone()));
+        }
+        let mut sleepers = woken.sleepers;
+        let mark = Mark { stamp, topic: self.id };
+        sleepers.iter().for_each(|peer| peer.mark(mark));
+        sleepers.clear();
+        if sleepers.capacity() > 0 {
+            self.lock().give_back(sleepers);
+        }
+        Delivered::To(woken.receivers, position)
+    }
+
+    /// Tells all subscribers that messages are missing.
+    pub(super) fn tell_gap(&self) {
+        let peers: Vec<_> = self.lock().subscribers().map(|(peer, _)| peer.clone()).collect();
+        peers.iter().for_each(|peer| peer.order(|orders| orders.tell_gap(&self.name)));
+    }
+}
+
+impl<S: Send + Sync + 'static> Readable for Topic<S> {
+    fn id(&self) -> u64 {
+        self.id
+    }
+
+    fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    fn read(
+        &self,
+        who: (u32, u64),
+        from: u64,
+        until: u64,
+        take: &mut dyn FnMut(u64, &Slot<Arc<Body>>) -> bool,
+    ) -> Option<Reading> {
+        self.lock().read(who, from, until, take)
+    }
+
+    fn settle(&self, who: (u32, u64), sent: Option<(u64, Position)>) -> Settled {
+        self.lock().settle(who, sent)
+    }
+}
+
+impl<S> Topic<S> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State<Peer<S>, Arc<Body>>> {
+        lock(&self.state)
+    }
+}
+
+impl<S: 'static> Shared<S> {
+    /// A new topic, which nobody finds yet.
+    pub(super) fn new_topic(&self, name: &str, history: Bounds) -> Arc<Topic<S>> {
+        let log = Log::new(rand::random(), self.config.lag, history);
+        Arc::new(Topic { id: self.next_number(), name: name.into(), state: Mutex::new(State::new(log)) })
+    }
+
+    /// What stands in the log of a topic for a message.
+    pub(super) fn entry(
+        &self,
+        topic: &str,
+        (message, may_be_encoded): (&PreparedMessage, bool),
+        position: Position,
+        stamp: u64,
+        except: Option<u64>,
+    ) -> Entry<Arc<Body>> {
+        let message = match self.config.envelope {
+            Some(envelope) => PreparedMessage::new(envelope(&Envelope { topic, position, message: lend(message) })),
+            None => message.clone(),
+        };
+        let len = message.payload().len();
+        let body = Arc::new(Body { message, may_be_encoded });
+        Entry { position, stamp, except, len, unread: Readers::default(), body }
+    }
+}
+
+/// A prepared message as a message.
+fn lend(message: &PreparedMessage) -> MessageRef<'_> {
+    match message.kind() {
+        // It was text when it was prepared.
+        MessageKind::Text => MessageRef::Text(simdutf8::basic::from_utf8(message.payload()).unwrap_or_default()),
+        MessageKind::Binary => MessageRef::Binary(message.payload()),
+    }
+}
