@@ -11,8 +11,8 @@ mod engines;
 use std::net::TcpListener;
 
 use engines::{
-    Engine, Node, Output, Server, Storage, arrived_numbers, copy_directory, meet, pattern, publication, publications, run,
-    texts, with,
+    Engine, Node, Output, Server, Storage, arrived_numbers, copy_directory, meet, pattern, publication, publications,
+    run, texts, with,
 };
 use sockeye::pubsub::{Arrival, Backplane, Event, Inbound, NatsBackplane, NatsConfig, Outbound};
 

@@ -8,7 +8,9 @@ mod pubsub_support;
 #[path = "pubsub_support/engines.rs"]
 mod engines;
 
-use engines::{Engine, Output, Server, Storage, arrived_numbers, copy_directory, pattern, publication, publications, run, with};
+use engines::{
+    Engine, Output, Server, Storage, arrived_numbers, copy_directory, pattern, publication, publications, run, with,
+};
 use sockeye::pubsub::{Backplane, Bounds, Inbound, Outbound, Pattern, Position, RedisBackplane, RedisConfig};
 
 struct Redis {
@@ -165,7 +167,8 @@ fn topics_beyond_the_limit_are_forgotten_and_who_comes_back_to_one_is_told() {
         let start = inbound.subscribe(&pattern("a"), None).await.unwrap().unwrap();
         let batch: Vec<_> = ["a", "b", "c", "d", "e"].into_iter().zip(1..).map(|(t, n)| publication(t, n)).collect();
         outbound.publish(&batch).await.unwrap();
-        let keys: Vec<String> = redis::cmd("KEYS").arg("test[*]:t:*").query_async(&mut engine.client().await).await.unwrap();
+        let keys: Vec<String> =
+            redis::cmd("KEYS").arg("test[*]:t:*").query_async(&mut engine.client().await).await.unwrap();
         assert_eq!(keys.len(), 3, "{keys:?}");
         let history = outbound.history("a", start, 10).await.unwrap();
         assert_eq!((history.messages.len(), history.is_complete), (0, false));
@@ -207,7 +210,8 @@ fn what_others_publish_on_our_channels_is_ignored() {
         outbound.publish(&[publication("u", 20)]).await.unwrap();
         for fields in [&["d", "x"][..], &["b", "1", "d", "x"], &["d", "1", "b", "2"], &["b", "y", "d", "x"]] {
             let mut add = redis::cmd("XADD");
-            let _: String = add.arg("test*:t:u").arg("*").arg(fields).query_async(&mut engine.client().await).await.unwrap();
+            let _: String =
+                add.arg("test*:t:u").arg("*").arg(fields).query_async(&mut engine.client().await).await.unwrap();
         }
         let history = outbound.history("u", newest, 10).await.unwrap();
         assert_eq!((history.messages.len(), backplane.ignored()), (1, 4));

@@ -148,7 +148,9 @@ impl NatsBackplane {
         address.parse::<async_nats::ServerAddr>().map_err(failed)?;
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         if config.prefix.is_empty() || !config.prefix.bytes().all(is_plain) {
-            return Err(BackplaneError::new("the prefix of subjects has other characters than letters, digits, - and _"));
+            return Err(BackplaneError::new(
+                "the prefix of subjects has other characters than letters, digits, - and _",
+            ));
         }
         let subjects = Subjects::new(&config.prefix, config.history > 0);
         let (known, heard) = (Mutex::default(), Mutex::default());

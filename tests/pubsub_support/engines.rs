@@ -320,7 +320,8 @@ pub async fn stream_of_messages_survives_an_engine_that_is_killed(mut engine: im
 pub async fn engine_that_is_killed_is_a_gap_where_nothing_is_kept(mut engine: impl Engine, history: usize) {
     let [a, b] = [Node::new(&engine, history).await, Node::new(&engine, history).await];
     let mut clients = [a.client("t"), b.client("t")];
-    for client in &mut clients {
+    let mut of_pattern = a.client("#");
+    for client in clients.iter_mut().chain([&mut of_pattern]) {
         meet(&a, "t", client).await;
     }
     let connects = b.connects();
@@ -342,6 +343,7 @@ pub async fn engine_that_is_killed_is_a_gap_where_nothing_is_kept(mut engine: im
     a.publish("t", 8..9);
     let (texts_a, events_a) = receive(&mut clients[0], 1).await;
     assert_eq!((texts_a, events_a), (numbers(8..9), vec![gap("t")]));
+    assert_eq!(receive(&mut of_pattern, 9).await, (numbers(0..9), vec![gap("t")]));
     // What was published before the other node was there again may be lost to it, which is what a gap says.
     let (mut texts_b, events_b) = receive(&mut clients[1], 1).await;
     while texts_b.last().map(String::as_str) != Some("8") {

@@ -155,7 +155,9 @@ mod tests {
     #[test]
     fn subject_that_is_written_otherwise_is_of_no_topic() {
         let subjects = Subjects::new("p", false);
-        for subject in ["p.c.", "p.c.a..b", "p.c.a%", "p.c.%2", "p.c.%2E", "p.c.%61", "p.c.%2f", "p.c.%ff", "p.r.a", "p.c.a b"] {
+        for subject in
+            ["p.c.", "p.c.a..b", "p.c.a%", "p.c.%2", "p.c.%2E", "p.c.%61", "p.c.%2f", "p.c.%ff", "p.r.a", "p.c.a b"]
+        {
             assert_eq!(subjects.topic(subject), None, "{subject}");
         }
         assert_eq!(subjects.topic("p.c.a.%.%2e").as_deref(), Some("a//."));
