@@ -93,7 +93,8 @@
 //! # Features
 //!
 //! `tokio`, `futures`: the adapters of these names. `driver`: what they have in common, for another runtime. `deflate`:
-//! permessage-deflate (RFC 7692) on all of them, off until it is asked for. `test-kit`: a pair of connections in memory, a clock
+//! permessage-deflate (RFC 7692) on all of them, off until it is asked for. `pubsub`: topics and subscribers, on tokio; `redis` and
+//! `nats`: the same across machines. `test-kit`: a pair of connections in memory, a clock
 //! and faults, to test an application with.
 //!
 //! `client`: the client that is given a URL. `rustls` is TLS for it, with ring and the operating system's list of whom to trust; the

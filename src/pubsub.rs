@@ -50,7 +50,8 @@
 //!   again ([`Subscription::since`]), and gets what it has missed, or is told that not all of it is there.
 //! - **State**: each connection carries a value of the application's own, which others see: [`Hub::present`].
 //! - **Rules**: [`Hooks`] decide who may subscribe and publish, and are told who joins and leaves.
-//! - **Many machines**: a [`Bridge`] joins hubs by a [`Backplane`].
+//! - **Many machines**: a [`Bridge`] joins hubs by a [`Backplane`]: `RedisBackplane` with the feature `redis`, `NatsBackplane`
+//!   with `nats`, or one of your own.
 //!
 //! A hub is for any [transport](crate::driver::Transport); only a bridge needs tokio.
 

@@ -209,16 +209,17 @@ async fn what_other_nodes_published_while_one_was_away_comes_when_it_is_back() {
 async fn engine_that_has_forgotten_is_a_gap() {
     let engine = MemoryBackplane::new(Numbering::Engine);
     let [a, b] = two(&engine).await;
-    let mut client = a.client("t").await;
+    let mut clients = [a.client("t").await, b.client("#").await];
     b.publish("t", 0..2).await;
-    assert_eq!(client.got(), numbers(0..2));
+    assert_eq!(clients.each_mut().map(Client::got), [numbers(0..2), numbers(0..2)]);
     engine.stop();
     engine.forget();
     engine.start();
     a_while().await;
     b.publish("t", 2..3).await;
-    assert_eq!(client.run(), [Event::Gap { topic: "t".into() }]);
-    assert_eq!(client.new_texts(), numbers(2..3));
+    let gap = || vec![Event::Gap { topic: "t".into() }];
+    assert_eq!(clients.each_mut().map(Client::run), [gap(), gap()]);
+    assert_eq!(clients.each_mut().map(Client::new_texts), [numbers(2..3), numbers(2..3)]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -36,7 +36,8 @@ use crate::message::MessageKind;
 ///
 /// **What is missed.** After a reconnect the bridge subscribes again, `after` the last position that it has seen. An engine that
 /// keeps messages sends those that followed, before any newer one. If it cannot, or does not have all of them any more, its
-/// next arrival for that topic is an [`Arrival::Gap`]. An engine that keeps nothing need not say so: without positions, a
+/// next arrival for that topic is an [`Arrival::Gap`]. What a pattern with wildcards missed, the engine's client has to
+/// know for itself, for the bridge does not know of all its topics: how far the connection before had heard. An engine that keeps nothing need not say so: without positions, a
 /// reconnect is a gap by itself.
 ///
 /// **Failing.** Whatever fails ends the connection: both halves are dropped, and [`Backplane::connect`] is called again,
@@ -109,7 +110,8 @@ pub trait Inbound: Send + 'static {
     ///
     /// Gives the position of the newest message of a single topic, where the engine numbers: looked up *after* it was
     /// subscribed to, so that all newer ones come as arrivals. Those up to it may come, too, and are not looked at unless
-    /// `after` asked for them. Where there was none yet, that is the epoch and the sequence 0. For a pattern, and where each
+    /// `after` asked for them. Where there was none yet, that is the epoch and a sequence before the first. For a pattern with
+    /// wildcards it says the epoch alone: those who hear topics by it that were heard in another one are told of a gap. Where each
     /// node numbers, `None`.
     ///
     /// # Errors

@@ -333,8 +333,20 @@ impl<S: Send + Sync + 'static> Queue<S> {
 
     /// Takes note of where a topic stands that is subscribed to now.
     pub(super) fn begin(&self, hub: &Shared<S>, pattern: &Pattern, newest: Option<Position>) {
-        let newest = newest.filter(|_| self.numbering == Numbering::Engine && pattern.is_exact());
-        if let (Some(newest), Some(topic)) = (newest, hub.find(pattern.as_str())) {
+        let Some(newest) = newest.filter(|_| self.numbering == Numbering::Engine) else { return };
+        if !pattern.is_exact() {
+            hub.for_each_topic(|topic| {
+                let (is_named, last) = {
+                    let state = topic.lock();
+                    (state.named() > 0, state.remote.as_ref().and_then(|remote| remote.last))
+                };
+                // Of those that are asked for by name, the engine tells.
+                let is_behind = !is_named && last.is_some_and(|last| last.epoch != newest.epoch);
+                if is_behind && pattern.matches(&topic.name) {
+                    topic.tell_gap();
+                }
+            });
+        } else if let Some(topic) = hub.find(pattern.as_str()) {
             let mut state = topic.lock();
             let remote = state.remote.get_or_insert_default();
             if remote.last.is_none() {

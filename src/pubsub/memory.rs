@@ -175,7 +175,7 @@ impl Inbound for MemoryInbound {
             link.arrivals.extend(history.messages.into_iter().map(Arrival::Message));
             self.link.notify.notify_one();
         }
-        let is_numbered = pattern.is_exact() && self.engine.numbering == Numbering::Engine;
+        let is_numbered = self.engine.numbering == Numbering::Engine;
         let sequence = state.topics.get(pattern.as_str()).map_or(0, |kept| kept.sequence);
         Ok(is_numbered.then_some(Position { epoch: state.epoch, sequence }))
     }

@@ -320,7 +320,8 @@ pub async fn stream_of_messages_survives_an_engine_that_is_killed(mut engine: im
 pub async fn engine_that_is_killed_is_a_gap_where_nothing_is_kept(mut engine: impl Engine, history: usize) {
     let [a, b] = [Node::new(&engine, history).await, Node::new(&engine, history).await];
     let mut clients = [a.client("t"), b.client("t")];
-    for client in &mut clients {
+    let mut of_pattern = a.client("#");
+    for client in clients.iter_mut().chain([&mut of_pattern]) {
         meet(&a, "t", client).await;
     }
     let connects = b.connects();
@@ -334,7 +335,8 @@ pub async fn engine_that_is_killed_is_a_gap_where_nothing_is_kept(mut engine: im
     // Here it goes on.
     a.publish("t", 5..8);
     assert_eq!(texts(&mut clients[0], 3).await, numbers(5..8));
-    assert_eq!(a.hub.bridge_status().unwrap().queued, 3);
+    // Those, and what the engine had not confirmed yet.
+    assert!(a.hub.bridge_status().unwrap().queued >= 3);
     engine.server().start();
     until(|| a.is_up() && b.connects() > connects && b.is_up()).await;
     // The other node is connected, but may not have subscribed yet.
@@ -342,6 +344,7 @@ pub async fn engine_that_is_killed_is_a_gap_where_nothing_is_kept(mut engine: im
     a.publish("t", 8..9);
     let (texts_a, events_a) = receive(&mut clients[0], 1).await;
     assert_eq!((texts_a, events_a), (numbers(8..9), vec![gap("t")]));
+    assert_eq!(receive(&mut of_pattern, 9).await, (numbers(0..9), vec![gap("t")]));
     // What was published before the other node was there again may be lost to it, which is what a gap says.
     let (mut texts_b, events_b) = receive(&mut clients[1], 1).await;
     while texts_b.last().map(String::as_str) != Some("8") {
@@ -411,16 +414,10 @@ pub async fn engine_that_is_away_at_start_is_waited_for(mut engine: impl Engine,
     assert!(!a.is_up() && a.hub.bridge_status().unwrap().queued == 3);
     engine.server().start();
     until(|| a.is_up() && b.is_up() && a.hub.bridge_status().unwrap().queued == 0).await;
-    let (mut got, mut seen) = (Vec::new(), 3);
-    while !got.contains(&"3".to_owned()) {
-        a.publish("t", seen..seen + 1);
-        seen = 3;
-        let (texts, _) = receive(&mut clients[1], 1).await;
-        got.extend(texts);
-    }
-    let mut rising: Vec<u32> = got.iter().map(|text| text.parse().unwrap()).collect();
-    rising.dedup();
-    assert!(rising.is_sorted(), "{rising:?}");
+    meet(&a, "t", &mut clients[1]).await;
+    a.publish("t", 3..5);
+    assert_eq!(texts(&mut clients[1], 2).await, numbers(3..5));
+    assert_eq!(texts(&mut clients[0], 2).await, numbers(3..5));
 }
 
 /// A publication of a node that is none.
@@ -465,7 +462,9 @@ pub async fn connection_catches_up(engine: impl Engine) {
     inbound.subscribe(&pattern("p/#"), None).await.unwrap();
     let mixed = |first: u64| [publication("t", first), publication("p", first + 1), publication("p/1/x", first + 2)];
     other.publish(&mixed(1)).await.unwrap();
-    let got = arrivals(&mut inbound, 3).await;
+    let mut got = arrivals(&mut inbound, 3).await;
+    // Only within a topic is there an order.
+    got.sort_unstable_by_key(|(number, _)| *number);
     assert_eq!(got.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [1, 2, 3]);
     let last = got[0].1.unwrap();
     assert!(last.epoch == newest.epoch && last.sequence > newest.sequence, "{last:?} {newest:?}");

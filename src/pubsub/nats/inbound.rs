@@ -214,7 +214,7 @@ impl NatsInbound {
                 numbered.behind.add(topic.into(), heard);
             }
         }
-        Ok(None)
+        Ok(Some(numbered.log.at(0)))
     }
 }
 

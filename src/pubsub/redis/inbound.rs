@@ -216,7 +216,7 @@ impl Inbound for RedisInbound {
             return self.subscribe_to_topic(pattern, after).await;
         }
         self.subscribe_to_pattern(pattern).await?;
-        Ok(None)
+        Ok(self.numbered.as_ref().map(|numbered| Position { epoch: numbered.epoch, sequence: 0 }))
     }
 
     async fn unsubscribe(&mut self, pattern: &Pattern) -> Result<(), BackplaneError> {
