@@ -151,7 +151,7 @@ mod tests {
         let sender = Sender(inbox.clone());
         for kind in [PushKind::Message, PushKind::PMessage, PushKind::Subscribe, PushKind::Other("x".into())] {
             for data in [vec![], vec![Value::Nil], vec![Value::Int(1), Value::Int(2), Value::Int(3)]] {
-                sender.send(PushInfo { kind: kind.clone(), data }).unwrap();
+                sender.send(PushInfo { kind: kind.clone(), data }).unwrap_or_else(|_| panic!("it is taken"));
             }
         }
         assert_eq!(next(&inbox), Poll::Pending);
