@@ -185,7 +185,7 @@ impl<W: Write> Page<W> {
             ("pubsub", "pubsub", "rooms, who is there, a live ticker"),
         ] {
             let command = format!("cargo run --release --features {feature} --example");
-            let width = 66 - command.len();
+            let width = 64 - command.len();
             writeln!(self.out, "  {FAINT}{command}{FAINT:#} {BOLD}{name:<width$}{BOLD:#} {what}")?;
         }
         self.out.flush()?;
