@@ -182,10 +182,10 @@ impl<W: Write> Page<W> {
         self.text(&["And two pages for a browser:"])?;
         for (feature, name, what) in [
             ("tokio", "http_vs_websocket", "polled and pushed, side by side"),
-            ("pubsub", "pubsub", "rooms, who is there, a live ticker"),
+            ("pubsub", "pubsub", "rooms and a live ticker"),
         ] {
             let command = format!("cargo run --release --features {feature} --example");
-            let width = 66 - command.len();
+            let width = 64 - command.len();
             writeln!(self.out, "  {FAINT}{command}{FAINT:#} {BOLD}{name:<width$}{BOLD:#} {what}")?;
         }
         self.out.flush()?;

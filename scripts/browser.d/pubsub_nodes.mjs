@@ -1,9 +1,10 @@
-// Judges the page of rooms where two nodes are one system, joined by a Redis of our own, which needs `redis-server`.
+// Judges the page of rooms where two nodes are one system, joined by an engine of our own: each that is installed of `redis-server`,
+// which here forgets everything when it is killed, and `nats-server`, which does not.
 //
 // pubsub_nodes.mjs PROGRAM
 
 import { deepStrictEqual } from "node:assert";
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
@@ -16,22 +17,28 @@ import { Tab } from "./tab.mjs";
 
 const [, , program] = process.argv;
 
-/** A Redis that keeps everything in memory. */
+const COMMANDS = {
+  redis: (port, directory) => ["redis-server", "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", directory],
+  nats: (port, directory) => ["nats-server", "--addr", "127.0.0.1", "--port", port, "--jetstream", "--store_dir", directory],
+};
+
+/** An engine as a process, on a port of its own. */
 class Engine {
-  static async start() {
+  static async start(name) {
     const engine = new Engine();
     const probe = createServer().listen(0, "127.0.0.1");
     await once(probe, "listening");
-    engine.port = probe.address().port;
-    probe.close();
+    engine.url = `${name}://127.0.0.1:${probe.address().port}/`;
     engine.directory = await mkdtemp(join(tmpdir(), "sockeye-"));
+    engine.command = COMMANDS[name](String(probe.address().port), engine.directory);
+    probe.close();
     engine.begin();
     return engine;
   }
 
   begin() {
-    const options = ["--bind", "127.0.0.1", "--port", String(this.port), "--save", "", "--appendonly", "no", "--dir", this.directory];
-    this.process = spawn("redis-server", options, { stdio: "ignore" });
+    const [program, ...options] = this.command;
+    this.process = spawn(program, options, { stdio: "ignore" });
     this.ended = once(this.process, "exit");
   }
 
@@ -41,12 +48,12 @@ class Engine {
   }
 }
 
-const engine = await Engine.start();
-try {
-  await judged("pubsub_nodes", async ({ start, open, ok }) => {
-    const redis = ["--redis", `redis://127.0.0.1:${engine.port}/`];
-    const first = await start(program, 0, ...redis);
-    const second = await start(program, 0, ...redis, "--no-ticker");
+/** Judges two nodes that this engine joins. */
+const judge = (name, engine) =>
+  judged(`pubsub_nodes on ${name}`, async ({ start, open, ok }) => {
+    const joined = [`--${name}`, engine.url];
+    const first = await start(program, 0, ...joined);
+    const second = await start(program, 0, ...joined, "--no-ticker");
     const ada = await Tab.open(open, first.url, "Ada");
     const bo = await Tab.open(open, second.url, "Bo");
     for (const tab of [ada, bo]) await tab.sees("Ada", "Bo");
@@ -70,7 +77,7 @@ try {
     const talking = [ada.talk("a", EACH), bo.talk("b", EACH)];
     await until("some has been said", async () => (await ada.texts()).includes("b 15"));
     await first.kill();
-    await start(program, first.port, ...redis);
+    await start(program, first.port, ...joined);
     await Promise.all(talking);
     for (const tab of [ada, bo]) await tab.hasHeard(["a", "b"], EACH);
     ok(`a node was killed and started anew while ${2 * EACH} messages were said: each is shown once, in order, to both`);
@@ -86,9 +93,20 @@ try {
       deepStrictEqual((await tab.texts()).length, 7 + 2 * EACH);
       deepStrictEqual(await tab.pending(), []);
     }
-    ok("the engine was killed and lost its memory: what was said without it is heard on its own node, and then on the other");
+    ok("the engine was killed: what was said without it is heard on its own node, and when it is back on the other");
   });
-} finally {
-  await engine.kill();
-  await rm(engine.directory, { recursive: true });
+
+for (const name of Object.keys(COMMANDS)) {
+  const [server] = COMMANDS[name]();
+  if (spawnSync(server, ["--version"]).error) {
+    console.log(`browser: pubsub_nodes on ${name}: skipped, ${server} is not installed`);
+    continue;
+  }
+  const engine = await Engine.start(name);
+  try {
+    await judge(name, engine);
+  } finally {
+    await engine.kill();
+    await rm(engine.directory, { recursive: true });
+  }
 }
