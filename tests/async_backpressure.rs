@@ -262,7 +262,7 @@ async fn messages_fed_together_go_out_in_one_write() {
     for number in 0..50u8 {
         socket.feed(&[number; 100]).await.unwrap();
     }
-    assert_eq!(stream.script().writes, []);
+    assert_eq!(stream.script().writes, [0_usize; 0]);
     assert_eq!(socket.queued(), 50 * 102);
     socket.flush().await.unwrap();
     let script = stream.script();

@@ -245,7 +245,7 @@ fn a_side_that_failed_the_connection_lingers_no_longer_than_the_deadline() {
         assert_eq!(side.connection.poll_timeout(), None);
         let violation = EndCause::Violation(ProtocolError::ReservedOpCode(3));
         assert_eq!(side.connection.end_cause(), Some(&violation), "the first cause stays");
-        assert_eq!(side.output, []);
+        assert_eq!(side.output, b"");
     }
 }
 
@@ -310,7 +310,7 @@ fn an_end_of_input_without_a_close_is_reported_as_1006_and_nothing_is_sent() {
             assert_nothing_can_be_sent(&mut side);
             assert_eq!(side.tick(at(1000)), None);
             assert_eq!(side.receive(&to(role, FIN | TEXT, b"late")), [], "nothing comes after the end");
-            assert_eq!(side.output, []);
+            assert_eq!(side.output, b"");
         }
     }
 }
@@ -368,7 +368,7 @@ fn a_close_that_is_not_answered_ends_when_its_deadline_comes() {
         assert_eq!(side.connection.close_code(), Some(CloseCode::ABNORMAL));
         assert_eq!(side.tick(at(61)), None, "it is said once");
         assert_eq!(side.connection.poll_timeout(), None);
-        assert_eq!(side.output, []);
+        assert_eq!(side.output, b"");
     }
 }
 
@@ -494,7 +494,7 @@ fn a_violation_after_our_close_sends_no_second_one() {
         side.close(CloseCode::NORMAL, "");
         side.output.clear();
         assert_eq!(side.receive(&[FIN | 0x3]), [failed(ProtocolError::ReservedOpCode(3))]);
-        assert_eq!(side.output, []);
+        assert_eq!(side.output, b"");
         assert_eq!((side.state(), side.teardown()), (State::Closed, Teardown::Linger));
         assert_eq!(side.connection.end_cause(), Some(&EndCause::Local), "we had closed before");
     }

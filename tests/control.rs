@@ -87,7 +87,7 @@ fn a_ping_or_pong_that_is_too_long_is_refused_and_nothing_written() {
     assert_eq!(server.connection.send_ping(&long, &mut server.output), too_long);
     assert_eq!(server.connection.send_pong(&long, &mut server.output), too_long);
     assert_eq!(ControlPayload::new(&long).map(|_| ()), too_long);
-    assert_eq!(server.output, []);
+    assert_eq!(server.output, b"");
     server.send_ping(&long[..125]);
     assert_eq!(server.output.len(), 127);
 }
@@ -196,7 +196,7 @@ fn only_the_newest_ping_is_answered_where_several_wait_for_room() {
         side.receive(&to(role, FIN | PONG, b""));
         assert_eq!(pongs(&side.take_output()), [b"3"]);
         side.receive(&to(role, FIN | PONG, b""));
-        assert_eq!(side.output, [], "it is sent once");
+        assert_eq!(side.output, b"", "it is sent once");
     }
 }
 
@@ -274,7 +274,7 @@ fn a_pong_that_no_ping_asked_for_is_surfaced_and_not_answered() {
     for role in ROLES {
         let mut side = Side::of(role);
         assert_eq!(side.receive(&to(role, FIN | PONG, b"unasked")), [pong(b"unasked")]);
-        assert_eq!(side.output, []);
+        assert_eq!(side.output, b"");
     }
 }
 
@@ -304,7 +304,7 @@ fn a_ping_after_our_close_is_surfaced_and_not_answered() {
         side.close(CloseCode::NORMAL, "");
         side.output.clear();
         assert_eq!(side.receive(&to(role, FIN | PING, b"late")), [ping(b"late")]);
-        assert_eq!(side.output, [], "nothing follows our Close");
+        assert_eq!(side.output, b"", "nothing follows our Close");
     }
 }
 
@@ -318,7 +318,7 @@ fn a_pong_that_waits_when_we_close_is_not_sent_after_the_close() {
         side.output.clear();
         side.receive(&to(role, FIN | PONG, b""));
         side.tick(at(0));
-        assert_eq!(side.output, []);
+        assert_eq!(side.output, b"");
     }
 }
 

@@ -350,7 +350,7 @@ fn what_an_engine_holds_back_is_flushed_as_one_more_fragment() {
     let mut output = Vec::new();
     server.flush_message(&mut output).unwrap();
     server.send_fragment("Hel", Fin::More, &mut output).unwrap();
-    assert_eq!(output, [], "it is held back");
+    assert_eq!(output, b"", "it is held back");
     server.flush_message(&mut output).unwrap();
     server.flush_message(&mut output).unwrap();
     assert_eq!(frames(&output).len(), 1);

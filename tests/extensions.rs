@@ -518,7 +518,7 @@ fn a_piece_that_the_encoder_holds_back_makes_no_frame() {
     server.extend(Rsv::RSV1, Box::new(Hoard::default()));
     server.send_fragment("He", Fin::More, &mut output).unwrap();
     server.send_fragment("l", Fin::More, &mut output).unwrap();
-    assert_eq!(output, []);
+    assert_eq!(output, b"");
     server.send_fragment("lo", Fin::Last, &mut output).unwrap();
     assert_eq!(output, [&[FIN | RSV1 | TEXT, 5], &b"Hello"[..]].concat());
 }

@@ -90,7 +90,7 @@ fn without_deadlines_there_is_nothing_to_wait_for() {
     side.receive(&to(Role::Server, TEXT, b"open"));
     assert_eq!(side.tick(at(1_000_000)), None);
     assert_eq!(side.connection.poll_timeout(), None);
-    assert_eq!(side.output, []);
+    assert_eq!(side.output, b"");
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn a_ping_is_sent_after_an_interval_of_silence() {
         let mut side = Side::of_with(role, pinging());
         side.tick(at(100));
         side.tick(at(129));
-        assert_eq!(side.output, []);
+        assert_eq!(side.output, b"");
         assert_eq!(side.tick(at(130)), None);
         assert_eq!(plain(&side.output), [(FIN | PING, numbered(1))]);
         assert_eq!(side.state(), State::Open);
@@ -176,7 +176,7 @@ fn whatever_is_received_postpones_the_ping() {
             side.tick(at(20));
             assert_eq!(side.connection.poll_timeout(), Some(at(50)));
             side.tick(at(49));
-            assert_eq!(side.output, []);
+            assert_eq!(side.output, b"");
             side.tick(at(50));
             assert_eq!(plain(&side.output).len(), 1);
         }
@@ -193,7 +193,7 @@ fn no_second_ping_is_sent_while_the_first_waits_for_a_sign_of_life() {
     side.tick(at(5));
     for second in 5..25 {
         tick_flushed(&mut side, second);
-        assert_eq!(side.output, [], "after {second} s");
+        assert_eq!(side.output, b"", "after {second} s");
     }
     assert_eq!(side.connection.sent().frames, 1);
 }
@@ -1003,7 +1003,7 @@ fn once_closing_only_the_deadline_of_the_closing_handshake_counts() {
         for second in 1..10 {
             assert_eq!(side.tick(at(second)), None);
         }
-        assert_eq!(side.output, [], "no ping after our Close");
+        assert_eq!(side.output, b"", "no ping after our Close");
         assert_eq!(side.tick(at(10)), Some(Timeout::Close));
     }
 }
@@ -1016,7 +1016,7 @@ fn a_closed_connection_whose_transport_ended_has_no_deadline() {
         side.connection.receive_eof();
         assert_eq!(side.connection.poll_timeout(), None);
         assert_eq!(side.tick(at(1_000_000)), None);
-        assert_eq!(side.output, []);
+        assert_eq!(side.output, b"");
     }
 }
 

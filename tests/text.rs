@@ -230,6 +230,6 @@ fn a_header_alone_is_no_reason_to_refuse_a_text() {
     for role in ROLES {
         let mut side = Side::of(role);
         assert_eq!(side.receive(&head_to(role, FIN | TEXT, 1000)), []);
-        assert_eq!(side.output, []);
+        assert_eq!(side.output, b"");
     }
 }

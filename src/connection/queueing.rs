@@ -322,7 +322,7 @@ mod tests {
         let coding = server.coding(MessageKind::Text, None, true);
         assert_eq!((coding, server.coding(MessageKind::Text, None, false)), (Coding::Encoded, PLAIN));
         server.send_piece(MessageKind::Text, coding, b"a", Fin::More, &mut output).unwrap();
-        assert!(output.is_empty(), "all of it is held back");
+        assert_eq!(output, b"", "all of it is held back");
         server.send_piece(MessageKind::Text, coding, b"b", Fin::Last, &mut output).unwrap();
         assert_eq!(output, [0xc1, 2, !b'a', !b'b']);
     }

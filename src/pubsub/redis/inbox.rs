@@ -122,7 +122,7 @@ mod tests {
 
     fn push(sender: &Sender, data: &'static [u8]) {
         let data = [&b"c"[..], data].map(|bytes| Value::BulkString(bytes.into())).into();
-        sender.send(PushInfo { kind: PushKind::Message, data }).unwrap();
+        assert!(sender.send(PushInfo { kind: PushKind::Message, data }).is_ok());
     }
 
     fn next(inbox: &Inbox) -> Poll<Option<Bytes>> {
@@ -151,7 +151,7 @@ mod tests {
         let sender = Sender(inbox.clone());
         for kind in [PushKind::Message, PushKind::PMessage, PushKind::Subscribe, PushKind::Other("x".into())] {
             for data in [vec![], vec![Value::Nil], vec![Value::Int(1), Value::Int(2), Value::Int(3)]] {
-                sender.send(PushInfo { kind: kind.clone(), data }).unwrap_or_else(|_| panic!("it is taken"));
+                assert!(sender.send(PushInfo { kind: kind.clone(), data }).is_ok());
             }
         }
         assert_eq!(next(&inbox), Poll::Pending);
