@@ -669,6 +669,7 @@ impl Server {
     }
 
     /// Sends a request of HTTP; gives how long it was, and the whole answer.
+    #[cfg(feature = "tokio")]
     fn request(&self, request_line: &str) -> (usize, String) {
         let mut stream = self.tcp();
         let request = format!("{request_line} HTTP/1.1\r\nHost: a.example\r\n\r\n");
