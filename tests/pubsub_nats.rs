@@ -8,6 +8,9 @@ mod pubsub_support;
 #[path = "pubsub_support/engines.rs"]
 mod engines;
 
+#[path = "pubsub_support/stories.rs"]
+mod stories;
+
 use std::net::TcpListener;
 
 use engines::{
@@ -53,48 +56,48 @@ impl Nats {
 
 #[test]
 fn publish_on_any_node_reaches_the_subscribers_of_all_once() {
-    with(Storage::Lost, |engine: Nats| engines::all_nodes_are_one_system(engine, 0));
-    with(Storage::Lost, |engine: Nats| engines::all_nodes_are_one_system(engine, 100));
+    with(Storage::Lost, |engine: Nats| stories::all_nodes_are_one_system(engine, 0));
+    with(Storage::Lost, |engine: Nats| stories::all_nodes_are_one_system(engine, 100));
 }
 
 #[test]
 fn node_is_sent_only_what_somebody_there_has_subscribed_to_and_presence_is_its_own() {
-    with(Storage::Lost, |engine: Nats| engines::each_node_has_only_what_it_wants(engine, 0));
-    with(Storage::Lost, |engine: Nats| engines::each_node_has_only_what_it_wants(engine, 100));
+    with(Storage::Lost, |engine: Nats| stories::each_node_has_only_what_it_wants(engine, 0));
+    with(Storage::Lost, |engine: Nats| stories::each_node_has_only_what_it_wants(engine, 100));
 }
 
 #[test]
 fn stream_of_messages_survives_a_server_that_is_killed_and_keeps_its_data() {
-    with(Storage::Kept, |engine: Nats| engines::stream_of_messages_survives_an_engine_that_is_killed(engine));
+    with(Storage::Kept, |engine: Nats| stories::stream_of_messages_survives_an_engine_that_is_killed(engine));
 }
 
 #[test]
 fn server_that_is_killed_is_a_gap_where_nothing_is_kept() {
-    with(Storage::Lost, |engine: Nats| engines::engine_that_is_killed_is_a_gap_where_nothing_is_kept(engine, 0));
-    with(Storage::Lost, |engine: Nats| engines::engine_that_is_killed_is_a_gap_where_nothing_is_kept(engine, 100));
+    with(Storage::Lost, |engine: Nats| stories::engine_that_is_killed_is_a_gap_where_nothing_is_kept(engine, 0));
+    with(Storage::Lost, |engine: Nats| stories::engine_that_is_killed_is_a_gap_where_nothing_is_kept(engine, 100));
 }
 
 #[test]
 fn client_that_comes_back_gets_what_it_missed_or_is_told_if_the_server_has_forgotten() {
-    with(Storage::Lost, |engine: Nats| engines::client_that_comes_back_gets_what_it_missed_or_is_told(engine));
+    with(Storage::Lost, |engine: Nats| stories::client_that_comes_back_gets_what_it_missed_or_is_told(engine));
 }
 
 #[test]
 fn server_that_is_away_at_start_is_waited_for() {
     for history in [0, 100] {
         let Some(engine) = Nats::prepare(Storage::Lost) else { return };
-        run(engines::engine_that_is_away_at_start_is_waited_for(engine, history));
+        run(stories::engine_that_is_away_at_start_is_waited_for(engine, history));
     }
 }
 
 #[test]
 fn connection_catches_up_with_names_and_patterns() {
-    with(Storage::Lost, |engine: Nats| engines::connection_catches_up(engine));
+    with(Storage::Lost, |engine: Nats| stories::connection_catches_up(engine));
 }
 
 #[test]
 fn history_is_whole_or_says_so() {
-    with(Storage::Lost, |engine: Nats| engines::history_is_whole_or_says_so(engine, 11));
+    with(Storage::Lost, |engine: Nats| stories::history_is_whole_or_says_so(engine, 11));
 }
 
 #[test]
