@@ -169,6 +169,6 @@ pub use crate::time::{Instant, Timeout};
 pub use crate::uri::{UriError, WsUri};
 
 /// The README's programs, so that they compile.
-#[cfg(all(doctest, feature = "client", feature = "deflate"))]
+#[cfg(all(doctest, feature = "client", feature = "deflate", feature = "pubsub"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
