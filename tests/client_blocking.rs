@@ -147,6 +147,33 @@ fn unix_socket_is_connected_to() {
     );
 }
 
+/// Looks for an address in vain.
+struct Panicking;
+
+impl Resolve for Panicking {
+    fn resolve<'a>(&'a self, _: &'a str, _: Family) -> BoxFuture<'a, io::Result<Vec<SocketAddr>>> {
+        unreachable!("it is asked for the other one")
+    }
+
+    fn resolve_blocking(&self, _: &str, _: Family) -> io::Result<Vec<SocketAddr>> {
+        panic!("as it should")
+    }
+}
+
+#[test]
+fn a_resolver_that_panics_is_not_waited_for() {
+    let mut timeouts = Timeouts::default();
+    timeouts.lookup = None;
+    let client = Client::new().resolver(Panicking).timeouts(timeouts);
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || sender.send(fails(&client, "ws://test.example/")));
+    let error = receiver.recv_timeout(secs(60)).expect("it waits for ever");
+    assert_eq!(
+        error.to_string(),
+        "the address of \"test.example\" could not be looked up: what was to do it has panicked"
+    );
+}
+
 /// On Linux; other systems refuse at once where too many wait.
 #[cfg(target_os = "linux")]
 #[test]
