@@ -1,5 +1,5 @@
 //! However reads cut what a peer sends, and in whatever way it is received, the messages and the end are those that the engine finds in
-//! all of it at once; and a connection that waits holds no buffer.
+//! all of it at once.
 
 mod async_support;
 
@@ -197,7 +197,6 @@ macro_rules! receive_all {
                             Ok(None) => break,
                             // Or by a Close, which ends a message before its time.
                             Err(Error::Lost) => {
-                                drop(reader);
                                 break 'all if $peer_close.is_some() { End::Closed } else { End::Lost };
                             }
                             Err(error) => break 'all error.into(),
