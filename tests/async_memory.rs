@@ -24,11 +24,13 @@ struct Memory(Arc<Mutex<Pipes>>);
 struct Pipes {
     input: Vec<u8>,
     output: Vec<u8>,
+    /// The most bytes of one read.
+    most: usize,
 }
 
 impl Memory {
     fn new(input: &[u8]) -> Self {
-        let mut pipes = Pipes { input: Vec::with_capacity(8192), output: Vec::with_capacity(8192) };
+        let mut pipes = Pipes { input: Vec::with_capacity(8192), output: Vec::with_capacity(8192), most: usize::MAX };
         pipes.input.extend_from_slice(input);
         Self(Arc::new(Mutex::new(pipes)))
     }
@@ -36,11 +38,11 @@ impl Memory {
 
 impl AsyncRead for Memory {
     fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let input = &mut self.0.lock().unwrap().input;
+        let Pipes { input, most, .. } = &mut *self.0.lock().unwrap();
         if input.is_empty() {
             return Poll::Pending;
         }
-        let len = input.len().min(buffer.remaining());
+        let len = input.len().min(buffer.remaining()).min(*most);
         buffer.put_slice(&input[..len]);
         input.drain(..len);
         Poll::Ready(Ok(()))
@@ -144,4 +146,37 @@ fn connection_that_lingers_after_a_violation_holds_no_buffer() {
         // The stream itself has 16 KiB.
         assert!((1..=18 * 1024).contains(&each), "{each} bytes of heap");
     });
+}
+
+/// Whether there is nothing more to read, or others get their turn because there is more and more.
+#[test]
+fn connection_that_waits_within_a_message_holds_no_buffer() {
+    const CONNECTIONS: usize = 16;
+    for most in [usize::MAX, 1] {
+        runtime().block_on(async {
+            let begun = [b"\x82\xfe\x04\x00\0\0\0\0", &[b'x'; 100][..]].concat();
+            let streams: Vec<_> = (0..=CONNECTIONS).map(|_| Memory::new(&request_and_message())).collect();
+            let mut sockets = Vec::with_capacity(CONNECTIONS + 1);
+            let mut before = 0;
+            for (number, stream) in streams.iter().enumerate() {
+                // What belongs to the thread, and not to a connection, is there after the first one.
+                if number == 1 {
+                    before = allocator::held();
+                }
+                let mut socket = idle(stream.clone()).await;
+                {
+                    let mut pipes = stream.0.lock().unwrap();
+                    pipes.input.extend_from_slice(&begun);
+                    pipes.most = most;
+                }
+                {
+                    let mut next = std::pin::pin!(socket.receive());
+                    assert!(std::future::poll_fn(|cx| Poll::Ready(next.as_mut().poll(cx).is_pending())).await);
+                }
+                sockets.push(socket);
+            }
+            let each = (allocator::held() - before) / CONNECTIONS as i64;
+            assert!((1..=1024).contains(&each), "{each} bytes of heap, {most} bytes a read");
+        });
+    }
 }

@@ -147,6 +147,57 @@ fn unix_socket_is_connected_to() {
     );
 }
 
+/// Looks for an address in vain.
+struct Panicking;
+
+impl Resolve for Panicking {
+    fn resolve<'a>(&'a self, _: &'a str, _: Family) -> BoxFuture<'a, io::Result<Vec<SocketAddr>>> {
+        unreachable!("it is asked for the other one")
+    }
+
+    fn resolve_blocking(&self, _: &str, _: Family) -> io::Result<Vec<SocketAddr>> {
+        panic!("as it should")
+    }
+}
+
+#[test]
+fn a_resolver_that_panics_is_not_waited_for() {
+    let mut timeouts = Timeouts::default();
+    timeouts.lookup = None;
+    let client = Client::new().resolver(Panicking).timeouts(timeouts);
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || sender.send(fails(&client, "ws://test.example/")));
+    let error = receiver.recv_timeout(secs(60)).expect("it waits for ever");
+    assert_eq!(
+        error.to_string(),
+        "the address of \"test.example\" could not be looked up: what was to do it has panicked"
+    );
+}
+
+/// On Linux; other systems refuse at once where too many wait.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_unix_socket_that_takes_no_connection_is_given_up_in_time() {
+    let directory = std::env::temp_dir().join(format!("sockeye-client-full-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let path = directory.join("socket");
+    let listener = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
+    listener.bind(&socket2::SockAddr::unix(&path).unwrap()).unwrap();
+    listener.listen(0).unwrap();
+    let waiting = std::os::unix::net::UnixStream::connect(&path).unwrap();
+
+    let mut timeouts = Timeouts::default();
+    timeouts.connect = Some(ms(20));
+    let client = Client::new().unix_socket(&path).timeouts(timeouts);
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || sender.send(fails(&client, "ws://localhost/")));
+    let error = receiver.recv_timeout(secs(60)).expect("it waits for ever");
+    assert_eq!(error.to_string(), format!("connecting to the socket {} took longer than 20ms", path.display()));
+    assert_eq!((error.stage(), error.is_permanent()), (Stage::Connect, false));
+    drop((waiting, listener));
+    std::fs::remove_dir_all(&directory).unwrap();
+}
+
 /// A network of the test's own: IPv6 leads nowhere.
 #[derive(Clone)]
 struct Network {

@@ -148,6 +148,16 @@ async fn server_that_refuses_or_is_something_else() {
     }
 }
 
+/// No more of it is kept than 4 KiB, wherever that ends.
+#[tokio::test]
+async fn a_body_that_is_cut_within_a_character_is_shown_all_the_same() {
+    let body = format!("Zutritt nur für Mitglieder{}", "ü".repeat(4_000));
+    let answer = format!("HTTP/1.1 403 Nein\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let server = Server::saying(Answer::text(answer)).await;
+    let error = failure(&Client::new(), &server.url("/")).await;
+    assert!(error.to_string().contains("403 Nein, saying \"Zutritt nur für Mitglieder"), "{error}");
+}
+
 #[tokio::test]
 async fn whatever_the_body_is_it_does_not_break_the_message() {
     let server =

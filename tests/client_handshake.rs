@@ -148,6 +148,26 @@ async fn stream_of_ones_own_is_connected_over() {
     );
 }
 
+/// A name that nobody offered may be as long as the answer.
+#[tokio::test]
+async fn however_long_a_wrong_name_is_the_error_is_a_line() {
+    for name in ["Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions"] {
+        let server = Server::start(move |head| {
+            let accept = sockeye::handshake::accept_key(&field(head, "Sec-WebSocket-Key").unwrap());
+            Answer::text(format!(
+                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                 Sec-WebSocket-Accept: {}\r\n{name}: {}\r\n\r\n",
+                accept.as_str(),
+                "x".repeat(9_000)
+            ))
+        });
+        let server = server.await;
+        let said = failure(&Client::new(), &server.url("/")).await.to_string();
+        assert!(said.contains("does not speak WebSocket as it should: the server"), "{said}");
+        assert!(said.len() < 400, "{} bytes: {said}", said.len());
+    }
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn unix_socket_is_connected_to_whatever_the_host() {

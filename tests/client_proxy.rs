@@ -236,6 +236,17 @@ mod socks5 {
     }
 
     #[test]
+    fn nothing_that_is_shown_of_a_tunnel_has_the_password_in_it() {
+        let proxy = proxy("socks5://me:pass@p");
+        let mut tunnel = Tunnel::new(&proxy, "server.example", 80, &TunnelConfig::default(), &mut Vec::new()).unwrap();
+        for answer in [&b""[..], b"\x05", b"\x02"] {
+            tunnel.receive(&mut &*answer, &mut Vec::new()).unwrap();
+            let shown = format!("{tunnel:?}");
+            assert!(shown.contains("server.example") && !shown.contains("112, 97, 115, 115"), "{shown}");
+        }
+    }
+
+    #[test]
     fn user_name_and_password_follow_rfc_1929() {
         let proxy = proxy("socks5://me:pass@p");
         let (state, output, _) = feed(&proxy, &[b"\x05\x02\x01\x00", &OPEN[2..]].concat(), &[usize::MAX]);

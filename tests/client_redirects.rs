@@ -205,3 +205,20 @@ async fn a_refusal_behind_a_redirect_is_that_of_the_last_server() {
         format!("{} refused the connection: the server answered 403 Forbidden", last.url("/x"))
     );
 }
+
+/// A server can send us to any URL that fits into its answer.
+#[tokio::test]
+async fn however_long_the_url_is_that_a_server_sends_us_to_the_error_is_a_line() {
+    let last = Server::saying(Answer::text("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")).await;
+    let long = "a".repeat(9_000);
+    for location in [
+        last.url(&format!("/{long}")),
+        format!("{long}:x"),
+        format!("ws://{long}.example/"),
+        format!("ws://{long}@{}/{long}", last.address),
+    ] {
+        let first = redirecting(&location).await;
+        let said = failure(&Client::new().redirects(1), &first.url("/")).await.to_string();
+        assert!(said.len() < 500, "{} bytes: {said}", said.len());
+    }
+}

@@ -90,6 +90,7 @@ fn what_is_no_url_of_a_websocket_server_is_refused_in_words() {
         ("ws://", "the URL has no host, or one that is neither a name nor an address"),
         ("ws://:80/", "the URL has no host, or one that is neither a name nor an address"),
         ("ws://me@/", "the URL has no host, or one that is neither a name nor an address"),
+        (&format!("ws://{}/", "a.".repeat(128)), "the URL has no host, or one that is neither a name nor an address"),
         ("ws://a{b}/", "the URL has no host, or one that is neither a name nor an address"),
         ("ws://a\"b/", "the URL has no host, or one that is neither a name nor an address"),
         ("ws://h:0/", "the port is not a number from 1 to 65535"),

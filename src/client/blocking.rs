@@ -31,15 +31,28 @@ mod stream;
 pub use self::stream::Stream;
 pub use super::reconnect::blocking::{Reconnecting, Stop};
 
+#[cfg(unix)]
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
+#[cfg(unix)]
+use core::time::Duration;
+#[cfg(unix)]
+use std::io::{self, ErrorKind};
+#[cfg(unix)]
+use std::os::unix::net::UnixStream;
+#[cfg(unix)]
+use std::path::Path;
 use std::time::Instant;
+
+#[cfg(unix)]
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use self::race::race;
 use super::budget::Budget;
 use super::builder::Client;
 use super::error::Error;
-#[cfg(any(feature = "rustls-no-provider", feature = "native-tls"))]
+#[cfg(any(unix, feature = "rustls-no-provider", feature = "native-tls"))]
 use super::error::Stage;
 use super::proxy::Proxy;
 use super::race::Target;
@@ -131,8 +144,20 @@ impl Client {
         match self.route(url) {
             #[cfg(unix)]
             Route::Unix(path) => {
-                let connected = std::os::unix::net::UnixStream::connect(path);
-                connected.map(Stream::from).map_err(|source| Error::Unix { path: path.into(), source })
+                let limit = budget.limit(self.timeouts.connect);
+                match (connect_unix(path, limit), limit) {
+                    (Ok(stream), _) => Ok(stream.into()),
+                    (Err(error), Some(after))
+                        if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) =>
+                    {
+                        Err(Error::TimedOut {
+                            stage: Stage::Connect,
+                            peer: format!("the socket {}", path.display()),
+                            after,
+                        })
+                    }
+                    (Err(source), _) => Err(Error::Unix { path: path.into(), source }),
+                }
             }
             Route::Direct => self.dial_blocking(self.target(url.host(), url.port(), &url.peer(), budget.left())),
             Route::Proxy(proxy) => self.reach_through_blocking(proxy, url, budget),
@@ -214,4 +239,15 @@ impl Client {
         let opened = connector.handshake(stream, journey.request()?);
         opened.map_err(|error| Error::from_handshake(error, url))
     }
+}
+
+/// Connects to a Unix-domain socket, within that time: a server that takes no more connections makes the system wait for it.
+#[cfg(unix)]
+fn connect_unix(path: &Path, limit: Option<Duration>) -> io::Result<UnixStream> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    // What bounds a write bounds connecting, too; the system takes zero for no bound at all.
+    socket.set_write_timeout(limit.map(|limit| limit.max(Duration::from_millis(1))))?;
+    socket.connect(&SockAddr::unix(path)?)?;
+    socket.set_write_timeout(None)?;
+    Ok(socket.into())
 }

@@ -264,7 +264,8 @@ impl Client {
     /// Follows so many redirects; 0 by default, for a server that can send a client elsewhere can send it anywhere.
     ///
     /// None leads from `wss` to `ws`. To another origin (scheme, host and port), neither user name and password nor any header field
-    /// of the application goes along, but `User-Agent` and `Accept-Language`.
+    /// of [`Self::header`] goes along, but `User-Agent` and `Accept-Language`. Subprotocols and the origin do, and a client certificate
+    /// is shown to each server that asks for one: where a subprotocol carries a token, follow no redirects.
     #[must_use]
     pub const fn redirects(mut self, max: usize) -> Self {
         self.redirects = max;

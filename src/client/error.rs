@@ -5,7 +5,7 @@
 
 use alloc::boxed::Box;
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::convert::Infallible;
 use core::fmt::{self, Write as _};
@@ -20,7 +20,7 @@ use super::credentials::InvalidCredentials;
 use super::proxy::ProxyError;
 use super::reconnect;
 use super::redirect::RedirectError;
-use super::refused::Refused;
+use super::refused::{Refused, excerpt};
 use super::retry_after::RetryAfter;
 use super::tls::TlsError;
 use super::url::{UrlError, WsUrl};
@@ -127,7 +127,7 @@ pub enum Error {
     #[error("{0}")]
     Refused(Box<Refused>),
     /// The server's answer is wrong.
-    #[error("{endpoint} does not speak WebSocket as it should: {source}")]
+    #[error("{endpoint} does not speak WebSocket as it should: {}", excerpt(&.source.to_string()))]
     Response {
         /// The URL without its query.
         endpoint: String,

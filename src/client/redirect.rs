@@ -2,7 +2,8 @@
 //!
 //! What a redirect must not do is to leak: so it never leads from `wss` to `ws`, and beyond the origin that the application named, the
 //! request goes without anything that could be a credential. That is every header field of the application but a few that are
-//! known to be none, for a name like `X-Api-Key` says it only to people. What was dropped is dropped for good.
+//! known to be none, for a name like `X-Api-Key` says it only to people. What was dropped is dropped for good. Subprotocols go along, for
+//! without them the messages would mean nothing, and so does the origin.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -10,7 +11,7 @@ use alloc::vec::Vec;
 use thiserror::Error;
 
 use super::error::Error;
-use super::refused::{LOCATION, Refused, excerpt};
+use super::refused::{LOCATION, Refused};
 use super::url::{UrlError, WsUrl};
 use crate::handshake::{BuildError, ClientRequest};
 
@@ -67,11 +68,11 @@ impl Journey {
             refused.response.headers.get(LOCATION).ok_or_else(|| RedirectError::NoLocation { from: from() })?;
         let to = self.url.join(location).map_err(|source| RedirectError::Location { from: from(), source })?;
         if self.url.is_secure() && !to.is_secure() {
-            return Err(RedirectError::Downgrade { from: from(), to: excerpt(&to.endpoint()) });
+            return Err(RedirectError::Downgrade { from: from(), to: to.endpoint() });
         }
         let is_visited = |url: &WsUrl| url.as_url() == to.as_url();
         if is_visited(&self.url) || self.visited.iter().any(is_visited) {
-            return Err(RedirectError::Loop { to: excerpt(&to.endpoint()) });
+            return Err(RedirectError::Loop { to: to.endpoint() });
         }
         if self.visited.len() >= self.max {
             return Err(RedirectError::TooMany { max: self.max });

@@ -32,7 +32,7 @@ impl fmt::Display for Refused {
         if let (300..=399, Some(location)) = (status, headers.get(LOCATION)) {
             return write!(f, ", to go to {}", excerpt(without_secrets(location)));
         }
-        let text = core::str::from_utf8(body).unwrap_or_default().trim();
+        let text = readable(body).trim();
         match media_type(headers) {
             // A page is made for browsers, and says little in its first line.
             Some(kind) if !is_for_people(kind) && !body.is_empty() => write!(f, " with {}", excerpt(kind)),
@@ -43,6 +43,16 @@ impl fmt::Display for Refused {
 }
 
 impl core::error::Error for Refused {}
+
+/// The text of a body, which may be cut within a character; nothing if it is no text.
+fn readable(body: &[u8]) -> &str {
+    let end = match core::str::from_utf8(body) {
+        Ok(text) => return text,
+        Err(error) if error.error_len().is_none() => error.valid_up_to(),
+        Err(_) => 0,
+    };
+    body.get(..end).and_then(|text| core::str::from_utf8(text).ok()).unwrap_or_default()
+}
 
 /// The type of the body, without its parameters.
 fn media_type(headers: &Headers) -> Option<&str> {
@@ -79,7 +89,7 @@ pub(super) fn excerpt(text: &str) -> String {
                 }
                 // What changes the direction of writing is no control character, and would turn the rest of the line around.
                 let is_hidden = character.is_control()
-                    || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+                    || matches!(character, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
                 shown.push(if is_hidden { char::REPLACEMENT_CHARACTER } else { character });
             }
         }

@@ -17,6 +17,7 @@ use percent_encoding::percent_decode_str;
 use thiserror::Error;
 
 use super::credentials::Credentials;
+use super::refused::excerpt;
 
 /// The URL of a WebSocket server.
 ///
@@ -115,9 +116,10 @@ impl WsUrl {
         self.scheme() == other.scheme() && self.url.host() == other.url.host() && self.port == other.port
     }
 
-    /// Names the server in an error: the URL without its query, which may hold a secret.
+    /// Names the server in an error: the URL without its query, which may hold a secret, and cut, for another server may have sent
+    /// us there.
     pub(super) fn endpoint(&self) -> String {
-        format!("{}://{}{}", self.scheme(), self.authority(), self.url.path())
+        format!("{}://{}{}", self.scheme(), self.authority(), excerpt(self.url.path()))
     }
 
     /// Names the host and the port to connect to.
@@ -133,7 +135,7 @@ impl WsUrl {
         let scheme = match url.scheme() {
             "http" | WS => WS,
             "https" | WSS => WSS,
-            scheme => return Err(UrlError::Scheme { scheme: scheme.into() }),
+            scheme => return Err(UrlError::Scheme { scheme: excerpt(scheme) }),
         };
         // Of these four schemes any can be made another one of them, and all of them can have a user.
         let _ = url.set_scheme(scheme);
@@ -176,14 +178,14 @@ impl TryFrom<Url> for WsUrl {
 
     fn try_from(mut url: Url) -> Result<Self, UrlError> {
         if !matches!(url.scheme(), WS | WSS) {
-            return Err(UrlError::Scheme { scheme: url.scheme().into() });
+            return Err(UrlError::Scheme { scheme: excerpt(url.scheme()) });
         }
         // RFC 6455 §3: fragment identifiers MUST NOT be used.
         if url.fragment().is_some() {
             return Err(UrlError::Fragment);
         }
         match url.host_str() {
-            Some(host) if !host.is_empty() && host.bytes().all(is_host_byte) => {}
+            Some(host) if (1..=MAX_HOST).contains(&host.len()) && host.bytes().all(is_host_byte) => {}
             Some(_) | None => return Err(UrlError::Host),
         }
         let port = url.port_or_known_default().filter(|&port| port != 0).ok_or(UrlError::Port)?;
@@ -274,7 +276,7 @@ pub enum UrlError {
         /// What the parser says.
         reason: &'static str,
     },
-    /// It has no host, or one that is neither a name nor an address.
+    /// It has no host, or one that is neither a name nor an address, or a name of more than 254 bytes.
     #[error("the URL has no host, or one that is neither a name nor an address")]
     Host,
     /// Its port is not a number from 1 to 65535.
@@ -290,3 +292,6 @@ pub enum UrlError {
 
 const WS: &str = "ws";
 const WSS: &str = "wss";
+
+/// The longest name, a dot behind it included (RFC 1035 §2.3.4).
+const MAX_HOST: usize = 254;

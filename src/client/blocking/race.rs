@@ -4,8 +4,10 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
+use core::panic::AssertUnwindSafe;
 use core::time::Duration;
 use std::io;
+use std::panic::catch_unwind;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Instant as StdInstant;
@@ -77,14 +79,19 @@ pub(super) fn race<T: Send + 'static>(
     }
 }
 
-/// Lets a thread do something, and send what comes of it. Where there can be no thread, that is what comes of it.
+/// Lets a thread do something, and send what comes of it. Where there can be no thread, or what it does panics, that is what comes of
+/// it: nobody would be heard of otherwise, and might be waited for without an end.
 fn begin<T: Send + 'static>(
     sender: &Sender<Outcome<T>>,
     work: impl FnOnce(Option<io::Error>) -> Outcome<T> + Clone + Send + 'static,
 ) {
     let (sending, working) = (sender.clone(), work.clone());
-    // Whoever has won, or given up, does not hear it.
-    let spawned = thread::Builder::new().spawn(move || drop(sending.send(working(None))));
+    let spawned = thread::Builder::new().spawn(move || {
+        let spare = working.clone();
+        let worked = catch_unwind(AssertUnwindSafe(|| working(None)));
+        // Whoever has won, or given up, does not hear it.
+        drop(sending.send(worked.unwrap_or_else(|_| spare(Some(io::Error::other(PANICKED))))));
+    });
     if let Err(error) = spawned {
         let _ = sender.send(work(Some(error)));
     }
@@ -92,3 +99,5 @@ fn begin<T: Send + 'static>(
 
 /// What is no time at all would make a loop of a wait that ends a little early.
 const SHORTEST: Duration = Duration::from_millis(1);
+
+const PANICKED: &str = "what was to do it has panicked";

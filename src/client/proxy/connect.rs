@@ -82,9 +82,9 @@ fn schemes(headers: &Headers) -> Vec<String> {
     let words = words.filter_map(|challenge| challenge.split_ascii_whitespace().next());
     let names = words.filter(|word| word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'));
     let mut schemes: Vec<String> = Vec::new();
-    for name in names {
-        if schemes.len() < MAX_SCHEMES && !schemes.iter().any(|known| known.eq_ignore_ascii_case(name)) {
-            schemes.push(name.to_owned());
+    for name in names.map(excerpt) {
+        if schemes.len() < MAX_SCHEMES && !schemes.iter().any(|known| known.eq_ignore_ascii_case(&name)) {
+            schemes.push(name);
         }
     }
     schemes
@@ -107,5 +107,7 @@ mod tests {
         headers.append("Proxy-Authenticate", "ntlm").unwrap();
         assert_eq!(schemes(&headers), ["Negotiate", "NTLM", "Digest", "basic"]);
         assert_eq!(schemes(&Headers::new()), Vec::<String>::new());
+        headers.append("WWW-Authenticate", "x".repeat(9_000)).unwrap();
+        assert!(schemes(&headers).concat().len() < 300);
     }
 }

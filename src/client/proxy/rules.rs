@@ -215,10 +215,13 @@ impl FromStr for Exception {
         let name = host.strip_prefix('*').filter(|rest| rest.starts_with('.')).unwrap_or(host);
         let name = name.strip_prefix('.').unwrap_or(name);
         let name = name.strip_suffix('.').unwrap_or(name);
-        if name.is_empty() || name.contains(['/', '*', '[', ']', ':', '@']) {
-            return Err(NoHost);
-        }
-        Ok(Self { hosts: Hosts::Domain(name.to_ascii_lowercase()), port })
+        // Read as the host of a URL is, or the two would not meet: `bücher.example` is `xn--bcher-kva.example`, `127.1` an address.
+        let hosts = match url::Host::parse(name) {
+            Ok(url::Host::Domain(domain)) if domain.bytes().all(is_name_byte) => Hosts::Domain(domain),
+            Ok(url::Host::Ipv4(address)) => Hosts::Network(IpAddr::from(address).into()),
+            Ok(url::Host::Domain(_) | url::Host::Ipv6(_)) | Err(_) => return Err(NoHost),
+        };
+        Ok(Self { hosts, port })
     }
 }
 
@@ -229,6 +232,11 @@ impl Hosts {
         let address = bare.parse::<IpAddr>().map(|address| IpNet::from(address.to_canonical()));
         address.ok().or_else(|| text.parse().ok()).map(Self::Network)
     }
+}
+
+/// Says whether a byte may stand in a name.
+const fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
 /// Not a host.
@@ -326,6 +334,17 @@ mod tests {
             for host in ["bad-example.com", "example.org", "com", "example.com.evil", "10.0.0.1"] {
                 assert!(!is_excepted(list, host, 443), "{list} {host}");
             }
+        }
+    }
+
+    #[test]
+    fn what_is_excepted_is_read_as_the_host_of_a_url_is() {
+        assert!(is_excepted("bücher.example", "xn--bcher-kva.example", 443));
+        assert!(is_excepted(".Bücher.example:443", "www.xn--bcher-kva.example", 443));
+        assert!(is_excepted("127.1", "127.0.0.1", 443));
+        for list in ["10.*", "a|b", "%", "a%2fb", "me@a", "a b/c", "a!", ".", ".."] {
+            let rules = ProxyRules::default().except(list);
+            assert!(matches!(rules, Err(InvalidProxyRules::Exception { .. })), "{list}: {rules:?}");
         }
     }
 

@@ -3,6 +3,7 @@
 //! Three answers come one after the other, each of a length that is known after its first bytes. No more is taken of the input than
 //! belongs to them, and each byte is looked at when it is there, so that input can be cut anywhere.
 
+use core::fmt;
 use core::net::IpAddr;
 
 use super::Proxy;
@@ -10,7 +11,7 @@ use super::error::{SocksReply, TunnelError};
 use crate::client::credentials::Credentials;
 
 /// Waits for the answers of a SOCKS5 proxy.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Socks5 {
     state: State,
     /// What was read of the answer that is waited for: 262 bytes at most.
@@ -129,6 +130,13 @@ impl Socks5 {
             (Some(&kind), _) => return Err(TunnelError::SocksAddress { kind }),
         };
         Ok(self.answer.len() == 4 + address + 2)
+    }
+}
+
+impl fmt::Debug for Socks5 {
+    /// Writes how far it is, and not what is still to be sent: there is the password in it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Socks5").field("state", &self.state).finish_non_exhaustive()
     }
 }
 

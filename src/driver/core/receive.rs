@@ -53,14 +53,16 @@ impl<T: Transport> Core<T> {
             return Poll::Ready(Ok(Some(Ready::InBuffer)));
         }
         let decoded = self.connection.received().decoded_bytes;
-        for _ in 0..READS {
+        for left in (0..=READS).rev() {
             if self.connection.received().decoded_bytes - decoded > DECODED {
                 break;
             }
             self.note_waiting();
+            // Before others get their turn, what was read is received: this future may be dropped then, and the buffer would stay.
+            let partial = if left > 0 { Partial::Hold(pool::BUFFER) } else { Partial::Take };
             // What is wrong with the input decides the teardown, which comes next.
             let next = match self.flags.is_deaf {
-                false => inbox.next(&mut self.connection, &mut self.outbox.output, mode, Partial::Hold(pool::BUFFER)),
+                false => inbox.next(&mut self.connection, &mut self.outbox.output, mode, partial),
                 true => inbox.skip(&mut self.connection, &mut self.outbox.output).map(|()| None),
             };
             if let Ok(Some(ready)) = next {
@@ -68,6 +70,10 @@ impl<T: Transport> Core<T> {
                     self.tell_time();
                 }
                 return Poll::Ready(Ok(Some(ready)));
+            }
+            if left == 0 {
+                release(inbox);
+                break;
             }
             self.obey(Heed::All);
             self.write_before_waiting(cx);
