@@ -368,7 +368,7 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
                 *skipped += messages;
                 hub.shared.count_skipped(messages);
                 if is_told {
-                    events.push_back(Event::Skipped { topic: topic.clone(), messages });
+                    tell_skipped(events, topic, messages);
                 }
             });
             // What tells of a gap comes before what follows it.
@@ -424,6 +424,20 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
         self.has_left = true;
         self.place.hub.leave(&self.place.peer);
     }
+}
+
+/// Adds messages that were skipped to what is to be told: once for each topic, however long nobody asks.
+fn tell_skipped(events: &mut VecDeque<Event>, topic: &Arc<str>, messages: u64) {
+    for event in &mut *events {
+        match event {
+            Event::Skipped { topic: known, messages: before } if known == topic => {
+                *before += messages;
+                return;
+            }
+            _ => {}
+        }
+    }
+    events.push_back(Event::Skipped { topic: topic.clone(), messages });
 }
 
 /// How far a delivery came.
