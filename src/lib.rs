@@ -15,6 +15,7 @@
 //! | another runtime | [`driver`] |
 //! | an event loop, a runtime, a transport of your own | the engine: [`Connection`] and [`handshake`] |
 //! | a framework that has parsed the HTTP request | [`handshake::Request`], then any of these |
+//! | a chat, prices, presence: one message to many | [`pubsub`]: topics, slow clients, history; on one machine or many |
 //!
 //! # The boundary
 //!
@@ -93,9 +94,11 @@
 //! # Features
 //!
 //! `tokio`, `futures`: the adapters of these names. `driver`: what they have in common, for another runtime. `deflate`:
-//! permessage-deflate (RFC 7692) on all of them, off until it is asked for. `pubsub`: topics and subscribers, on tokio; `redis` and
-//! `nats`: the same across machines. `test-kit`: a pair of connections in memory, a clock
+//! permessage-deflate (RFC 7692) on all of them, off until it is asked for. `test-kit`: a pair of connections in memory, a clock
 //! and faults, to test an application with.
+//!
+//! `pubsub`: topics and subscribers, for any of the asynchronous adapters; brings `tokio`. `redis`, `nats`: its hubs on several
+//! machines joined by Redis or Valkey, or by NATS.
 //!
 //! `client`: the client that is given a URL. `rustls` is TLS for it, with ring and the operating system's list of whom to trust; the
 //! parts are `rustls-ring`, `rustls-aws-lc` or `rustls-no-provider`, with `platform-verifier` or `webpki-roots`. Or `native-tls`.

@@ -201,6 +201,24 @@ async fn what_was_published_before_an_unsubscribe_and_not_sent_is_not_sent() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_leaves_a_topic_with_news_and_comes_back_at_once_gets_what_follows_once() {
+    let hub = hub(|_| {});
+    let [mut client, mut stays] = [(); 2].map(|()| Client::joining(&hub, ()));
+    stays.member.subscribe("a").unwrap();
+    for subscription in ["a", "#"] {
+        client.member.subscribe(subscription).unwrap();
+        publish(&hub, 0..1);
+        client.member.unsubscribe(subscription).unwrap();
+        client.member.subscribe(subscription).unwrap();
+        publish(&hub, 1..3);
+        assert_eq!(client.got(), numbers(1..3));
+        publish(&hub, 3..4);
+        assert_eq!(client.got(), numbers(3..4));
+        client.member.unsubscribe(subscription).unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn client_that_comes_back_gets_exactly_what_it_missed() {
     let hub = hub(|config| config.history = messages(10));
     let mut client = Client::joining(&hub, ());

@@ -5,6 +5,7 @@ mod support;
 
 mod pubsub_support;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use sockeye::pubsub::{
     MemoryInbound, MemoryOutbound, Numbering, Outbound, Pattern, Position, Publication, Reach, Subscription,
 };
 use support::settle;
+use tokio::sync::Semaphore;
 
 const NUMBERINGS: [Numbering; 2] = [Numbering::Engine, Numbering::Node];
 
@@ -248,6 +250,23 @@ async fn client_that_comes_back_to_another_node_gets_what_it_missed_from_the_eng
 }
 
 #[tokio::test(start_paused = true)]
+async fn client_that_comes_back_is_sent_nothing_twice_where_another_had_missed_more() {
+    let engine = MemoryBackplane::new(Numbering::Engine);
+    let [a, b] = two(&engine).await;
+    a.publish("t", 0..5).await;
+    let mut slow = Client::with_room(&b.hub, (), 0);
+    slow.member.subscribe("t").unwrap();
+    settle().await;
+    let five = b.hub.position("t").unwrap();
+    a.publish("t", 5..7).await;
+    let mut older = b.client(Subscription::to("t").since(Position { sequence: 2, ..five })).await;
+    assert_eq!(older.member.position("t").unwrap().sequence, 2);
+    let mut back = b.client(Subscription::to("t").since(five)).await;
+    let mut between = b.client(Subscription::to("t").since(Position { sequence: 3, ..five })).await;
+    assert_eq!([&mut older, &mut back, &mut between].map(Client::got), [numbers(2..7), numbers(5..7), numbers(3..7)]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn client_that_comes_back_with_what_the_engine_does_not_know_is_told() {
     for numbering in NUMBERINGS {
         let engine = MemoryBackplane::new(numbering);
@@ -447,67 +466,218 @@ async fn engine_that_hangs_is_given_up_on() {
     assert!(node.is_up());
 }
 
-#[tokio::test(start_paused = true)]
-async fn anything_that_comes_in_is_taken_or_ignored() {
-    /// An engine that says whatever it likes.
-    struct Hostile(Mutex<Vec<Arrival>>);
-    struct Says(Vec<Arrival>);
-    struct Hears;
-    impl Backplane for Hostile {
-        type Outbound = Hears;
-        type Inbound = Says;
-        fn numbering(&self) -> Numbering {
-            Numbering::Engine
-        }
-        async fn connect(&self) -> Result<(Hears, Says), BackplaneError> {
-            Ok((Hears, Says(std::mem::take(&mut self.0.lock().unwrap()))))
+/// An engine that says whatever it likes, once, and then nothing.
+struct Hostile(Mutex<Vec<Arrival>>);
+
+struct Says(std::vec::IntoIter<Arrival>);
+
+struct Hears;
+
+impl Hostile {
+    fn saying(arrivals: Vec<Arrival>) -> Self {
+        Self(Mutex::new(arrivals))
+    }
+}
+
+impl Backplane for Hostile {
+    type Outbound = Hears;
+    type Inbound = Says;
+
+    fn numbering(&self) -> Numbering {
+        Numbering::Engine
+    }
+
+    async fn connect(&self) -> Result<(Hears, Says), BackplaneError> {
+        Ok((Hears, Says(std::mem::take(&mut *self.0.lock().unwrap()).into_iter())))
+    }
+}
+
+impl Outbound for Hears {
+    async fn publish(&mut self, _: &[Publication]) -> Result<(), BackplaneError> {
+        Ok(())
+    }
+}
+
+impl Inbound for Says {
+    async fn subscribe(&mut self, _: &Pattern, _: Option<Position>) -> Result<Option<Position>, BackplaneError> {
+        Ok(None)
+    }
+
+    async fn unsubscribe(&mut self, _: &Pattern) -> Result<(), BackplaneError> {
+        Ok(())
+    }
+
+    async fn receive(&mut self) -> Result<Arrival, BackplaneError> {
+        match self.0.next() {
+            Some(arrival) => Ok(arrival),
+            None => std::future::pending().await,
         }
     }
-    impl Outbound for Hears {
-        async fn publish(&mut self, _: &[Publication]) -> Result<(), BackplaneError> {
-            Ok(())
-        }
-    }
-    impl Inbound for Says {
-        async fn subscribe(&mut self, _: &Pattern, _: Option<Position>) -> Result<Option<Position>, BackplaneError> {
-            Ok(None)
-        }
-        async fn unsubscribe(&mut self, _: &Pattern) -> Result<(), BackplaneError> {
-            Ok(())
-        }
-        async fn receive(&mut self) -> Result<Arrival, BackplaneError> {
-            match self.0.pop() {
-                Some(arrival) => Ok(arrival),
-                None => std::future::pending().await,
-            }
-        }
-    }
-    let publication = |topic: &str, number| Publication {
+}
+
+/// A publication of a node 1.
+fn arrived(topic: &str, number: u64, position: Option<Position>) -> Arrival {
+    let publication = Publication {
         topic: topic.into(),
         origin: sockeye::pubsub::Origin { node: 1, number },
         kind: sockeye::MessageKind::Binary,
         may_be_encoded: true,
         payload: bytes::Bytes::from_static(b"x"),
     };
-    let arrived = |topic: &str, number, position| {
-        Arrival::Message(sockeye::pubsub::Arrived { publication: publication(topic, number), position })
-    };
-    let at = |sequence| Some(Position { epoch: 1, sequence });
+    Arrival::Message(sockeye::pubsub::Arrived { publication, position })
+}
+
+fn at(sequence: u64) -> Option<Position> {
+    Some(Position { epoch: 1, sequence })
+}
+
+#[tokio::test(start_paused = true)]
+async fn anything_that_comes_in_is_taken_or_ignored() {
     let arrivals = vec![
-        arrived("a", u64::MAX, at(u64::MAX)),
-        arrived("", 0, None),
-        arrived("a/#", 0, at(0)),
-        arrived(&"x".repeat(10_000), 0, at(0)),
-        arrived("nobody", 1, at(1)),
-        arrived("a", 2, None),
-        arrived("a", 1, at(0)),
-        Arrival::Gap { topic: "".into() },
         Arrival::Gap { topic: "a".into() },
+        Arrival::Gap { topic: "".into() },
+        arrived("a", 1, at(0)),
+        arrived("a", 2, None),
+        arrived("nobody", 1, at(1)),
+        arrived(&"x".repeat(10_000), 0, at(0)),
+        arrived("a/#", 0, at(0)),
+        arrived("", 0, None),
+        arrived("a", u64::MAX, at(u64::MAX)),
     ];
     let hub = Hub::<()>::new(HubConfig::default());
     let mut client = Client::joining(&hub, ());
     client.member.subscribe("a").unwrap();
-    let node = Node::with(Hostile(Mutex::new(arrivals)), hub, BridgeConfig::default()).await;
+    let node = Node::with(Hostile::saying(arrivals), hub, BridgeConfig::default()).await;
     assert_eq!(client.run(), [Event::Gap { topic: "a".into() }]);
     assert_eq!((node.hub.stats().topics, client.stream.frames().len()), (1, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_node_numbers_by_itself_is_never_in_an_epoch_of_the_engines() {
+    // The engine gave the second publication two places, and then the highest that there is.
+    let twice = vec![arrived("a", 1, at(5)), arrived("a", 2, at(6)), arrived("a", 2, at(u64::MAX))];
+    let hub = Hub::<()>::new(HubConfig::default());
+    let mut client = Client::joining(&hub, ());
+    client.member.subscribe("a").unwrap();
+    let node = Node::with(Hostile::saying(twice), hub.clone(), BridgeConfig::default()).await;
+    drop(node);
+    settle().await;
+    assert_eq!(hub.position("a"), at(6));
+    let [first, second] = ["0", "1"].map(|text| hub.publish("a", text).unwrap().position.unwrap());
+    assert_ne!(first.epoch, 1, "another node may number so, too");
+    assert_eq!(second, Position { sequence: first.sequence + 1, ..first });
+    assert_eq!(client.got(), numbers(0..2));
+}
+
+/// An engine that takes its time with each topic that is asked for, until there are permits.
+#[derive(Clone)]
+struct Busy {
+    engine: MemoryBackplane,
+    calls: Arc<AtomicUsize>,
+    permits: Arc<Semaphore>,
+}
+
+struct BusyInbound {
+    inbound: MemoryInbound,
+    busy: Busy,
+}
+
+impl Busy {
+    fn new() -> Self {
+        let engine = MemoryBackplane::new(Numbering::Engine);
+        Self { engine, calls: Arc::default(), permits: Arc::new(Semaphore::new(0)) }
+    }
+}
+
+impl Backplane for Busy {
+    type Outbound = MemoryOutbound;
+    type Inbound = BusyInbound;
+
+    fn numbering(&self) -> Numbering {
+        self.engine.numbering()
+    }
+
+    async fn connect(&self) -> Result<(MemoryOutbound, BusyInbound), BackplaneError> {
+        let (outbound, inbound) = self.engine.connect().await?;
+        Ok((outbound, BusyInbound { inbound, busy: self.clone() }))
+    }
+}
+
+impl BusyInbound {
+    async fn wait(&self) {
+        self.busy.calls.fetch_add(1, Ordering::Relaxed);
+        self.busy.permits.acquire().await.unwrap().forget();
+    }
+}
+
+impl Inbound for BusyInbound {
+    async fn subscribe(
+        &mut self,
+        pattern: &Pattern,
+        after: Option<Position>,
+    ) -> Result<Option<Position>, BackplaneError> {
+        self.wait().await;
+        self.inbound.subscribe(pattern, after).await
+    }
+
+    async fn unsubscribe(&mut self, pattern: &Pattern) -> Result<(), BackplaneError> {
+        self.wait().await;
+        self.inbound.unsubscribe(pattern).await
+    }
+
+    async fn receive(&mut self) -> Result<Arrival, BackplaneError> {
+        self.inbound.receive().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn client_that_comes_and_goes_faster_than_the_engine_costs_no_memory_and_the_end_is_right() {
+    let busy = Busy::new();
+    let node = Node::with(busy.clone(), hub(|_| {}), BridgeConfig::default()).await;
+    let mut client = Client::joining(&node.hub, ());
+    for name in ["stays", "goes", "late/+", "gone/+"] {
+        client.member.subscribe(name).unwrap();
+    }
+    busy.permits.add_permits(4);
+    settle().await;
+    for number in 0..20_000 {
+        let name = format!("churn/{number}");
+        client.member.subscribe(name.as_str()).unwrap();
+        client.member.unsubscribe(&name).unwrap();
+    }
+    client.member.unsubscribe("goes").unwrap();
+    client.member.unsubscribe("gone/+").unwrap();
+    client.member.subscribe("comes").unwrap();
+    client.member.unsubscribe("stays").unwrap();
+    client.member.subscribe("stays").unwrap();
+    // Behind what was subscribed to before it.
+    node.publish("comes", 0..1).await;
+    busy.permits.add_permits(1_000_000);
+    for _ in 0..500 {
+        settle().await;
+    }
+    let calls = busy.calls.load(Ordering::Relaxed);
+    assert!(calls < 10_000, "{calls} calls");
+    let wanted: Vec<_> = busy.engine.wanted().iter().map(ToString::to_string).collect();
+    assert_eq!(wanted, ["comes", "late/+", "stays"]);
+    assert_eq!(node.hub.position("stays").unwrap().epoch, node.hub.position("comes").unwrap().epoch);
+    node.publish("stays", 1..2).await;
+    node.publish("late/1", 2..3).await;
+    assert_eq!(client.got(), numbers(0..3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn questions_that_wait_for_a_busy_engine_are_bounded_and_those_beyond_are_a_gap() {
+    let busy = Busy::new();
+    let node = Node::with(busy.clone(), hub(|_| {}), BridgeConfig::default()).await;
+    let since = |name: &str| Subscription::to(name).since(Position { epoch: 9, sequence: 9 });
+    let mut client = Client::joining(&node.hub, ());
+    for number in 0..5_000 {
+        let name = format!("churn/{number}");
+        client.member.subscribe(since(&name)).unwrap();
+        client.member.unsubscribe(&name).unwrap();
+    }
+    client.run();
+    client.member.subscribe(since("t")).unwrap();
+    assert_eq!(client.run(), [Event::Gap { topic: "t".into() }], "nobody waits for an answer that will not come");
 }

@@ -100,6 +100,15 @@ fn connection_catches_up_with_names_and_patterns() {
 #[test]
 fn history_is_whole_or_says_so() {
     with(Storage::Lost, |engine: Redis| stories::history_is_whole_or_says_so(engine, 110));
+    // A hub whose history has no bound asks so, and a client may say any position.
+    with(Storage::Lost, async |engine: Redis| {
+        let (mut outbound, mut inbound) = engine.backplane(10).connect().await.unwrap();
+        let start = inbound.subscribe(&pattern("t"), None).await.unwrap().unwrap();
+        outbound.publish(&publications("t", 1..=3)).await.unwrap();
+        assert_eq!(outbound.history("t", start, usize::MAX).await.unwrap().messages.len(), 3);
+        let beyond = Position { sequence: u64::MAX, ..start };
+        assert!(!outbound.history("t", beyond, usize::MAX).await.unwrap().is_complete);
+    });
 }
 
 #[test]

@@ -18,6 +18,11 @@ pub(super) struct Ask<S> {
 }
 
 impl<S: Send + Sync + 'static> Ask<S> {
+    /// Whether nobody waits for the answer any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.topic.lock().lag(self.seat, self.peer.id()).is_none()
+    }
+
     /// How many messages there is room for.
     pub(super) fn limit(&self, hub: &Shared<S>) -> usize {
         hub.config.lag.messages.max(hub.history_of(&self.topic.name).messages)
@@ -29,6 +34,9 @@ impl<S: Send + Sync + 'static> Ask<S> {
         let mut is_whole = history.is_complete;
         {
             let mut state = topic.lock();
+            if state.lag(seat, peer.id()).is_none() {
+                return;
+            }
             let last = state.remote.as_ref().and_then(|remote| remote.last);
             for arrived in history.messages.into_iter().rev() {
                 let Some(position) = arrived.position else { continue };

@@ -72,7 +72,7 @@ impl<S: Send + Sync + 'static> Shared<S> {
             let wish = Wish { id: peer.id(), slow_consumer, is_named, is_present };
             (state.insert(peer.clone(), wish, cursor), subscribed)
         };
-        let attachment = Attachment { topic: topic.clone(), seat, is_named, is_present, patterns };
+        let attachment = Attachment { topic: topic.clone(), seat, is_named, is_present, patterns, turn: 0 };
         peer.mailbox().attachments.insert(topic.id, attachment);
         // It is awake there and has no mark, so that nobody has marked it before it could be found. It stays so until what it
         // has missed is there.

@@ -39,6 +39,8 @@ pub(super) struct Interest {
 /// What the inbound half is to do.
 pub(super) enum Change<S> {
     Interest(Interest),
+    /// Too many of those: what is wanted now is to be looked up.
+    Renew,
     /// Somebody has come back who missed more than there is here.
     Ask(Ask<S>),
 }
@@ -83,6 +85,8 @@ struct Waiting<S> {
     changed: u64,
     done: u64,
     asks: VecDeque<Ask<S>>,
+    /// How many questions there are, here and among the changes.
+    asking: usize,
     status: BridgeStatus,
 }
 
@@ -110,6 +114,13 @@ struct Unheard<S> {
 impl<S> Waiting<S> {
     fn change(&mut self, change: Change<S>) {
         self.changes.push_back(change);
+        self.changed += 1;
+    }
+
+    /// Puts a look at what is wanted in the place of all changes of that. What waits behind those waits for it.
+    fn renew(&mut self) {
+        self.changes.retain(|change| matches!(change, Change::Ask(_)));
+        self.changes.push_front(Change::Renew);
         self.changed += 1;
     }
 
@@ -145,6 +156,7 @@ impl<S> Queue<S> {
             changed: 0,
             done: 0,
             asks: VecDeque::new(),
+            asking: 0,
             status: BridgeStatus::default(),
         };
         let (outbound, inbound) = (Notify::new(), Notify::new());
@@ -165,15 +177,28 @@ impl<S> Queue<S> {
         let mut waiting = self.lock();
         if waiting.link == Link::Up {
             waiting.change(Change::Interest(interest));
+            if waiting.changes.len() > CHANGES {
+                waiting.renew();
+            }
             drop(waiting);
             self.inbound.notify_one();
         }
     }
 
-    /// Asks for what a connection has missed.
-    pub(super) fn ask(&self, ask: Ask<S>) {
-        self.lock().change(Change::Ask(ask));
+    /// Asks for what a connection has missed. Gives the question back where the engine has gone away meanwhile, or too many wait
+    /// for an answer.
+    #[must_use]
+    pub(super) fn ask(&self, ask: Ask<S>) -> Option<Ask<S>> {
+        {
+            let mut waiting = self.lock();
+            if waiting.link != Link::Up || waiting.asking >= ASKS {
+                return Some(ask);
+            }
+            waiting.asking += 1;
+            waiting.change(Change::Ask(ask));
+        }
         self.inbound.notify_one();
+        None
     }
 
     pub(super) fn status(&self) -> BridgeStatus {
@@ -182,12 +207,12 @@ impl<S> Queue<S> {
         BridgeStatus { is_up, queued, ..waiting.status.clone() }
     }
 
-    /// Takes the next change, which counts as done when the next one is taken.
+    /// Takes the next change, which counts as done when the next one is taken; and with [`Change::Renew`] all before it.
     pub(super) fn next_change(&self) -> Option<Change<S>> {
         let mut waiting = self.lock();
         let next = waiting.changes.pop_front();
         let done = waiting.changed - waiting.changes.len() as u64 - u64::from(next.is_some());
-        if waiting.done < done {
+        if waiting.done < done && !matches!(next, Some(Change::Renew)) {
             waiting.done = done;
             drop(waiting);
             self.outbound.notify_one();
@@ -202,7 +227,10 @@ impl<S> Queue<S> {
     }
 
     pub(super) fn next_ask(&self) -> Option<Ask<S>> {
-        self.lock().asks.pop_front()
+        let mut waiting = self.lock();
+        let ask = waiting.asks.pop_front();
+        waiting.asking -= usize::from(ask.is_some());
+        ask
     }
 
     /// The next publications that may go out; they stay until [`Self::published`] is told.
@@ -232,6 +260,7 @@ impl<S> Queue<S> {
         waiting.link = Link::Up;
         waiting.status.connects += 1;
         waiting.changed += 1;
+        waiting.asking = waiting.asks.len();
         core::mem::take(&mut waiting.changes)
     }
 
@@ -319,12 +348,13 @@ impl<S: Send + Sync + 'static> Queue<S> {
         let mut asks = Vec::new();
         {
             let mut waiting = self.lock();
+            waiting.asking = 0;
             asks.extend(core::mem::take(&mut waiting.asks));
             for change in core::mem::take(&mut waiting.changes) {
                 match change {
                     Change::Ask(ask) => asks.push(ask),
                     // All that is wanted is told anew.
-                    Change::Interest(_) => {}
+                    Change::Interest(_) | Change::Renew => {}
                 }
             }
         }
@@ -418,3 +448,9 @@ impl<S: Send + Sync + 'static> Hub<S> {
         self.shared.bridge().map(|bridge| bridge.status())
     }
 }
+
+/// How many changes of what is wanted wait for the engine. Clients may come and go faster than it is told.
+const CHANGES: usize = 4096;
+
+/// How many questions do.
+const ASKS: usize = 1024;

@@ -14,17 +14,19 @@ pub struct HubConfig {
     /// older than this. Default 1024 messages and 1 MiB for each topic, whoever waits for them: all share what is kept.
     pub lag: Bounds,
     /// What a topic keeps for those who come back or come late ([`Subscription::since`], [`Subscription::last`]).
-    /// Default none. [`Hooks::history`](super::Hooks::history) can say otherwise for some topics. A topic with history stays
+    /// Default none; both bounds must be more than 0 for it to keep anything. [`Hooks::history`](super::Hooks::history) can say otherwise for some topics. A topic with history stays
     /// when its last subscriber leaves, until there are too many topics. So it costs up to this, `max_topics` times.
     pub history: Bounds,
     /// What happens to a subscriber that lags too far behind. Default [`SlowConsumer::SkipOldest`].
     pub slow_consumer: SlowConsumer,
     /// The most topics that exist at a time. Default 100,000, at most 600 bytes each, one subscriber and a short name
-    /// included, and what they keep. Where one is too many,
-    /// the one that has been without need for the longest vanishes; if none is, who asked for the new one gets an error.
+    /// included, and what they keep. Where one is too many, the one that has been without need for the longest vanishes; if none
+    /// is, who asked for the new one gets an error. A topic is needed by those who subscribe to it by name, and by those who do
+    /// so by a pattern until they have been sent all of it: a slow client with a wide pattern can keep all topics in their places.
     pub max_topics: usize,
-    /// The most subscriptions of a connection, a pattern counting as one; never more than 65,535. Default 1,000, each at most 200 bytes, and some 120 more
-    /// for the first one.
+    /// The most subscriptions of a connection, a pattern counting as one; never more than 65,535. Default 1,000, each at most
+    /// 200 bytes, and some 120 more for the first one. A pattern costs that for each topic that it matches, which may be all:
+    /// [`Hooks::may_subscribe`](super::Hooks::may_subscribe) says who may have such.
     pub max_subscriptions: usize,
     /// Makes the message that subscribers get of the one that was published, so that it can tell its topic and its place in it.
     /// Default `None`: they get it as it is. See [`Envelope`].
@@ -54,7 +56,8 @@ pub struct Bounds {
 }
 
 /// What a [`HubConfig::envelope`] is told: a message and where it stands. It is called once for each message that is
-/// published, under the lock of the topic: it must not use the hub.
+/// published, under the lock of the topic: it must not use the hub. If it panics, so does the publish, and nobody gets the
+/// message; where that came from another node, it is [`Bridge::run`](super::Bridge::run) that ends.
 ///
 /// ```
 /// use sockeye::Message;
@@ -90,7 +93,8 @@ pub enum SlowConsumer {
     /// It gets only the latest message of the topic, whenever there are several that it has not been sent: for prices and
     /// positions, where the latest replaces those before. It never lags by more than one.
     KeepLatest,
-    /// Its connection is closed with 1013 (Try Again Later).
+    /// Its connection is closed with 1013 (Try Again Later), the next time that [`Member::next`](super::Member::next) is
+    /// awaited; while [`Member::send`](super::Member::send) waits for it, it is not.
     Close,
 }
 

@@ -76,10 +76,11 @@ struct Hand {
 
 impl Delivery {
     /// Gathers what was published up to a stamp and is next, as much as goes into one write; says whether that is all.
-    /// `skipped` is told what was missed, and whether that is to be told further.
+    /// `skipped` is told what was missed, and whether that is to be told further. `turn` is another number each time.
     pub(super) fn gather<S: Send + Sync + 'static>(
         &mut self,
         peer: &Peer<S>,
+        turn: u64,
         until: u64,
         skipped: &mut impl FnMut(&Arc<str>, u64, bool),
     ) -> bool {
@@ -91,7 +92,7 @@ impl Delivery {
                 is_all = true;
                 break;
             }
-            let (hand, others) = match Marked::take(peer, of_rest.unwrap_or(until)) {
+            let (hand, others) = match Marked::take(peer, turn, of_rest.unwrap_or(until)) {
                 Marked::Topic(topic, seat, next) => {
                     self.hands.push(Hand { topic, seat, from: 0, sent: None });
                     (self.hands.len() - 1, earlier(of_rest, next))
@@ -151,7 +152,7 @@ impl Delivery {
 enum Marked {
     /// A topic, the seat there, and when the next mark is from.
     Topic(Arc<dyn Readable>, u32, Option<u64>),
-    /// A topic that it has left, of which nothing is sent.
+    /// A topic that it has left, of which nothing is sent, or that is in hand already.
     Left,
     /// No mark that is old enough; when the next one is from.
     Nothing(Option<u64>),
@@ -159,12 +160,15 @@ enum Marked {
 
 impl Marked {
     /// Takes the oldest mark that is no newer than `until`.
-    fn take<S: Send + Sync + 'static>(peer: &Peer<S>, until: u64) -> Self {
+    fn take<S: Send + Sync + 'static>(peer: &Peer<S>, turn: u64, until: u64) -> Self {
         let mut mailbox = peer.mailbox();
         let Some((mark, next)) = mailbox.take_mark(until) else { return Self::Nothing(mailbox.next_mark()) };
-        match mailbox.attachments.get(&mark.topic) {
-            Some(at) => Self::Topic(at.topic.clone(), at.seat, next),
-            None => Self::Left,
+        match mailbox.attachments.get_mut(&mark.topic) {
+            Some(at) if at.turn != turn => {
+                at.turn = turn;
+                Self::Topic(at.topic.clone(), at.seat, next)
+            }
+            Some(_) | None => Self::Left,
         }
     }
 }

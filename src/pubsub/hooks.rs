@@ -30,7 +30,9 @@ use super::peer::Peer;
 /// let hub = Hub::with_hooks(HubConfig::default(), Rules);
 /// ```
 ///
-/// No lock is held while a hook runs, but where it says so. It runs in the task of whoever caused it: it must not block.
+/// No lock is held while a hook runs, so it may use the hub. It runs in the task of whoever caused it: it must not block. If it
+/// panics, it takes that task along and nothing else; but [`Self::left`] runs where a member is dropped, also by a panic, and a
+/// panic during a panic ends the process.
 pub trait Hooks<S>: Send + Sync + 'static {
     /// Returns whether a connection may subscribe to this, at its own wish or not: asked in
     /// [`Member::subscribe`](super::Member::subscribe).

@@ -106,6 +106,8 @@ impl<B> Log<B> {
             let Entry { position, stamp, except, len, unread, body } = entry;
             self.bytes = bytes;
             self.first -= 1;
+            // Nothing stands between the two, whether there ever was a message of that number or not.
+            self.before = Position { sequence: position.sequence.saturating_sub(1), ..position };
             self.slots.push_front(Slot { position, stamp, except, body, len, unread });
         }
         has_room

@@ -52,6 +52,8 @@ pub struct Member<T: Transport, S: Send + Sync + 'static = ()> {
     place: Place<S>,
     events: VecDeque<Event>,
     skipped: u64,
+    /// How often something was gathered.
+    turn: u64,
     /// Whether nothing is delivered any more: the connection is closing, or has failed.
     has_left: bool,
 }
@@ -71,7 +73,7 @@ impl<S: Send + Sync + 'static> Drop for Place<S> {
 impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
     pub(super) fn new(hub: Hub<S>, peer: Peer<S>, socket: WebSocket<T>) -> Self {
         let place = Place { hub, peer };
-        Self { socket, place, events: VecDeque::new(), skipped: 0, has_left: false }
+        Self { socket, place, events: VecDeque::new(), skipped: 0, turn: 0, has_left: false }
     }
 
     /// Waits for what comes next, and delivers what the connection's topics have meanwhile; `None` after a clean close.
@@ -359,13 +361,14 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
 
     fn deliver_with(&mut self, cx: &Context<'_>, until: u64, heed: Heed, delivery: &mut Delivery) -> Progress {
         for _ in 0..ROUNDS {
-            let Self { place: Place { hub, peer }, events, skipped, .. } = self;
+            self.turn += 1;
+            let Self { place: Place { hub, peer }, events, skipped, turn, .. } = self;
             let until = until.min(hub.shared.now());
-            let is_all = delivery.gather(peer, until, &mut |topic, messages, is_told| {
+            let is_all = delivery.gather(peer, *turn, until, &mut |topic, messages, is_told| {
                 *skipped += messages;
                 hub.shared.count_skipped(messages);
                 if is_told {
-                    events.push_back(Event::Skipped { topic: topic.clone(), messages });
+                    tell_skipped(events, topic, messages);
                 }
             });
             // What tells of a gap comes before what follows it.
@@ -421,6 +424,20 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
         self.has_left = true;
         self.place.hub.leave(&self.place.peer);
     }
+}
+
+/// Adds messages that were skipped to what is to be told: once for each topic, however long nobody asks.
+fn tell_skipped(events: &mut VecDeque<Event>, topic: &Arc<str>, messages: u64) {
+    for event in &mut *events {
+        match event {
+            Event::Skipped { topic: known, messages: before } if known == topic => {
+                *before += messages;
+                return;
+            }
+            _ => {}
+        }
+    }
+    events.push_back(Event::Skipped { topic: topic.clone(), messages });
 }
 
 /// How far a delivery came.

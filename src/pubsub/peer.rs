@@ -1,8 +1,8 @@
 //! A connection as the hub knows it: its state, its topics, and what it is to look at when it is woken.
 //!
 //! Two things are here to be found by others: the mailbox, in which publishers mark topics that have news, and the attachments,
-//! which say where the connection is in each of its topics. Of marks there is one for each topic at most: a topic marks only who
-//! is asleep there, and who has a mark is awake.
+//! which say where the connection is in each of its topics. A topic marks only who is asleep there, and who has a mark is awake:
+//! there is one for each topic, and more only where the connection has left it and come back meanwhile.
 
 use alloc::boxed::Box;
 use alloc::collections::BinaryHeap;
@@ -86,6 +86,8 @@ pub(super) struct Attachment<S> {
     pub(super) is_named: bool,
     pub(super) is_present: bool,
     pub(super) patterns: u16,
+    /// The last turn in which it was in hand: there may be a mark from before it left the topic and came back.
+    pub(super) turn: u64,
 }
 
 /// Whether a connection has something to do.

@@ -14,6 +14,7 @@ use std::collections::HashMap;
 
 use super::ask::Ask;
 use super::attach::{By, Subscribed};
+use super::backplane::History;
 use super::bridge::Interest;
 use super::config::{Bounds, SlowConsumer, Start, Subscription};
 use super::error::{PublishError, SubscribeError};
@@ -131,7 +132,7 @@ impl<S: Send + Sync + 'static> Shared<S> {
     ) -> Result<(Subscribed, bool), SubscribeError> {
         let name = pattern.as_str();
         let history = self.history_of(name);
-        let (mut wakers, is_present) = (Vec::new(), !wish.is_hidden);
+        let (mut wakers, is_present, mut unasked) = (Vec::new(), !wish.is_hidden, None);
         let subscribed = {
             let mut registry = lock(&self.registry);
             let topic = self.find(name);
@@ -158,13 +159,18 @@ impl<S: Send + Sync + 'static> Shared<S> {
             if let Subscribed::Behind(after) = subscribed {
                 // Behind the interest, so that nothing is missed in between.
                 let at = peer.mailbox().attachments.get(&topic.id).map(|at| at.seat);
-                if let (Some(seat), Some(bridge)) = (at, self.bridge()) {
-                    bridge.ask(Ask { topic: topic.clone(), peer: peer.clone(), seat, after });
-                }
+                let ask = at.map(|seat| Ask { topic: topic.clone(), peer: peer.clone(), seat, after });
+                unasked = match self.bridge() {
+                    Some(bridge) => ask.and_then(|ask| bridge.ask(ask)),
+                    None => ask,
+                };
             }
             subscribed
         };
         wakers.into_iter().for_each(Waker::wake);
+        if let Some(ask) = unasked {
+            ask.answer(self, History::default());
+        }
         Ok((subscribed, is_present))
     }
 

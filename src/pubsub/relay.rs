@@ -85,7 +85,8 @@ impl<B: Backplane, S: Send + Sync + 'static> Bridge<B, S> {
         }
         for change in changes {
             if let Change::Ask(ask) = change {
-                self.queue.ask(ask);
+                let unasked = self.queue.ask(ask);
+                unasked.into_iter().for_each(|ask| ask.answer(&self.hub.shared, History::default()));
             }
         }
         let inbound = self.serve_inbound(inbound, interests);
@@ -110,6 +111,7 @@ impl<B: Backplane, S: Send + Sync + 'static> Bridge<B, S> {
             while let Some(change) = self.queue.next_change() {
                 match change {
                     Change::Interest(interest) => self.want(&mut inbound, &mut wanted, interest).await?,
+                    Change::Renew => self.renew(&mut inbound, &mut wanted).await?,
                     Change::Ask(ask) => self.queue.pass_on(ask),
                 }
             }
@@ -118,6 +120,22 @@ impl<B: Backplane, S: Send + Sync + 'static> Bridge<B, S> {
                 Either::Right(arrival) => self.queue.arrive(&self.hub.shared, arrival?),
             }
         }
+    }
+
+    /// Asks for what is wanted now, and for nothing else.
+    async fn renew(&self, inbound: &mut B::Inbound, wanted: &mut HashSet<Pattern>) -> Result<(), BackplaneError> {
+        let interests = self.hub.shared.interests();
+        // What has not been heard may have vanished and come back: it is to be told anew where it stands.
+        let is_kept = |interest: &&Interest| interest.after.is_some() || !interest.pattern.is_exact();
+        let kept: HashSet<_> = interests.iter().filter(is_kept).map(|interest| interest.pattern.clone()).collect();
+        let over: Vec<_> = wanted.iter().filter(|pattern| !kept.contains(*pattern)).cloned().collect();
+        for pattern in over {
+            self.want(inbound, wanted, Interest { pattern, after: None, is_wanted: false }).await?;
+        }
+        for interest in interests {
+            self.want(inbound, wanted, interest).await?;
+        }
+        Ok(())
     }
 
     /// Subscribes, or does so no more, if that changes anything.
@@ -147,6 +165,9 @@ impl<B: Backplane, S: Send + Sync + 'static> Bridge<B, S> {
             }
             let ask = self.queue.next_ask();
             if let Some(ask) = ask {
+                if ask.is_over() {
+                    continue;
+                }
                 let limit = ask.limit(&self.hub.shared);
                 match limited(&self.queue, outbound.history(&ask.topic.name, ask.after, limit)).await {
                     Ok(history) => ask.answer(&self.hub.shared, history),

@@ -10,6 +10,8 @@ use super::position::Position;
 pub(super) struct Remote {
     /// The last position that the engine gave.
     pub(super) last: Option<Position>,
+    /// The epoch in which this node has numbered by itself.
+    pub(super) own_epoch: Option<u64>,
     /// The last publication of each node, the node that was heard last at the end.
     origins: Vec<Origin>,
 }

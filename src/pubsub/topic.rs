@@ -343,9 +343,15 @@ impl<P: Clone, B> State<P, B> {
     }
 
     /// The position of the next message, where it is this node that numbers: anew where an engine did before.
-    pub(super) fn next_position(&self) -> Position {
-        let is_engines = self.remote.as_ref().is_some_and(|remote| remote.last == Some(self.log.last()));
-        if is_engines { Position { epoch: rand::random(), sequence: 1 } } else { self.log.next_position() }
+    pub(super) fn next_position(&mut self) -> Position {
+        let Some(remote) = self.remote.as_mut().filter(|remote| remote.last.is_some()) else {
+            return self.log.next_position();
+        };
+        if remote.own_epoch == Some(self.log.last().epoch) {
+            return self.log.next_position();
+        }
+        let epoch = *remote.own_epoch.insert(rand::random());
+        Position { epoch, sequence: 1 }
     }
 
     /// How many asked for it by its name.

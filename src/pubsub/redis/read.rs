@@ -45,7 +45,9 @@ pub(super) async fn read(
     let mut call = common.scripts.read.prepare_invoke();
     call.key(&common.keys.state).key(&common.keys.topics).key(common.keys.stream(topic));
     let which = if which == Which::Oldest { "oldest" } else { "newest" };
-    call.arg(topic).arg(hex(after.epoch)).arg(after.sequence).arg(limit).arg(which);
+    // The server counts with a sign.
+    let most = i64::try_from(limit).unwrap_or(i64::MAX);
+    call.arg(topic).arg(hex(after.epoch)).arg(after.sequence).arg(most).arg(which);
     let read: (String, u64, u64, Vec<Value>) = call.invoke_async(connection).await.map_err(failed)?;
     let (epoch, last, is_known, entries) = read;
     let epoch = u64::from_str_radix(&epoch, 16).map_err(BackplaneError::new)?;
