@@ -155,11 +155,11 @@ impl<S: Send + Sync + 'static> Shared<S> {
             if topic.lock().named() == 1 {
                 self.tell_interest(pattern.clone(), None, true);
             }
-            if let Subscribed::Behind(after) = subscribed {
+            if let Subscribed::Behind(wish) = subscribed {
                 // Behind the interest, so that nothing is missed in between.
                 let at = peer.mailbox().attachments.get(&topic.id).map(|at| at.seat);
                 if let (Some(seat), Some(bridge)) = (at, self.bridge()) {
-                    bridge.ask(Ask { topic: topic.clone(), peer: peer.clone(), seat, after });
+                    bridge.ask(Ask { topic: topic.clone(), peer: peer.clone(), seat, wish });
                 }
             }
             subscribed

@@ -148,7 +148,7 @@ impl<B: Backplane, S: Send + Sync + 'static> Bridge<B, S> {
             let ask = self.queue.next_ask();
             if let Some(ask) = ask {
                 let limit = ask.limit(&self.hub.shared);
-                match limited(&self.queue, outbound.history(&ask.topic.name, ask.after, limit)).await {
+                match limited(&self.queue, outbound.history(&ask.topic.name, ask.after(), limit)).await {
                     Ok(history) => ask.answer(&self.hub.shared, history),
                     Err(error) => {
                         ask.answer(&self.hub.shared, History::default());
