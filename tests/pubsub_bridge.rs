@@ -325,6 +325,44 @@ async fn what_waits_for_the_engine_is_bounded_and_its_end_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_cut_takes_nothing_from_what_is_still_to_come_back() {
+    let engine = MemoryBackplane::new(Numbering::Engine);
+    let mut config = BridgeConfig::default();
+    config.queue = messages(2);
+    let node = Node::with(engine.clone(), with_history(), config).await;
+    let mut client = node.client("t").await;
+    let reach = [0, 1, 2].map(|number| node.hub.publish("t", number.to_string()).unwrap().reach);
+    assert_eq!(reach, [Reach::AllNodes, Reach::AllNodes, Reach::Cut]);
+    settle().await;
+    let mut got = client.got();
+    got.sort();
+    assert_eq!(got, numbers(0..3));
+    // No other node has it, so it is no history.
+    assert_eq!(node.client(Subscription::to("t").last(5)).await.got(), numbers(0..2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn message_to_one_goes_behind_what_was_published_and_waits_for_no_event() {
+    for numbering in NUMBERINGS {
+        let engine = MemoryBackplane::new(numbering);
+        let node = Node::new(&engine).await;
+        let mut client = node.client("t").await;
+        node.publish("t", 0..1).await;
+        assert_eq!(client.got(), numbers(0..1));
+        engine.stop();
+        engine.forget();
+        engine.start();
+        a_while().await;
+        node.publish("t", 1..3).await;
+        client.member.send("mine").await.unwrap();
+        assert_eq!(client.new_texts(), ["1", "2", "mine"], "{numbering:?}");
+        assert_eq!(client.run(), [Event::Gap { topic: "t".into() }]);
+        client.member.send_first("a gap").await.unwrap();
+        assert_eq!(client.new_texts(), ["a gap"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn hub_is_by_itself_again_when_its_bridge_is_dropped() {
     let engine = MemoryBackplane::new(Numbering::Engine);
     let node = Node::new(&engine).await;
@@ -464,6 +502,170 @@ async fn engine_that_hangs_is_given_up_on() {
     flaky.script.lock().unwrap().hangs = false;
     a_while().await;
     assert!(node.is_up());
+}
+
+fn with_history() -> Hub {
+    hub(|config| config.history = messages(100))
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_published_before_the_engine_is_there_comes_once_in_order() {
+    for numbering in NUMBERINGS {
+        let engine = MemoryBackplane::new(numbering);
+        engine.stop();
+        let node = Node::with(engine.clone(), with_history(), BridgeConfig::default()).await;
+        node.publish("t", 0..1).await;
+        let mut client = node.client(Subscription::to("t").last(10)).await;
+        node.publish("t", 1..4).await;
+        engine.start();
+        a_while().await;
+        node.publish("t", 4..6).await;
+        client.run();
+        assert_eq!(client.new_texts(), numbers(0..6), "{numbering:?}");
+        let mut newcomer = node.client(Subscription::to("t").last(5)).await;
+        node.publish("t", 6..7).await;
+        assert_eq!([&mut client, &mut newcomer].map(Client::got), [numbers(6..7), numbers(1..7)], "{numbering:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn client_that_comes_back_to_a_node_that_was_started_before_its_engine_was_there_gets_what_it_missed_once() {
+    let engine = MemoryBackplane::new(Numbering::Engine);
+    let one = Node::with(engine.clone(), with_history(), BridgeConfig::default()).await;
+    let mut client = one.client("t").await;
+    one.publish("t", 0..3).await;
+    assert_eq!(client.got(), numbers(0..3));
+    let seen = client.member.position("t").unwrap();
+    drop((client, one));
+    let hub = with_history();
+    let bridge = hub.bridge(engine.clone(), BridgeConfig::default());
+    hub.publish("t", "3").unwrap();
+    let two = Node { hub, bridge: tokio::spawn(bridge.run()) };
+    a_while().await;
+    let mut client = two.client(Subscription::to("t").since(seen)).await;
+    two.publish("t", 4..6).await;
+    assert_eq!(client.got(), numbers(3..6));
+}
+
+/// Two nodes that were both without their engine: what each published meanwhile has two orders, of which a client sees one.
+#[tokio::test(start_paused = true)]
+async fn client_that_comes_back_to_either_node_after_both_were_without_the_engine_gets_everything_once() {
+    let engine = MemoryBackplane::new(Numbering::Engine);
+    let a = Node::with(engine.clone(), with_history(), BridgeConfig::default()).await;
+    let b = Node::with(engine.clone(), with_history(), BridgeConfig::default()).await;
+    let [mut on_a, mut on_b] = [a.client("t").await, b.client("t").await];
+    a.publish("t", 0..3).await;
+    let before = a.hub.position("t").unwrap();
+    engine.stop();
+    settle().await;
+    a.publish("t", 3..5).await;
+    b.publish("t", 10..12).await;
+    let early = a.hub.position("t").unwrap();
+    // Who comes back meanwhile to where it was misses nothing.
+    let mut meanwhile = a.client(Subscription::to("t").since(before)).await;
+    assert_eq!(meanwhile.got(), numbers(3..5));
+    engine.start();
+    a_while().await;
+    a.publish("t", 5..6).await;
+    let all = [&mut on_a, &mut on_b, &mut meanwhile].map(Client::got);
+    for (known, got) in [0..5, 10..12, 10..12].into_iter().zip(&all) {
+        let mut sorted: Vec<u32> = got.iter().map(|text| text.parse().unwrap()).collect();
+        sorted.sort_unstable();
+        sorted.dedup();
+        assert_eq!(sorted.len(), got.len(), "{known:?} {got:?}");
+    }
+    assert_eq!([all[0].len(), all[1].len(), all[2].len()], [8, 8, 3]);
+    // The engine's order, as it has it.
+    let reference = Node::new(&engine).await;
+    let expected = reference.client(Subscription::to("t").since(before)).await.got();
+    assert_eq!(expected.len(), 5);
+    for node in [&a, &b] {
+        for last in 0..=8 {
+            let mut newcomer = node.client(Subscription::to("t").last(last)).await;
+            let whole: Vec<_> = numbers(0..3).into_iter().chain(expected.clone()).collect();
+            assert_eq!(newcomer.got(), whole[8 - last..]);
+        }
+        for behind in 0..=5 {
+            let seen = Position { sequence: before.sequence + behind, ..before };
+            let mut back = node.client(Subscription::to("t").since(seen)).await;
+            assert_eq!(back.got(), expected[behind as usize..]);
+        }
+    }
+    // Who has seen what had no place yet goes on as it was.
+    let mut back = a.client(Subscription::to("t").since(early)).await;
+    let rest: Vec<_> = expected.iter().filter(|text| !["3", "4"].contains(&text.as_str())).cloned().collect();
+    assert_eq!(back.got(), rest);
+}
+
+#[tokio::test(start_paused = true)]
+async fn client_that_comes_between_the_engine_and_what_it_is_yet_to_give_places_misses_nothing() {
+    let flaky = Flaky::new(Numbering::Engine);
+    let node = Node::with(flaky.clone(), with_history(), BridgeConfig::default()).await;
+    let other = Node::new(&flaky.engine).await;
+    let mut client = node.client("t").await;
+    other.publish("t", 0..1).await;
+    let seen = node.hub.position("t").unwrap();
+    flaky.engine.stop();
+    settle().await;
+    node.publish("t", 1..3).await;
+    flaky.engine.start();
+    // Connected, and nothing has come back.
+    while !node.is_up() {
+        tokio::time::advance(Duration::from_millis(1)).await;
+        tokio::task::yield_now().await;
+    }
+    let mut back = Client::joining(&node.hub, ());
+    back.member.subscribe(Subscription::to("t").since(seen)).unwrap();
+    let mut newcomer = Client::joining(&node.hub, ());
+    newcomer.member.subscribe("t").unwrap();
+    a_while().await;
+    node.publish("t", 3..5).await;
+    let got = [&mut client, &mut back, &mut newcomer].map(Client::got);
+    assert_eq!(got, [numbers(0..5), numbers(1..5), numbers(3..5)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn price_that_was_delivered_without_the_engine_is_not_followed_by_an_older_one() {
+    let engine = MemoryBackplane::new(Numbering::Engine);
+    let node = Node::with(engine.clone(), with_history(), BridgeConfig::default()).await;
+    let latest = || Subscription::to("t").slow_consumer(sockeye::pubsub::SlowConsumer::KeepLatest);
+    let [mut quick, mut slow] = [node.client(latest()).await, node.client(latest()).await];
+    engine.stop();
+    settle().await;
+    node.publish("t", 0..3).await;
+    assert_eq!(quick.got(), ["2"]);
+    engine.start();
+    a_while().await;
+    assert_eq!([&mut quick, &mut slow].map(Client::got), [vec![], vec!["2".to_owned()]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn last_messages_are_those_of_the_engine_where_nobody_has_listened_here() {
+    let engine = MemoryBackplane::new(Numbering::Engine);
+    engine.stop();
+    let node = Node::with(engine.clone(), with_history(), BridgeConfig::default()).await;
+    node.publish("t", 0..2).await;
+    engine.start();
+    a_while().await;
+    let other = Node::new(&engine).await;
+    other.publish("t", 2..6).await;
+    // What is published before the engine answers is among them, or follows: nothing is missing and nothing is there twice.
+    let mut client = Client::joining(&node.hub, ());
+    client.member.subscribe(Subscription::to("t").last(3)).unwrap();
+    node.publish("t", 6..8).await;
+    let got = client.got();
+    assert!(got.len() >= 3 && numbers(0..8).ends_with(&got), "{got:?}");
+    // More than is here, less, all, and none; also where nothing is kept here.
+    for (node, last) in [(&node, 5), (&node, 2), (&node, 100), (&node, 0), (&other, 6), (&other, 3)] {
+        let mut client = node.client(Subscription::to("t").last(last)).await;
+        assert_eq!(client.got(), numbers(8 - u32::try_from(last.min(8)).unwrap()..8), "{last}");
+    }
+    // While the engine is away, what is here.
+    engine.stop();
+    settle().await;
+    let mut client = node.client(Subscription::to("t").last(2)).await;
+    node.publish("t", 8..9).await;
+    assert_eq!(client.got(), numbers(6..9));
 }
 
 /// An engine that says whatever it likes, once, and then nothing.

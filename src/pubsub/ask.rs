@@ -14,7 +14,16 @@ pub(super) struct Ask<S> {
     pub(super) topic: Arc<Topic<S>>,
     pub(super) peer: Peer<S>,
     pub(super) seat: u32,
-    pub(super) after: Position,
+    pub(super) wish: Missing,
+}
+
+/// What of a topic's history is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// What is behind a position.
+    Since(Position),
+    /// The last so many messages, of which the first so many are not here.
+    Last { messages: usize, missing: usize },
 }
 
 impl<S: Send + Sync + 'static> Ask<S> {
@@ -25,12 +34,25 @@ impl<S: Send + Sync + 'static> Ask<S> {
 
     /// How many messages there is room for.
     pub(super) fn limit(&self, hub: &Shared<S>) -> usize {
-        hub.config.lag.messages.max(hub.history_of(&self.topic.name).messages)
+        let room = hub.config.lag.messages.max(hub.history_of(&self.topic.name).messages);
+        match self.wish {
+            Missing::Since(_) => room,
+            Missing::Last { messages, .. } => messages.min(room),
+        }
+    }
+
+    /// Behind what.
+    pub(super) fn after(&self) -> Position {
+        match self.wish {
+            Missing::Since(position) => position,
+            // Of no epoch that there is: then the answer is the newest of what there is.
+            Missing::Last { .. } => Position { epoch: 0, sequence: 0 },
+        }
     }
 
     /// Puts what the engine has in front of what is here, for the one who asked, and lets that one be sent it.
     pub(super) fn answer(self, hub: &Shared<S>, history: History) {
-        let Self { topic, peer, seat, .. } = self;
+        let Self { topic, peer, seat, wish } = self;
         let mut is_whole = history.is_complete;
         {
             let mut state = topic.lock();
@@ -54,7 +76,19 @@ impl<S: Send + Sync + 'static> Ask<S> {
                     break;
                 }
             }
-            state.rewind(seat, peer.id());
+            match wish {
+                Missing::Since(after) if history.is_complete => state.rewind(seat, peer.id(), Some(after)),
+                Missing::Since(after) => {
+                    // What never was, as far as the engine knows, says nothing of what was seen.
+                    let seen = state.known_up_to(after).filter(|seen| *seen == after);
+                    state.rewind(seat, peer.id(), seen);
+                }
+                Missing::Last { missing, .. } => {
+                    state.rewind_by(seat, peer.id(), missing);
+                    // As many as there are.
+                    is_whole = true;
+                }
+            }
         }
         if !is_whole {
             peer.order(|orders| orders.tell_gap(&topic.name));

@@ -4,11 +4,11 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::task::Waker;
 
+use super::ask::Missing;
 use super::config::{SlowConsumer, Start};
 use super::hub::Shared;
 use super::pattern::Pattern;
 use super::peer::{Attachment, Mark, Peer};
-use super::position::Position;
 use super::post::Topic;
 use super::registry::Registry;
 use super::topic::{Settled, Wish};
@@ -25,8 +25,8 @@ pub(super) enum By {
 pub(super) enum Subscribed {
     /// All is there that was asked for.
     Whole,
-    /// What followed the position is not all there, and the engine may know it: what is there begins behind the other.
-    Behind(Position),
+    /// What is asked for is not all there, and the engine may know it: what is there begins behind the other.
+    Behind(Missing),
     /// Messages are missing.
     Gap,
 }
@@ -58,19 +58,42 @@ impl<S: Send + Sync + 'static> Shared<S> {
         let is_kept_elsewhere = self.bridge().is_some_and(|bridge| bridge.has_history());
         let (seat, subscribed) = {
             let mut state = topic.lock();
+            if is_kept_elsewhere && state.len() == 0 {
+                // Nobody has listened, so what is kept would have a hole, which the engine has not.
+                state.log.clear();
+                state.remote = None;
+            }
+            let (head, mut view) = (state.log.head(), state.view());
+            let mut seen = None;
             let (cursor, subscribed) = match start {
-                Start::Next => (state.log.head(), Subscribed::Whole),
-                Start::Last(messages) => (state.log.place_of_last(messages), Subscribed::Whole),
+                Start::Next => (head, Subscribed::Whole),
+                Start::Last(messages) => {
+                    let (place, count) = state.log.place_of_last(messages, head, view);
+                    let missing = messages - count;
+                    let can_ask = is_kept_elsewhere && is_named && missing > 0;
+                    let ask = Subscribed::Behind(Missing::Last { messages, missing });
+                    (place, if can_ask { ask } else { Subscribed::Whole })
+                }
                 // A position is one of a single topic.
-                Start::Since(_) if by == By::Pattern => (state.log.head(), Subscribed::Whole),
-                Start::Since(position) => match state.log.place_after(position) {
-                    Some(place) => (place, Subscribed::Whole),
-                    None if is_kept_elsewhere => (state.log.first(), Subscribed::Behind(position)),
-                    None => (state.log.first(), Subscribed::Gap),
+                Start::Since(_) if by == By::Pattern => (head, Subscribed::Whole),
+                Start::Since(position) => match state.place_after(position) {
+                    Some((place, known)) => {
+                        view = known;
+                        (place, Subscribed::Whole)
+                    }
+                    None if is_kept_elsewhere => (state.log.first(), Subscribed::Behind(Missing::Since(position))),
+                    None => {
+                        seen = state.known_up_to(position);
+                        (state.log.first(), Subscribed::Gap)
+                    }
                 },
             };
             let wish = Wish { id: peer.id(), slow_consumer, is_named, is_present };
-            (state.insert(peer.clone(), wish, cursor), subscribed)
+            let seat = state.insert(peer.clone(), wish, cursor, view);
+            if seen.is_some() {
+                state.rewind(seat, peer.id(), seen);
+            }
+            (seat, subscribed)
         };
         let attachment = Attachment { topic: topic.clone(), seat, is_named, is_present, patterns, turn: 0 };
         peer.mailbox().attachments.insert(topic.id, attachment);

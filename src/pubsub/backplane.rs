@@ -25,7 +25,8 @@ use crate::message::MessageKind;
 ///
 /// **Who numbers.** [`Numbering::Engine`]: each message gets its [`Position`] from the engine, the same on all nodes, in an
 /// order that is the same on all nodes; sequence numbers of a topic rise within an epoch and may leave some out. A node
-/// delivers its own messages when they come back. [`Numbering::Node`]: the engine just carries. Each node delivers its own
+/// delivers its own messages when they come back; while the engine is away at once, in an epoch of its own, and when they then
+/// come back, only to who was not there. The epoch is never 0. [`Numbering::Node`]: the engine just carries. Each node delivers its own
 /// messages at once and those of others as they come, and counts for itself, in an epoch of its own.
 ///
 /// **At least once.** A batch whose publish failed is published again after the next connect, with the same [`Origin`]s. An
@@ -79,7 +80,8 @@ pub trait Outbound: Send + 'static {
     /// Reads what a topic has behind a position, up to now, and of that the newest `limit` messages. By default there is nothing,
     /// which is a gap.
     ///
-    /// Asked where a client comes back that missed more than this node holds. The topic is subscribed to then, so what is
+    /// Asked where a client comes back that missed more than this node holds, or wants more of the last messages: those behind a
+    /// position whose epoch is 0. The topic is subscribed to then, so what is
     /// published later comes as an [`Arrival`]; what is both in the history and an arrival is delivered once.
     ///
     /// The position is what a client says: its epoch may be another one, or its sequence one that never was. Then the answer

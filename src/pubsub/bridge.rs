@@ -9,6 +9,9 @@
 //! Where the engine numbers, a message is delivered here when it comes back; until then it is *unheard*. When the engine goes away,
 //! what is unheard is delivered here at once, and so is what is published from then on, in an epoch of this node's own; it is all
 //! published again when the engine is back, and what then comes back is known by its origin.
+//!
+//! What was delivered so is *early*: it stays for those who were here then, and is no history. When it comes back it gets the place
+//! that the engine gave it, for those who were not here: so history has only the engine's places, but while the engine is away.
 
 use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
@@ -264,6 +267,14 @@ impl<S> Queue<S> {
         core::mem::take(&mut waiting.changes)
     }
 
+    /// Whose a publication of this node is that is delivered before it comes back.
+    fn whose(&self, origin: Origin) -> Whose {
+        match self.numbering {
+            Numbering::Engine => Whose::Early(origin),
+            Numbering::Node => Whose::Ours(origin),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Waiting<S>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -311,7 +322,7 @@ impl<S: Send + Sync + 'static> Queue<S> {
         if !is_delivered {
             return Ok(Published { receivers: 0, position: None, reach });
         }
-        let whose = Whose::Ours(origin);
+        let whose = if reach == Reach::Cut { Whose::Cut } else { self.whose(origin) };
         let delivered = hub.deliver(name, Post { message, may_be_encoded, sender, whose, position: None })?;
         let (receivers, position) = delivered.map_or((0, None), |(count, position)| (count, Some(position)));
         Ok(Published { receivers, position, reach })
@@ -340,7 +351,7 @@ impl<S: Send + Sync + 'static> Queue<S> {
             let Some(Unheard { publication, sender }) = unheard else { break };
             let Publication { topic, origin, kind, may_be_encoded, payload } = publication;
             let message = &PreparedMessage::of_checked(kind, payload);
-            let (sender, whose) = (sender.as_ref(), Whose::Ours(origin));
+            let (sender, whose) = (sender.as_ref(), self.whose(origin));
             // Where there is no place for another topic, nobody waits for it.
             let _ = hub.deliver(&topic, Post { message, may_be_encoded, sender, whose, position: None });
         }

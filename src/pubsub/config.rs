@@ -149,6 +149,9 @@ impl Subscription {
 
     /// Begins with the last messages of the topic's history, so many or as many as there are. Not looked at where a pattern of the
     /// connection matches the topic already.
+    ///
+    /// Where a backplane numbers and this node has fewer of a topic, the backplane is asked for its newest, but never for more than
+    /// [`HubConfig::lag`] or [`HubConfig::history`] has room for. While it is away, and for a pattern, it is what is here.
     #[must_use]
     pub fn last(mut self, messages: usize) -> Self {
         self.start = Start::Last(messages);

@@ -24,6 +24,8 @@ pub(super) struct Log<B> {
     history: Bounds,
     /// How many want the newest only, whatever they have been sent.
     latest_only: u32,
+    /// How many echoes were appended last, behind the newest that all are to be sent.
+    echoes: usize,
 }
 
 /// A message in the log.
@@ -34,10 +36,23 @@ pub(super) struct Slot<B> {
     pub(super) stamp: u64,
     /// Who is not to be sent it.
     pub(super) except: Option<u64>,
+    pub(super) standing: Standing,
     pub(super) body: B,
     len: usize,
     /// By how many it is still to be read, and how many of them are to be closed if it goes before.
     unread: Readers,
+}
+
+/// How a message stands to an engine that numbers, which a node may have to do without for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It has the place that it will always have.
+    Final,
+    /// It was delivered while the engine was away: for those who were here. It gets its place when it comes back.
+    Early,
+    /// It has come back with its place, and was delivered here before: for those who were not here then. With its number among
+    /// the publications of this node.
+    Echo(u64),
 }
 
 /// A number of subscribers.
@@ -63,6 +78,26 @@ impl Readers {
     }
 }
 
+/// What a subscriber sees of what was delivered without the engine: that, or what came back of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct View {
+    /// What was delivered early from this place on, it sees as it was delivered.
+    pub(super) joined: u64,
+    /// Of what comes back, it sees the publications up to this number.
+    pub(super) unheard: u64,
+}
+
+impl View {
+    /// Whether a message at a place is seen.
+    pub(super) fn has(self, place: u64, standing: Standing) -> bool {
+        match standing {
+            Standing::Final => true,
+            Standing::Early => place >= self.joined,
+            Standing::Echo(number) => number <= self.unheard,
+        }
+    }
+}
+
 /// A message to be appended.
 #[derive(Debug)]
 pub(super) struct Entry<B> {
@@ -71,6 +106,7 @@ pub(super) struct Entry<B> {
     pub(super) except: Option<u64>,
     pub(super) len: usize,
     pub(super) unread: Readers,
+    pub(super) standing: Standing,
     pub(super) body: B,
 }
 
@@ -86,15 +122,16 @@ impl<B> Log<B> {
     pub(super) fn new(epoch: u64, lag: Bounds, history: Bounds) -> Self {
         let start = Position { epoch, sequence: 0 };
         let slots = VecDeque::new();
-        Self { slots, first: ORIGIN, bytes: 0, before: start, last: start, lag, history, latest_only: 0 }
+        Self { slots, first: ORIGIN, bytes: 0, before: start, last: start, lag, history, latest_only: 0, echoes: 0 }
     }
 
     /// Appends a message; what is beyond the bounds goes.
     pub(super) fn append(&mut self, entry: Entry<B>) -> Trimmed {
-        let Entry { position, stamp, except, len, unread, body } = entry;
+        let Entry { position, stamp, except, len, unread, standing, body } = entry;
         self.last = position;
         self.bytes += len;
-        self.slots.push_back(Slot { position, stamp, except, body, len, unread });
+        self.echoes = if matches!(standing, Standing::Echo(_)) { self.echoes + 1 } else { 0 };
+        self.slots.push_back(Slot { position, stamp, except, standing, body, len, unread });
         self.trim()
     }
 
@@ -103,12 +140,12 @@ impl<B> Log<B> {
         let (messages, bytes) = (self.slots.len() + 1, self.bytes + entry.len);
         let has_room = fits(self.lag, messages, bytes) || fits(self.history, messages, bytes);
         if has_room {
-            let Entry { position, stamp, except, len, unread, body } = entry;
+            let Entry { position, stamp, except, len, unread, standing, body } = entry;
             self.bytes = bytes;
             self.first -= 1;
-            // Nothing stands between the two, whether there ever was a message of that number or not.
+            // Whatever was before it, nothing is between.
             self.before = Position { sequence: position.sequence.saturating_sub(1), ..position };
-            self.slots.push_front(Slot { position, stamp, except, body, len, unread });
+            self.slots.push_front(Slot { position, stamp, except, standing, body, len, unread });
         }
         has_room
     }
@@ -168,9 +205,9 @@ impl<B> Log<B> {
         self.before
     }
 
-    /// The position of the oldest message.
+    /// The position of the oldest message that has its place.
     pub(super) fn oldest(&self) -> Option<Position> {
-        self.slots.front().map(|slot| slot.position)
+        self.slots.iter().find(|slot| slot.standing != Standing::Early).map(|slot| slot.position)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -209,9 +246,18 @@ impl<B> Log<B> {
         self.iter_from(self.first).rev().find(|(_, slot)| slot.position == position).map(|(place, _)| place + 1)
     }
 
-    /// The place of the last messages, so many or as many as there are.
-    pub(super) fn place_of_last(&self, messages: usize) -> u64 {
-        self.head() - messages.min(self.slots.len()) as u64
+    /// The place of the last messages before another place that are to be sent to who has this view, and how many those are: so
+    /// many or as many as there are.
+    pub(super) fn place_of_last(&self, messages: usize, before: u64, view: View) -> (u64, usize) {
+        let before = before.clamp(self.first, self.head());
+        let seen = self.iter_from(self.first).rev().skip_while(|(place, _)| *place >= before);
+        let last = seen.filter(|(place, slot)| view.has(*place, slot.standing)).take(messages);
+        last.fold((before, 0), |(_, count), (place, _)| (place, count + 1))
+    }
+
+    /// Forgets everything, of which nobody waits for anything: what follows is of another epoch.
+    pub(super) fn clear(&mut self) {
+        *self = Self::new(rand::random(), self.lag, self.history);
     }
 
     /// The messages between two places that are held.
@@ -232,7 +278,8 @@ impl<B> Log<B> {
         while let Some(slot) = self.slots.front() {
             let messages = self.slots.len();
             let is_waited_for = slot.unread.all > 0 && (messages == 1 || fits(self.lag, messages, self.bytes));
-            let is_latest = messages == 1 && self.latest_only > 0;
+            let is_last = messages == 1 || (messages <= self.echoes + 1 && fits(self.lag, messages, self.bytes));
+            let is_latest = is_last && self.latest_only > 0;
             if is_waited_for || is_latest || fits(self.history, messages, self.bytes) {
                 break;
             }

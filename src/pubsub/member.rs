@@ -200,8 +200,12 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
         self.place.hub.shared.publish(topic, message.into(), Some(&self.place.peer))
     }
 
-    /// Sends a message to this connection alone, behind all that was published before, and waits until it is written: see
-    /// [`WebSocket::send`].
+    /// Sends a message to this connection alone, behind all that was published before and is here, and waits until it is written:
+    /// see [`WebSocket::send`].
+    ///
+    /// It waits for no event: where [`Event::Gap`] or [`Event::Skipped`] is still to be told by [`Self::next`], what follows that,
+    /// and this message, go out before. Nor does it wait for what has to come from a backplane: what that numbers and has not
+    /// brought back, and what a subscription asks it for.
     ///
     /// # Errors
     ///
@@ -216,8 +220,8 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
         self.socket.send(message).await
     }
 
-    /// Queues a message to this connection alone, behind all that was published before: see [`WebSocket::feed`]. It goes out
-    /// with whatever is awaited next, together with what is published meanwhile.
+    /// Queues a message to this connection alone, behind all that was published before, as [`Self::send`] does: see
+    /// [`WebSocket::feed`]. It goes out with whatever is awaited next, together with what is published meanwhile.
     ///
     /// # Errors
     ///

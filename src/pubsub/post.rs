@@ -7,7 +7,7 @@ use super::backplane::Origin;
 use super::config::{Bounds, Envelope};
 use super::delivery::Readable;
 use super::hub::Shared;
-use super::log::{Entry, Log, Readers, Slot};
+use super::log::{Entry, Log, Readers, Slot, Standing};
 use super::peer::{Mark, Peer};
 use super::position::Position;
 use super::sync::{Mutex, MutexGuard, lock};
@@ -66,6 +66,10 @@ pub(super) enum Whose {
     Here,
     /// From here: if it comes back, it was delivered.
     Ours(Origin),
+    /// The same, where an engine that is away will number it.
+    Early(Origin),
+    /// From here, and for nobody else.
+    Cut,
     /// From the engine, which may tell of it twice.
     Theirs(Origin),
 }
@@ -93,19 +97,15 @@ impl<S: Send + Sync + 'static> Topic<S> {
                 return Delivered::Gone;
             }
             let position = position.unwrap_or_else(|| state.next_position());
-            match whose {
-                Whose::Here => {}
-                Whose::Ours(origin) => state.remote.get_or_insert_default().note(origin),
-                Whose::Theirs(origin) => {
-                    let engines = post.position;
-                    if !state.remote.get_or_insert_default().admit(origin, engines) {
-                        return Delivered::Known;
-                    }
-                }
-            }
+            let Some(standing) = state.admit(whose, post.position) else { return Delivered::Known };
             let stamp = hub.next_stamp();
-            let entry = hub.entry(&self.name, (message, may_be_encoded), position, stamp, sender.map(Peer::id));
-            (state.publish(entry, seat), stamp, position)
+            let mut entry = hub.entry(&self.name, (message, may_be_encoded), position, stamp, sender.map(Peer::id));
+            entry.standing = standing;
+            let woken = match standing {
+                Standing::Echo(_) => state.publish_echo(entry),
+                Standing::Final | Standing::Early => state.publish(entry, seat),
+            };
+            (woken, stamp, position)
         };
         for peer in woken.overrun {
             peer.order(|orders| orders.overrun = Some(self.name.clone()));
@@ -179,7 +179,7 @@ impl<S: 'static> Shared<S> {
         };
         let len = message.payload().len();
         let body = Arc::new(Body { message, may_be_encoded });
-        Entry { position, stamp, except, len, unread: Readers::default(), body }
+        Entry { position, stamp, except, len, unread: Readers::default(), standing: Standing::Final, body }
     }
 }
 

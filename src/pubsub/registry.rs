@@ -156,10 +156,10 @@ impl<S: Send + Sync + 'static> Shared<S> {
             if topic.lock().named() == 1 {
                 self.tell_interest(pattern.clone(), None, true);
             }
-            if let Subscribed::Behind(after) = subscribed {
+            if let Subscribed::Behind(wish) = subscribed {
                 // Behind the interest, so that nothing is missed in between.
                 let at = peer.mailbox().attachments.get(&topic.id).map(|at| at.seat);
-                let ask = at.map(|seat| Ask { topic: topic.clone(), peer: peer.clone(), seat, after });
+                let ask = at.map(|seat| Ask { topic: topic.clone(), peer: peer.clone(), seat, wish });
                 unasked = match self.bridge() {
                     Some(bridge) => ask.and_then(|ask| bridge.ask(ask)),
                     None => ask,

@@ -169,7 +169,7 @@ impl<B: Backplane, S: Send + Sync + 'static> Bridge<B, S> {
                     continue;
                 }
                 let limit = ask.limit(&self.hub.shared);
-                match limited(&self.queue, outbound.history(&ask.topic.name, ask.after, limit)).await {
+                match limited(&self.queue, outbound.history(&ask.topic.name, ask.after(), limit)).await {
                     Ok(history) => ask.answer(&self.hub.shared, history),
                     Err(error) => {
                         ask.answer(&self.hub.shared, History::default());

@@ -14,9 +14,10 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::config::SlowConsumer;
-use super::log::{Entry, Log, Readers, Slot, Trimmed};
+use super::log::{Entry, Log, Readers, Slot, Standing, Trimmed, View};
 use super::position::Position;
-use super::remote::Remote;
+use super::post::Whose;
+use super::remote::{Admission, Remote};
 
 /// The log of a topic with its subscribers, of which a `P` is kept to wake them.
 #[derive(Debug)]
@@ -51,8 +52,9 @@ pub(super) struct Subscriber<P> {
     seat: u32,
     /// The place of the next message that it is to be sent.
     cursor: u64,
-    /// The last message that it was sent, or where it began.
+    /// The last message that it was sent, or where it began: nothing up to there is sent to it again.
     sent: Position,
+    view: View,
     slow_consumer: SlowConsumer,
     pub(super) is_present: bool,
     is_named: bool,
@@ -161,7 +163,7 @@ impl<P: Clone, B> State<P, B> {
     }
 
     /// Adds a subscriber, who is awake, at a place in the log: its seat.
-    pub(super) fn insert(&mut self, peer: P, wish: Wish, cursor: u64) -> u32 {
+    pub(super) fn insert(&mut self, peer: P, wish: Wish, cursor: u64, view: View) -> u32 {
         let index = u32::try_from(self.subscribers.len()).unwrap_or(u32::MAX);
         let seat = match self.free.pop() {
             Some(seat) => {
@@ -174,13 +176,9 @@ impl<P: Clone, B> State<P, B> {
             }
         };
         let Wish { id, slow_consumer, is_named, is_present } = wish;
-        let sent = match self.log.get(cursor.wrapping_sub(1)) {
-            Some(slot) => slot.position,
-            None if cursor == self.log.head() => self.log.last(),
-            None => self.log.before(),
-        };
+        let sent = self.position_before(cursor);
         let subscriber =
-            Subscriber { peer, id, seat, cursor, sent, slow_consumer, is_present, is_named, is_over: false };
+            Subscriber { peer, id, seat, cursor, sent, view, slow_consumer, is_present, is_named, is_over: false };
         if subscriber.is_counted() {
             self.readers.add(subscriber.is_strict());
             self.log.want_between(cursor, self.log.head(), subscriber.is_strict());
@@ -197,16 +195,125 @@ impl<P: Clone, B> State<P, B> {
         seat
     }
 
-    /// Lets a subscriber, who is awake, begin with the oldest message that is held.
-    pub(super) fn rewind(&mut self, seat: u32, id: u64) {
-        let Some(index) = self.index(seat, id) else { return };
-        let (first, subscriber) = (self.log.first(), &mut self.subscribers[index]);
-        let (is_counted, is_strict) = (subscriber.is_counted(), subscriber.is_strict());
-        let known = core::mem::replace(&mut subscriber.cursor, first);
-        subscriber.sent = self.log.before();
-        if is_counted {
-            self.log.want_between(first, known, is_strict);
+    /// Lets a subscriber, who is awake, begin with the oldest message that is held, but for what it has seen: up to a position.
+    pub(super) fn rewind(&mut self, seat: u32, id: u64, seen: Option<Position>) {
+        let first = self.log.first();
+        self.move_back(seat, id, first);
+        if let (Some(index), Some(seen)) = (self.index(seat, id), seen) {
+            self.subscribers[index].sent = seen;
         }
+    }
+
+    /// Lets a subscriber, who is awake, begin so many messages earlier, as far as they are held.
+    pub(super) fn rewind_by(&mut self, seat: u32, id: u64, messages: usize) {
+        let Some(index) = self.index(seat, id) else { return };
+        let Subscriber { cursor, view, .. } = self.subscribers[index];
+        let (place, _) = self.log.place_of_last(messages, cursor, view);
+        self.move_back(seat, id, place);
+    }
+
+    fn move_back(&mut self, seat: u32, id: u64, place: u64) {
+        let Some(index) = self.index(seat, id) else { return };
+        let sent = self.position_before(place);
+        let subscriber = &mut self.subscribers[index];
+        let (is_counted, is_strict) = (subscriber.is_counted(), subscriber.is_strict());
+        let known = core::mem::replace(&mut subscriber.cursor, place);
+        subscriber.sent = sent;
+        if is_counted {
+            self.log.want_between(place, known, is_strict);
+        }
+    }
+
+    /// The position of what stands before a place.
+    fn position_before(&self, place: u64) -> Position {
+        match self.log.get(place.wrapping_sub(1)) {
+            Some(slot) => slot.position,
+            None if place == self.log.head() => self.log.last(),
+            None => self.log.before(),
+        }
+    }
+
+    /// What a newcomer sees: what was delivered early and is the newest as it was, and of what was before that, what comes back.
+    pub(super) fn view(&self) -> View {
+        let early = self.remote.as_ref().map(|remote| &remote.early);
+        let run = early.and_then(|early| early.run);
+        let (joined, unheard) = run.unwrap_or((self.log.head(), early.map_or(0, |early| early.delivered)));
+        View { joined, unheard }
+    }
+
+    /// The place behind a position, and what is seen from there; `None` if not all that follows it is held.
+    pub(super) fn place_after(&self, position: Position) -> Option<(u64, View)> {
+        let place = self.log.place_after(position)?;
+        let is_early = self.remote.as_ref().is_some_and(|remote| remote.early.delivered > 0)
+            && self.remote.as_ref().and_then(|remote| remote.last).is_none_or(|last| last.epoch != position.epoch);
+        // Who was here then and comes back goes on as it was.
+        let view = if is_early { View { joined: place, unheard: 0 } } else { self.view() };
+        Some((place, view))
+    }
+
+    /// A position that an engine gave, as far as it is known here, if it is of the same epoch.
+    pub(super) fn known_up_to(&self, position: Position) -> Option<Position> {
+        let last = self.remote.as_ref()?.last?;
+        let sequence = position.sequence.min(last.sequence);
+        (position.epoch == last.epoch).then_some(Position { sequence, ..last })
+    }
+
+    /// Takes note of where a message is from: how it stands, and `None` if it is known already.
+    pub(super) fn admit(&mut self, whose: Whose, engines: Option<Position>) -> Option<Standing> {
+        let place = self.log.head();
+        match whose {
+            Whose::Here => {
+                let is_run = self.remote.as_ref().is_some_and(|remote| remote.early.run.is_some());
+                return Some(if is_run { Standing::Early } else { Standing::Final });
+            }
+            Whose::Ours(origin) => self.remote.get_or_insert_default().note(origin),
+            Whose::Early(origin) => {
+                let is_new = self.remote.get_or_insert_default().note_early(origin, place);
+                return is_new.then_some(Standing::Early);
+            }
+            Whose::Cut => {
+                self.remote.get_or_insert_default().begin_run(place);
+                return Some(Standing::Early);
+            }
+            Whose::Theirs(origin) => {
+                let remote = self.remote.get_or_insert_default();
+                let admission = remote.admit(origin, engines);
+                if admission == Admission::Known {
+                    return None;
+                }
+                remote.early.run = None;
+                if admission == Admission::Echo {
+                    return Some(Standing::Echo(origin.number));
+                }
+            }
+        }
+        Some(Standing::Final)
+    }
+
+    /// Appends a message that has come back: only those are woken who were not here when it was delivered.
+    pub(super) fn publish_echo(&mut self, mut entry: Entry<B>) -> Woken<P> {
+        let (place, position) = (self.log.head(), entry.position);
+        entry.unread = self.readers;
+        let mut sleepers = core::mem::take(&mut self.spare);
+        for index in (0..self.asleep).rev() {
+            let subscriber = &mut self.subscribers[index];
+            if subscriber.view.has(place, entry.standing) {
+                sleepers.push(subscriber.peer.clone());
+                self.asleep -= 1;
+                self.swap(index, self.asleep);
+                continue;
+            }
+            (subscriber.cursor, subscriber.sent) = (place + 1, position);
+            if subscriber.is_counted() {
+                entry.unread.remove(subscriber.is_strict());
+            }
+        }
+        let receivers = self.subscribers.iter().filter(|one| one.view.has(place, entry.standing)).count();
+        let overrun = match self.log.append(entry) {
+            Trimmed::Harmless => Vec::new(),
+            Trimmed::Overran => self.overrun(),
+        };
+        Woken { sleepers, overrun, receivers }
     }
 
     /// Says anew how a subscriber wants the topic: by its name or not, to be seen or not.
@@ -266,12 +373,14 @@ impl<P: Clone, B> State<P, B> {
         }
         if subscriber.slow_consumer == SlowConsumer::KeepLatest {
             reading.is_conflated = true;
-            let latest = head.saturating_sub(1).max(subscriber.cursor);
+            let mut slots = self.log.iter_from(subscriber.cursor).rev();
+            let latest = slots.find(|(place, slot)| subscriber.wants(*place, slot)).map(|(place, _)| place);
+            let latest = latest.unwrap_or_else(|| head.saturating_sub(1)).max(subscriber.cursor);
             reading.skipped += latest - subscriber.cursor;
             subscriber.cursor = latest;
         }
         for (place, slot) in self.log.iter_from(subscriber.cursor.max(from)) {
-            if slot.stamp > until || (slot.except != Some(id) && !take(place, slot)) {
+            if slot.stamp > until || (subscriber.wants(place, slot) && !take(place, slot)) {
                 reading.next = Some(slot.stamp);
                 break;
             }
@@ -295,11 +404,13 @@ impl<P: Clone, B> State<P, B> {
         }
         // What is not for this one is passed.
         for (place, slot) in self.log.iter_from(to) {
-            if place != to || slot.except != Some(id) {
+            if place != to || subscriber.wants(place, slot) {
                 break;
             }
             to += 1;
-            subscriber.sent = slot.position;
+            if slot.standing != Standing::Early && !slot.position.is_same_or_before(subscriber.sent) {
+                subscriber.sent = slot.position;
+            }
         }
         subscriber.cursor = to;
         let (is_counted, is_strict) = (subscriber.is_counted(), subscriber.is_strict());
@@ -406,6 +517,13 @@ impl<P: Clone, B> State<P, B> {
 }
 
 impl<P> Subscriber<P> {
+    /// Whether the message at a place is to be sent to it.
+    fn wants<B>(&self, place: u64, slot: &Slot<B>) -> bool {
+        slot.except != Some(self.id)
+            && self.view.has(place, slot.standing)
+            && !slot.position.is_same_or_before(self.sent)
+    }
+
     /// Whether messages are held for it.
     fn is_counted(&self) -> bool {
         self.slow_consumer != SlowConsumer::KeepLatest && !self.is_over
@@ -460,7 +578,15 @@ mod tests {
     /// Appends message `number`, which is of that position, too.
     fn entry(number: u64, len: usize, except: Option<u64>) -> Entry<u64> {
         let position = Position { epoch: 1, sequence: number };
-        Entry { position, stamp: number, except, len, unread: Readers::default(), body: number }
+        Entry {
+            position,
+            stamp: number,
+            except,
+            len,
+            unread: Readers::default(),
+            standing: Standing::Final,
+            body: number,
+        }
     }
 
     proptest! {
@@ -485,10 +611,10 @@ mod tests {
                 match step {
                     Step::Join(policy, last) => {
                         next_id += 1;
-                        let place = state.log.place_of_last(last);
+                        let (place, _) = state.log.place_of_last(last, u64::MAX, state.view());
                         let due = state.log.iter_from(place).map(|(_, slot)| slot.body).collect();
                         let wish = Wish { id: next_id, slow_consumer: policy, is_named: true, is_present: true };
-                        let seat = state.insert(next_id, wish, place);
+                        let seat = state.insert(next_id, wish, place, state.view());
                         readers.insert(next_id, Reader { seat, policy, due, skipped: 0, is_asleep: false, is_over: false });
                     }
                     Step::Leave(which) => {
@@ -579,7 +705,7 @@ mod tests {
         let bounds = Bounds { messages: 10, bytes: 100 };
         let mut state = State::<u64, u64>::new(Log::new(1, bounds, Bounds { messages: 0, bytes: 0 }));
         let wish = |id| Wish { id, slow_consumer: SlowConsumer::SkipOldest, is_named: true, is_present: false };
-        let seats: Vec<u32> = (0..8).map(|id| state.insert(id, wish(id), state.log.head())).collect();
+        let seats: Vec<u32> = (0..8).map(|id| state.insert(id, wish(id), state.log.head(), state.view())).collect();
         for (id, seat) in (0..4).zip(&seats) {
             assert_eq!(state.settle((*seat, id), None), Settled::Asleep);
         }
