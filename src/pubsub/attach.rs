@@ -81,7 +81,11 @@ impl<S: Send + Sync + 'static> Shared<S> {
                         view = known;
                         (place, Subscribed::Whole)
                     }
-                    None if is_kept_elsewhere => (state.log.first(), Subscribed::Behind(Missing::Since(position))),
+                    None if is_kept_elsewhere => {
+                        // Until the engine answers, it has seen what it says.
+                        seen = Some(position);
+                        (state.log.first(), Subscribed::Behind(Missing::Since(position)))
+                    }
                     None => {
                         seen = state.known_up_to(position);
                         (state.log.first(), Subscribed::Gap)
