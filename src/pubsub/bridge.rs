@@ -173,6 +173,20 @@ impl<S> Queue<S> {
         }
     }
 
+    /// Takes note that nobody has listened to a topic so far: what has not come back may have been told to others, and is not
+    /// delivered here before it comes.
+    pub(super) fn forget_unheard(&self, topic: &str) {
+        let mut waiting = self.lock();
+        let Waiting { unheard, unheard_bytes, .. } = &mut *waiting;
+        unheard.retain(|unheard| {
+            let is_kept = *unheard.publication.topic != *topic;
+            if !is_kept {
+                *unheard_bytes -= unheard.publication.payload.len();
+            }
+            is_kept
+        });
+    }
+
     /// Asks for what a connection has missed.
     pub(super) fn ask(&self, ask: Ask<S>) {
         self.lock().change(Change::Ask(ask));
