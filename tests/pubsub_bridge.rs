@@ -585,10 +585,10 @@ async fn client_that_comes_back_to_either_node_after_both_were_without_the_engin
             let whole: Vec<_> = numbers(0..3).into_iter().chain(expected.clone()).collect();
             assert_eq!(newcomer.got(), whole[8 - last..]);
         }
-        for behind in 0..=5 {
-            let seen = Position { sequence: before.sequence + behind, ..before };
+        for (seen, behind) in (before.sequence..).zip(0..=5) {
+            let seen = Position { sequence: seen, ..before };
             let mut back = node.client(Subscription::to("t").since(seen)).await;
-            assert_eq!(back.got(), expected[behind as usize..]);
+            assert_eq!(back.got(), expected[behind..]);
         }
     }
     // Who has seen what had no place yet goes on as it was.

@@ -56,6 +56,9 @@ impl<S: Send + Sync + 'static> Shared<S> {
             return Subscribed::Whole;
         }
         let is_kept_elsewhere = self.bridge().is_some_and(|bridge| bridge.has_history());
+        if let Some(bridge) = self.bridge().filter(|_| is_kept_elsewhere && topic.lock().len() == 0) {
+            bridge.forget_unheard(&topic.name);
+        }
         let (seat, subscribed) = {
             let mut state = topic.lock();
             if is_kept_elsewhere && state.len() == 0 {
@@ -81,7 +84,11 @@ impl<S: Send + Sync + 'static> Shared<S> {
                         view = known;
                         (place, Subscribed::Whole)
                     }
-                    None if is_kept_elsewhere => (state.log.first(), Subscribed::Behind(Missing::Since(position))),
+                    None if is_kept_elsewhere => {
+                        // Until the engine answers, it has seen what it says.
+                        seen = Some(position);
+                        (state.log.first(), Subscribed::Behind(Missing::Since(position)))
+                    }
                     None => {
                         seen = state.known_up_to(position);
                         (state.log.first(), Subscribed::Gap)

@@ -188,6 +188,20 @@ impl<S> Queue<S> {
         }
     }
 
+    /// Takes note that nobody has listened to a topic so far: what has not come back may have been told to others, and is not
+    /// delivered here before it comes.
+    pub(super) fn forget_unheard(&self, topic: &str) {
+        let mut waiting = self.lock();
+        let Waiting { unheard, unheard_bytes, .. } = &mut *waiting;
+        unheard.retain(|unheard| {
+            let is_kept = *unheard.publication.topic != *topic;
+            if !is_kept {
+                *unheard_bytes -= unheard.publication.payload.len();
+            }
+            is_kept
+        });
+    }
+
     /// Asks for what a connection has missed. Gives the question back where the engine has gone away meanwhile, or too many wait
     /// for an answer.
     #[must_use]

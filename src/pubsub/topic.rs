@@ -429,8 +429,8 @@ impl<P: Clone, B> State<P, B> {
 
     /// The last message that a subscriber was sent, or where it began.
     pub(super) fn sent(&self, seat: u32, id: u64) -> Option<Position> {
-        let subscriber = &self.subscribers[self.index(seat, id)?];
-        Some(if subscriber.cursor == self.log.head() { self.log.last() } else { subscriber.sent })
+        let index = self.index(seat, id)?;
+        Some(if index < self.asleep { self.log.last() } else { self.subscribers[index].sent })
     }
 
     /// How many messages a subscriber has not been sent.
