@@ -883,3 +883,40 @@ async fn questions_that_wait_for_a_busy_engine_are_bounded_and_those_beyond_are_
     client.member.subscribe(since("t")).unwrap();
     assert_eq!(client.run(), [Event::Gap { topic: "t".into() }], "nobody waits for an answer that will not come");
 }
+
+/// A state that says goodbye when its last owner lets it go.
+struct SaysGoodbye(Hub<SaysGoodbye>);
+
+impl Drop for SaysGoodbye {
+    fn drop(&mut self) {
+        self.0.publish("goodbye", "").unwrap();
+    }
+}
+
+#[test]
+fn state_that_uses_the_hub_when_it_is_dropped_stops_nobody() {
+    let (done, is_done) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let hub = Hub::new(HubConfig::default());
+            let mut config = BridgeConfig::default();
+            config.queue = messages(2);
+            // Nothing comes back, so what was published last is all that is kept of its sender.
+            let bridge = tokio::spawn(hub.bridge(Hostile::saying(vec![]), config).run());
+            settle().await;
+            let mut stays = Client::joining(&hub, SaysGoodbye(Hub::new(HubConfig::default())));
+            stays.member.subscribe("#").unwrap();
+            let goes = Client::joining(&hub, SaysGoodbye(hub.clone()));
+            goes.member.publish_to_others("t", "").unwrap();
+            drop(goes);
+            for _ in 0..3 {
+                settle().await;
+                hub.publish("t", "").unwrap();
+            }
+            bridge.abort();
+        });
+        done.send(()).unwrap();
+    });
+    is_done.recv_timeout(Duration::from_secs(10)).expect("a lock is held while a state is dropped");
+}

@@ -127,15 +127,18 @@ impl<S> Waiting<S> {
         self.changed += 1;
     }
 
-    /// Keeps a publication until it has come back; the oldest go where there are too many.
-    fn keep_unheard(&mut self, unheard: Unheard<S>, bounds: Bounds) {
+    /// Keeps a publication until it has come back; the oldest go where there are too many. Gives whom those were not for, to be
+    /// let go without the lock: with the last of a peer goes the application's state.
+    #[must_use]
+    fn keep_unheard(&mut self, unheard: Unheard<S>, bounds: Bounds) -> Vec<Peer<S>> {
+        let mut gone = Vec::new();
         self.unheard_bytes += unheard.publication.payload.len();
         self.unheard.push_back(unheard);
         while self.unheard.len() > bounds.messages || self.unheard_bytes > bounds.bytes {
-            if self.take_unheard().is_none() {
-                break;
-            }
+            let Some(unheard) = self.take_unheard() else { break };
+            gone.extend(unheard.sender);
         }
+        gone
     }
 
     /// Takes the oldest publication that has not come back.
@@ -307,6 +310,7 @@ impl<S: Send + Sync + 'static> Queue<S> {
         let (kind, payload) = (message.kind(), message.payload().clone());
         let len = payload.len();
         let is_wanted = self.numbering == Numbering::Engine && hub.wants(name);
+        let mut gone = Vec::new();
         let (origin, reach, is_delivered) = {
             let mut waiting = self.lock();
             waiting.number += 1;
@@ -321,7 +325,7 @@ impl<S: Send + Sync + 'static> Queue<S> {
             };
             if is_wanted && !is_delivered {
                 let unheard = Unheard { publication: publication.clone(), sender: sender.cloned() };
-                waiting.keep_unheard(unheard, bounds);
+                gone = waiting.keep_unheard(unheard, bounds);
             }
             if is_full {
                 waiting.status.cut += 1;
@@ -332,6 +336,7 @@ impl<S: Send + Sync + 'static> Queue<S> {
             }
             (origin, if is_full { Reach::Cut } else { Reach::AllNodes }, is_delivered)
         };
+        drop(gone);
         self.outbound.notify_one();
         if !is_delivered {
             return Ok(Published { receivers: 0, position: None, reach });
@@ -437,6 +442,8 @@ impl<S: Send + Sync + 'static> Queue<S> {
 
     /// Takes note that a publication of ours has come back, and with it all before in its topic; whom it is not for.
     fn heard(&self, publication: &Publication) -> Option<Peer<S>> {
+        // Those that are let go are so without the lock.
+        let mut gone = Vec::new();
         let mut waiting = self.lock();
         let (topic, number) = (&publication.topic, publication.origin.number);
         if waiting.unheard.front().is_some_and(|first| first.publication.origin.number == number) {
@@ -452,9 +459,11 @@ impl<S: Send + Sync + 'static> Queue<S> {
             let is_kept = known > number || unheard.publication.topic != *topic;
             if !is_kept {
                 *unheard_bytes -= unheard.publication.payload.len();
+                gone.extend(unheard.sender.take());
             }
             is_kept
         });
+        drop(waiting);
         sender
     }
 

@@ -14,8 +14,9 @@ pub struct HubConfig {
     /// older than this. Default 1024 messages and 1 MiB for each topic, whoever waits for them: all share what is kept.
     pub lag: Bounds,
     /// What a topic keeps for those who come back or come late ([`Subscription::since`], [`Subscription::last`]).
-    /// Default none; both bounds must be more than 0 for it to keep anything. [`Hooks::history`](super::Hooks::history) can say otherwise for some topics. A topic with history stays
-    /// when its last subscriber leaves, until there are too many topics. So it costs up to this, `max_topics` times.
+    /// Default none; both bounds must be more than 0 for it to keep anything. [`Hooks::history`](super::Hooks::history) can say
+    /// otherwise for some topics. A topic with history stays when its last subscriber leaves, until there are too many topics. So
+    /// it costs up to this, `max_topics` times.
     pub history: Bounds,
     /// What happens to a subscriber that lags too far behind. Default [`SlowConsumer::SkipOldest`].
     pub slow_consumer: SlowConsumer,
