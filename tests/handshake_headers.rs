@@ -87,3 +87,14 @@ fn fields_that_were_received_are_written_in_one_way_however_they_came() {
         assert_eq!(fields, [("Host", &b"a"[..]), ("x-Empty", b""), ("X-List", b"b,  c")]);
     }
 }
+
+#[test]
+fn what_logs_somebody_in_is_not_printed() {
+    let mut headers = Headers::new();
+    for name in ["authorization", "COOKIE", "Proxy-Authorization", "Set-Cookie", "X-Other"] {
+        headers.append(name, format!("value of {name}")).unwrap();
+    }
+    let printed = format!("{headers:?}");
+    assert!(printed.contains("value of X-Other") && printed.contains("COOKIE"), "{printed}");
+    assert_eq!(printed.matches("value of").count(), 1, "{printed}");
+}

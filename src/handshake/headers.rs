@@ -194,10 +194,22 @@ impl PartialEq for Headers {
 impl Eq for Headers {}
 
 impl fmt::Debug for Headers {
+    /// Writes names and values, but for those that log somebody in: what is printed for debugging ends up in logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.iter().map(|(name, value)| (name, value.escape_ascii()))).finish()
+        let mut map = f.debug_map();
+        for (name, value) in self.iter() {
+            if SECRET.iter().any(|secret| name.eq_ignore_ascii_case(secret)) {
+                map.entry(&name, &format_args!("(not shown)"));
+            } else {
+                map.entry(&name, &format_args!("\"{}\"", value.escape_ascii()));
+            }
+        }
+        map.finish()
     }
 }
+
+/// Fields whose values are or may be secrets.
+const SECRET: [&str; 4] = ["Authorization", "Cookie", "Proxy-Authorization", "Set-Cookie"];
 
 /// An iterator over the values of one header field name; see [`Headers::get_all`].
 #[derive(Clone)]
