@@ -20,7 +20,7 @@ pub struct HubConfig {
     pub history: Bounds,
     /// What happens to a subscriber that lags too far behind. Default [`SlowConsumer::SkipOldest`].
     pub slow_consumer: SlowConsumer,
-    /// The most topics that exist at a time. Default 100,000, at most 600 bytes each, one subscriber and a short name
+    /// The most topics that exist at a time. Default 100,000, at most 640 bytes each, one subscriber and a short name
     /// included, and what they keep. Where one is too many, the one that has been without need for the longest vanishes; if none
     /// is, who asked for the new one gets an error. A topic is needed by those who subscribe to it by name, and by those who do
     /// so by a pattern until they have been sent all of it: a slow client with a wide pattern can keep all topics in their places.
