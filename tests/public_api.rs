@@ -109,6 +109,7 @@ fn every_method_of_a_connection_has_its_signature() {
     let _: fn(&Connection) -> Option<CloseCode> = Connection::close_code;
     let _: fn(&Connection) -> Role = Connection::role;
     let _: fn(&Connection, &[u8]) -> Next = Connection::peek;
+    let _: fn(&Connection, &[u8]) -> Option<usize> = Connection::lacks;
     let _: fn(&Connection) -> Option<Duration> = Connection::round_trip;
     let _: fn(&Connection) -> Counters = Connection::received;
     let _: fn(&Connection) -> Counters = Connection::sent;
