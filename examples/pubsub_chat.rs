@@ -4,7 +4,7 @@
 //! `/join ROOM`, `/join ROOM POSITION` to come back, `/who`, and anything else is said in the room.
 //!
 //! ```sh
-//! cargo run --features pubsub --example pubsub_chat
+//! cargo run --example pubsub_chat
 //! ```
 
 use std::sync::{Mutex, PoisonError};

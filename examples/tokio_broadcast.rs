@@ -5,7 +5,7 @@
 //! aborted instead ([`Sender::abort`]). Either way, what is held for it is bounded.
 //!
 //! ```sh
-//! cargo run --features tokio --example tokio_broadcast
+//! cargo run --example tokio_broadcast
 //! ```
 
 use std::sync::{Arc, Mutex, PoisonError};

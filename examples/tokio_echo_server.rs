@@ -1,7 +1,7 @@
 //! A server on tokio that echoes what it gets, with a task for each connection.
 //!
 //! ```sh
-//! cargo run --features tokio --example tokio_echo_server   # on 127.0.0.1:9001, or [--addr] HOST:PORT
+//! cargo run --example tokio_echo_server   # on 127.0.0.1:9001, or [--addr] HOST:PORT
 //! cargo run --example client ws://127.0.0.1:9001           # in another terminal
 //! ```
 

@@ -4,7 +4,7 @@
 //! All clients would come back at once if all were closed at once; so it is a hundred about every 100 ms.
 //!
 //! ```sh
-//! cargo run --features tokio --example tokio_graceful_shutdown   # on 127.0.0.1:9001, or [--addr] HOST:PORT
+//! cargo run --example tokio_graceful_shutdown   # on 127.0.0.1:9001, or [--addr] HOST:PORT
 //! cargo run --example client ws://127.0.0.1:9001                 # in another terminal; then Ctrl-C in this one
 //! ```
 

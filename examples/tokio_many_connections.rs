@@ -6,7 +6,7 @@
 //! task and socket; what the system's kernel holds is not counted.
 //!
 //! ```sh
-//! cargo run --release --features tokio --example tokio_many_connections [-- --connections 10000 --rounds 100]
+//! cargo run --release --example tokio_many_connections [-- --connections 10000 --rounds 100]
 //! ```
 
 use std::error::Error;

@@ -5,7 +5,7 @@
 //! Every future of the library can be dropped: nothing is lost, as the numbers at the end show.
 //!
 //! ```sh
-//! cargo run --features tokio --example tokio_select
+//! cargo run --example tokio_select
 //! ```
 
 use std::time::Duration;

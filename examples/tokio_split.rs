@@ -5,7 +5,7 @@
 //! it takes.
 //!
 //! ```sh
-//! cargo run --features tokio --example tokio_split
+//! cargo run --example tokio_split
 //! ```
 
 use std::error::Error;

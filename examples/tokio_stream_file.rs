@@ -3,9 +3,9 @@
 //! arrives. Where one of the four ends is slow, all wait.
 //!
 //! ```sh
-//! cargo run --release --features tokio --example tokio_stream_file             # 256 MiB of made-up bytes
-//! cargo run --release --features tokio --example tokio_stream_file -- FILE     # or a file
-//! cargo run --release --features tokio --example tokio_stream_file -- --mib 10000
+//! cargo run --release --example tokio_stream_file             # 256 MiB of made-up bytes
+//! cargo run --release --example tokio_stream_file -- FILE     # or a file
+//! cargo run --release --example tokio_stream_file -- --mib 10000
 //! ```
 
 use std::error::Error;

@@ -4,7 +4,7 @@
 //! already: to the library a TLS stream is a stream like any other.
 //!
 //! ```sh
-//! cargo run --features tokio --example tokio_tls_server
+//! cargo run --example tokio_tls_server
 //! ```
 
 use std::error::Error;

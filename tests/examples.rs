@@ -49,8 +49,8 @@ fn the_tour_shows_a_connection_from_its_opening_to_its_close() {
         "─ Close 1000 ──│  Closed",
         "cargo run --example echo_server",
         "cargo run --example sans_io",
-        "cargo run --release --features tokio --example http_vs_websocket",
-        "cargo run --release --features pubsub --example pubsub",
+        "cargo run --release --example http_vs_websocket",
+        "cargo run --release --example pubsub",
     ] {
         assert!(tour.stdout.contains(fact), "no {fact:?} in:\n{}", tour.stdout);
     }

@@ -1,7 +1,7 @@
 //! The same updates to the same page twice, side by side: by HTTP polling, and over one WebSocket.
 //!
 //! ```sh
-//! cargo run --release --features tokio --example http_vs_websocket   # then open http://127.0.0.1:8080/
+//! cargo run --release --example http_vs_websocket   # then open http://127.0.0.1:8080/
 //! ```
 //!
 //! The page polls on one half of itself and is pushed to on the other. The server counts what goes through its sockets, for each

@@ -1,7 +1,7 @@
 //! Rooms, who is in them, and a live ticker, in a browser: one server for the page and its WebSocket, on one port.
 //!
 //! ```sh
-//! cargo run --release --features pubsub --example pubsub   # then open http://127.0.0.1:8081/ in a few tabs
+//! cargo run --release --example pubsub   # then open http://127.0.0.1:8081/ in a few tabs
 //! ```
 //!
 //! Several of these become one system where an engine carries messages between them, with the features `redis` or `nats`:
