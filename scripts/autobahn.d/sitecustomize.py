@@ -31,3 +31,22 @@ except ImportError:
                 return binascii.hexlify(self.digest())
 
         hashlib.sha1 = Sha1
+
+# Those cases decode their whole file for each message that they send, which is a fifth of the time they take. So the last
+# string of such a length is remembered: the object, not what is in it.
+from encodings import utf_8
+
+decode_utf_8 = utf_8.decode
+decoded = (None, None)
+
+
+def decode(data, errors='strict'):
+    global decoded
+    if len(data) < 150000:
+        return decode_utf_8(data, errors)
+    if data is not decoded[0]:
+        decoded = (data, decode_utf_8(data, errors))
+    return decoded[1]
+
+
+utf_8.decode = decode
