@@ -2,10 +2,10 @@
 
 mod client_support;
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use client_support::*;
-use sockeye::client::{Client, Error, RetryAfter, Stage};
+use sockeye::client::{Client, Error, RetryAfter, Stage, Timeouts};
 use sockeye::handshake::ClientConfig;
 
 #[tokio::test]
@@ -199,6 +199,37 @@ async fn unix_socket_is_connected_to_whatever_the_host() {
         format!("cannot connect to the socket {}: no such file or directory", path.display())
     );
     assert!(matches!(error, Error::Unix { .. }) && error.stage() == Stage::Connect);
+}
+
+/// On Linux; other systems refuse at once where too many wait.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_unix_socket_that_is_full_is_waited_for() {
+    let directory = std::env::temp_dir().join(format!("sockeye-client-waits-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let path = directory.join("socket");
+    let listener = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
+    listener.bind(&socket2::SockAddr::unix(&path).unwrap()).unwrap();
+    listener.listen(0).unwrap();
+    let first = std::os::unix::net::UnixStream::connect(&path).unwrap();
+
+    let mut timeouts = Timeouts::default();
+    timeouts.connect = Some(Duration::from_millis(20));
+    let client = Client::new().unix_socket(&path);
+    let error = failure(&client.clone().timeouts(timeouts), "ws://localhost/").await;
+    assert_eq!(error.to_string(), format!("connecting to the socket {} took longer than 20ms", path.display()));
+
+    let serving = std::thread::spawn(move || {
+        listener.accept().unwrap();
+        let stream = std::os::unix::net::UnixStream::from(std::os::fd::OwnedFd::from(listener.accept().unwrap().0));
+        sockeye::blocking::accept(stream).unwrap().receive().unwrap()
+    });
+    let mut socket = soon(client.connect("ws://localhost/")).await.unwrap();
+    socket.send("it had room").await.unwrap();
+    drop(socket);
+    assert_eq!(serving.join().unwrap(), Some(sockeye::Message::from("it had room")));
+    drop(first);
+    std::fs::remove_dir_all(&directory).unwrap();
 }
 
 #[cfg(not(any(feature = "rustls-no-provider", feature = "native-tls")))]

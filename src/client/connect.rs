@@ -5,10 +5,16 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use core::future::ready;
 use core::time::Duration;
+#[cfg(unix)]
+use std::io;
+#[cfg(unix)]
+use std::path::Path;
 
 use ::tokio::io::{AsyncRead, AsyncWrite};
 #[cfg(unix)]
 use ::tokio::net::UnixStream;
+#[cfg(unix)]
+use ::tokio::time::sleep;
 use ::tokio::time::{Instant, timeout};
 
 use super::WebSocket;
@@ -126,7 +132,7 @@ impl Client {
             Route::Unix(path) => {
                 let peer = || format!("the socket {}", path.display());
                 let limit = budget.limit(self.timeouts.connect);
-                match within(limit, Stage::Connect, peer, UnixStream::connect(path)).await? {
+                match within(limit, Stage::Connect, peer, connect_unix(path)).await? {
                     Ok(stream) => Ok(stream.into()),
                     Err(source) => Err(Error::Unix { path: path.into(), source }),
                 }
@@ -198,6 +204,18 @@ impl Client {
     }
 }
 
+/// Connects to a Unix-domain socket. Where too many wait already, the system says so at once instead of when that has changed, so it is
+/// asked again.
+#[cfg(unix)]
+async fn connect_unix(path: &Path) -> io::Result<UnixStream> {
+    loop {
+        match UnixStream::connect(path).await {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => sleep(FULL_SOCKET_PAUSE).await,
+            connected => return connected,
+        }
+    }
+}
+
 /// Runs a stage within its time.
 async fn within<T>(
     limit: Option<Duration>,
@@ -210,3 +228,7 @@ async fn within<T>(
         None => Ok(work.await),
     }
 }
+
+/// How long a full Unix-domain socket is left alone: a server takes connections in far less.
+#[cfg(unix)]
+const FULL_SOCKET_PAUSE: Duration = Duration::from_millis(5);
