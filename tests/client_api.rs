@@ -7,10 +7,11 @@ use std::future::Future;
 use std::net::SocketAddr;
 
 use client_support::{Answer, Server, echo};
+use sockeye::CloseCode;
 use sockeye::client::{
-    Client, Connect, Credentials, Error, FailedAttempt, Family, HappyEyeballs, InvalidCredentials, RedirectError,
-    Refused, Resolve, RetryAfter, Stage, Stream, SystemResolver, TcpOptions, Timeouts, UrlError, WebSocket, WsUrl,
-    blocking, connect,
+    Backoff, BackoffConfig, Client, Connect, Credentials, Error, FailedAttempt, Failure, Family, HappyEyeballs,
+    InvalidCredentials, Reconnecting, RedirectError, Refused, Resolve, Retry, RetryAfter, Stage, Stream,
+    SystemResolver, TcpOptions, Timeouts, UrlError, WebSocket, WsUrl, blocking, connect,
 };
 use sockeye::handshake::{BuildError, ClientConfig, RefusedResponse};
 
@@ -23,6 +24,7 @@ fn is_send_future<T>(future: impl Future<Output = T> + Send) -> impl Future<Outp
 
 #[test]
 fn every_type_has_the_traits_that_it_promises() {
+    is_value::<BackoffConfig>();
     is_value::<Credentials>();
     is_value::<Family>();
     is_value::<HappyEyeballs>();
@@ -35,10 +37,14 @@ fn every_type_has_the_traits_that_it_promises() {
     is_value::<Timeouts>();
     is_value::<UrlError>();
     is_value::<WsUrl>();
+    is_kept::<Backoff>();
     is_kept::<Client>();
     is_kept::<Error>();
     is_kept::<FailedAttempt>();
     is_kept::<SystemResolver>();
+    is_send::<Reconnecting>();
+    is_send::<blocking::Reconnecting>();
+    is_send::<blocking::Stop>();
     is_send::<Stream>();
     is_send::<WebSocket>();
     is_send::<blocking::Stream>();
@@ -74,6 +80,16 @@ fn every_method_has_its_signature() {
     let _: fn(&blocking::Stream) -> Option<SocketAddr> = blocking::Stream::peer_addr;
     let _: fn(&blocking::Stream) -> bool = blocking::Stream::is_tls;
     let _: fn(&str, &str) -> Result<Credentials, InvalidCredentials> = Credentials::new;
+    let _: fn(&Client, &'static str, BackoffConfig) -> Result<Reconnecting, Error> = Client::reconnecting;
+    let _: fn(&Client, &'static str, BackoffConfig) -> Result<blocking::Reconnecting, Error> =
+        Client::reconnecting_blocking;
+    let _: fn(Reconnecting, fn(&Retry<'_, Error>)) -> Reconnecting = Reconnecting::on_retry;
+    let _: fn(&mut Reconnecting, Option<CloseCode>) = Reconnecting::closed;
+    let _: fn(&mut blocking::Reconnecting) -> Result<Option<blocking::WebSocket>, Error> = blocking::Reconnecting::next;
+    let _: fn(&mut blocking::Reconnecting, Option<CloseCode>) = blocking::Reconnecting::closed;
+    let _: fn(&blocking::Reconnecting) -> blocking::Stop = blocking::Reconnecting::stop_handle;
+    let _: fn(&blocking::Stop) = blocking::Stop::stop;
+    let _: fn(&Error) -> bool = <Error as Failure>::is_permanent;
     let _: Option<Box<dyn Resolve>> = None;
     let _: Option<Box<dyn Connect>> = None;
 }
