@@ -464,7 +464,7 @@ impl<T: Transport> WebSocket<T> {
 
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
         let Self { core, inbox, .. } = self;
-        if core.has_message(inbox) {
+        if core.has_short_message(inbox) {
             return match core.take_whole(inbox) {
                 Some(message) => Poll::Ready(Ok(Some(message))),
                 None => step(core, |core| core.poll_down(cx)).map_ok(|()| None),
