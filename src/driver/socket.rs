@@ -116,6 +116,9 @@ impl<T: Transport> WebSocket<T> {
 
     /// Receives the next message; `None` after a clean close.
     ///
+    /// A binary message of 32 to 64 KiB that came at once is given away with the read buffer of 64 KiB that it lies in, and not
+    /// copied; the buffer goes back to the thread where the message is dropped.
+    ///
     /// # Errors
     ///
     /// [`Error::Protocol`] when the peer broke the protocol or a limit, [`Error::Timeout`] when a deadline ended the
