@@ -130,7 +130,7 @@ impl Assembler {
         match chunk.whole() {
             Some(message) if self.has_room_for(message) => Ok(Assembly::Whole(message)),
             Some(message) => Err(self.too_big(message)),
-            None => self.gather(chunk),
+            None => self.gather(chunk, 0),
         }
     }
 
@@ -304,8 +304,9 @@ impl Assembler {
         ProtocolError::MessageTooBig { len: message.payload().len() as u64, max: self.max as u64 }
     }
 
-    /// Adds a chunk to the message under assembly, also one that is a whole message.
-    pub(crate) fn gather<'b>(&mut self, chunk: Chunk<'b>) -> Result<Assembly<'b>, ProtocolError> {
+    /// Adds a chunk to the message under assembly, also one that is a whole message, where so many bytes have been read behind
+    /// it.
+    pub(crate) fn gather<'b>(&mut self, chunk: Chunk<'b>, read: usize) -> Result<Assembly<'b>, ProtocolError> {
         if chunk.is_first {
             self.begin(&chunk);
         }
@@ -321,14 +322,14 @@ impl Assembler {
         match chunk.payload {
             Payload::Text { completed, text } => {
                 let more = text.len() + completed.map_or(0, char::len_utf8);
-                self.gathered.reserve(more, chunk.frame_remaining, self.max)?;
+                self.gathered.reserve(more, chunk.frame_remaining, read, self.max)?;
                 if let Gathered::Text(gathered) = &mut self.gathered {
                     gathered.extend(completed);
                     gathered.push_str(text);
                 }
             }
             Payload::Binary(bytes) => {
-                self.gathered.reserve(bytes.len(), chunk.frame_remaining, self.max)?;
+                self.gathered.reserve(bytes.len(), chunk.frame_remaining, read, self.max)?;
                 if let Gathered::Binary(gathered) = &mut self.gathered {
                     gathered.extend_from_slice(bytes);
                 }
@@ -379,7 +380,7 @@ impl Assembler {
             match &self.gathered {
                 Gathered::Binary(_) if len > self.max => return Err(too_big),
                 Gathered::Binary(_) => {
-                    self.gathered.reserve(piece.len(), 0, self.max)?;
+                    self.gathered.reserve(piece.len(), 0, 0, self.max)?;
                     if let Gathered::Binary(gathered) = &mut self.gathered {
                         gathered.extend_from_slice(piece);
                     }
@@ -390,7 +391,7 @@ impl Assembler {
                     if len > self.max {
                         return Err(too_big);
                     }
-                    self.gathered.reserve(text.len() + completed.map_or(0, char::len_utf8), 0, self.max)?;
+                    self.gathered.reserve(text.len() + completed.map_or(0, char::len_utf8), 0, 0, self.max)?;
                     if let Gathered::Text(gathered) = &mut self.gathered {
                         gathered.extend(completed);
                         gathered.push_str(text);
@@ -466,14 +467,16 @@ impl Gathered {
     /// Makes room for `more` bytes that are there, and refuses them where they go beyond the limit.
     ///
     /// The buffer doubles, so that tiny fragments cost linear time. Where the sender has `announced` more of the frame, it
-    /// grows faster, but never beyond four times the bytes that are there: what is only announced allocates nothing.
-    fn reserve(&mut self, more: usize, announced: u64, max: usize) -> Result<(), ProtocolError> {
+    /// grows faster, but never beyond four times the bytes that are there, those included that have been `read` behind them: what
+    /// is only announced allocates nothing.
+    fn reserve(&mut self, more: usize, announced: u64, read: usize, max: usize) -> Result<(), ProtocolError> {
         let needed = self.len() + more;
         if needed > max {
             return Err(ProtocolError::MessageTooBig { len: needed as u64, max: max as u64 });
         }
         let announced = usize::try_from(announced).unwrap_or(usize::MAX);
-        let expected = needed.saturating_add(announced).min(needed.saturating_mul(4));
+        let here = needed.saturating_add(read.min(announced));
+        let expected = needed.saturating_add(announced).min(here.saturating_mul(4));
         let additional = |capacity: usize, len: usize| match capacity {
             enough if needed <= enough => 0,
             short => expected.max(short.saturating_mul(2)).min(max) - len,

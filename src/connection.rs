@@ -7,6 +7,7 @@
 mod counters;
 mod event;
 mod keepalive;
+mod owned;
 #[cfg(feature = "driver")]
 mod queueing;
 mod receiver;

@@ -138,6 +138,7 @@ mod close;
 mod config;
 mod connection;
 mod control;
+mod copy;
 mod error;
 mod extension;
 mod frame;

@@ -7,6 +7,7 @@ use alloc::string::String;
 
 use bytes::Bytes;
 
+use crate::copy;
 use crate::extension::Fin;
 
 /// Whether a message is text or binary (RFC 6455 §5.6).
@@ -167,8 +168,8 @@ impl<'a> MessageRef<'a> {
     #[must_use]
     pub fn to_owned(self) -> Message {
         match self {
-            Self::Text(text) => Message::Text(text.into()),
-            Self::Binary(bytes) => Message::Binary(Bytes::copy_from_slice(bytes)),
+            Self::Text(text) => Message::Text(copy::text(text)),
+            Self::Binary(bytes) => Message::Binary(copy::bytes(bytes)),
         }
     }
 

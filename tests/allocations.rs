@@ -6,6 +6,7 @@ mod common;
 
 use alloc::sync::Arc;
 
+use bytes::BytesMut;
 use common::allocator::{Counting, Taken, measure};
 use common::wire::{BINARY, CONTINUATION, FIN, PING, PONG, ROLES, TEXT, to};
 use common::{Side, at, config, secs};
@@ -61,6 +62,22 @@ fn receiving_a_whole_message_of_any_length_allocates_nothing() {
                 assert_eq!(receiving(role, &frames), [NOTHING; 2], "{role:?}, {len} bytes");
             }
         }
+    }
+}
+
+#[test]
+fn a_long_binary_message_that_is_given_away_is_not_copied() {
+    for role in ROLES {
+        let (mut connection, mut output) = ready(role);
+        let (mut assembler, mut input) = (Assembler::new(Config::default()), BytesMut::new());
+        let frames = to(role, FIN | BINARY, &vec![7; 100_000]).repeat(3);
+        input.extend_from_slice(&frames);
+        let (messages, taken) =
+            measure(|| [(); 3].map(|()| connection.receive_owned(&mut input, &mut assembler, &mut output)));
+        for message in messages {
+            assert_eq!(message, Ok(Some(Message::from(vec![7; 100_000]))));
+        }
+        assert!(taken.bytes <= 128, "what counts who has a share of the input: {taken:?}");
     }
 }
 

@@ -222,7 +222,7 @@ fn message(kind: MessageKind, bytes: Vec<u8>) -> Message {
 type Sent = (bool, Vec<(usize, bool)>);
 
 fn size() -> impl Strategy<Value = usize> {
-    prop_oneof![4 => 0usize..12, 3 => 100usize..140, 2 => 1000usize..9000, 1 => 65_400usize..65_700, 1 => 120_000usize..140_000]
+    prop_oneof![4 => 0usize..12, 3 => 100usize..140, 2 => 1000usize..9000, 1 => 30_000usize..40_000, 1 => 65_400usize..65_700, 1 => 120_000usize..140_000]
 }
 
 fn sent() -> impl Strategy<Value = Vec<Sent>> {

@@ -180,3 +180,51 @@ fn connection_that_waits_within_a_message_holds_no_buffer() {
         });
     }
 }
+
+/// A masked binary message of so many bytes.
+fn binary(len: u16, byte: u8) -> Vec<u8> {
+    [&b"\x82\xfe"[..], &len.to_be_bytes(), &[0; 4], &vec![byte; usize::from(len)]].concat()
+}
+
+#[test]
+fn a_long_binary_message_is_given_away_with_the_buffer_that_it_was_read_into() {
+    runtime().block_on(async {
+        let stream = Memory::new(&request_and_message());
+        let mut socket = idle(stream.clone()).await;
+        let mut receive = async |bytes: &[u8]| {
+            stream.0.lock().unwrap().input.extend_from_slice(bytes);
+            let (message, taken) = allocator::measure(|| now(socket.receive()));
+            (message.unwrap().unwrap().into_payload(), taken)
+        };
+        // A buffer of the thread: what the message is made of takes little.
+        for byte in 0..4 {
+            let (payload, taken) = receive(&binary(60_000, byte)).await;
+            assert_eq!(payload, [byte; 60_000][..]);
+            assert!(taken.bytes < 1024, "{taken:?}");
+        }
+        // One that is kept keeps its buffer, and what was read behind it goes on in another one.
+        let (first, taken) = receive(&[binary(40_000, 1), binary(40_000, 2)].concat()).await;
+        assert!(taken.bytes < 70_000, "{taken:?}");
+        let (second, _) = receive(b"").await;
+        let (third, _) = receive(&binary(40_000, 3)).await;
+        for (byte, payload) in (1..).zip([&first, &second, &third]) {
+            assert_eq!(*payload, [byte; 40_000][..]);
+        }
+        // They are given back when they are dropped, and are there for the next ones.
+        drop((first, second, third));
+        let (kept, taken) = receive(&[binary(40_000, 4), binary(40_000, 5)].concat()).await;
+        assert!(taken.bytes < 1024, "{taken:?}");
+        assert_eq!((kept.len(), receive(b"").await.0.len()), (40_000, 40_000));
+        // One that takes less than half of a buffer is copied.
+        let (_, taken) = receive(&binary(20_000, 6)).await;
+        assert!((20_000..21_000).contains(&taken.bytes), "{taken:?}");
+    });
+}
+
+/// Polls a future that need not wait.
+fn now<T>(future: impl Future<Output = T>) -> T {
+    match std::pin::pin!(future).poll(&mut Context::from_waker(std::task::Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("it waits"),
+    }
+}

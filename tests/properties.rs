@@ -10,7 +10,8 @@ use proptest::prelude::*;
 use sockeye::{Close, CloseCode, Config, Fin, FrameHeader, Message, MessageRef, OpCode, Role, Rsv};
 
 use replay::{
-    Seen, Step, connection, cut, other, receive_buffered, receive_chunks, receive_messages, send, small_limits,
+    Seen, Step, connection, cut, other, receive_buffered, receive_chunks, receive_messages, receive_owned, send,
+    small_limits,
 };
 
 proptest! {
@@ -22,7 +23,7 @@ proptest! {
         sizes in vec(0usize..40, 1..8),
     ) {
         let config = small_limits();
-        for receive in [receive_chunks, receive_messages, receive_buffered] {
+        for receive in [receive_chunks, receive_messages, receive_buffered, receive_owned] {
             let whole = receive(&mut connection(role, &config), &config, vec![&wire[..]]);
             for sizes in [&sizes[..], &[1]] {
                 let pieces = receive(&mut connection(role, &config), &config, cut(&wire, sizes));
@@ -45,6 +46,14 @@ proptest! {
         let config = small_limits();
         let messages = receive_messages(&mut connection(role, &config), &config, cut(&wire, &sizes));
         prop_assert_eq!(receive_buffered(&mut connection(role, &config), &config, cut(&wire, &sizes)), messages);
+    }
+
+    #[test]
+    fn messages_that_are_given_away_are_those_that_are_lent((role, wire) in wire(), sizes in vec(0usize..40, 1..8)) {
+        let config = small_limits();
+        let mut messages = receive_messages(&mut connection(role, &config), &config, cut(&wire, &sizes));
+        messages.seen.retain(|seen| matches!(seen, Seen::Message(_)));
+        prop_assert_eq!(receive_owned(&mut connection(role, &config), &config, cut(&wire, &sizes)), messages);
     }
 
     #[test]

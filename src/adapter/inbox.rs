@@ -2,7 +2,12 @@
 //!
 //! When to read, how much, and into which memory is the adapter's business; what to do with the bytes is the same for all.
 
+#[cfg(feature = "driver")]
+use core::mem;
 use core::ops::Range;
+
+#[cfg(feature = "driver")]
+use bytes::Bytes;
 
 use crate::assembler::{Assembler, Assembly};
 #[cfg(feature = "driver")]
@@ -10,6 +15,7 @@ use crate::config::Config;
 use crate::connection::{Connection, Event, Next, Received};
 use crate::error::ProtocolError;
 use crate::extension::Decoder;
+use crate::frame::FrameHeader;
 use crate::message::{Chunk, Message, MessageKind, MessageRef, Payload};
 
 /// What was read and not yet received, and the message under assembly.
@@ -114,7 +120,19 @@ impl Inbox {
     /// where several were read at once.
     #[inline]
     pub(crate) fn has_message(&self, connection: &Connection) -> bool {
-        self.undecoded.is_none() && connection.has_single(&self.buffer[self.start..self.end], self.assembler.max())
+        self.has_message_of(usize::MAX, connection)
+    }
+
+    /// Whether a message is there that is best given away as a copy of what lies in the buffer.
+    #[inline]
+    pub(crate) fn has_short_message(&self, connection: &Connection) -> bool {
+        self.has_message_of(LONG - 1, connection)
+    }
+
+    #[inline]
+    fn has_message_of(&self, most: usize, connection: &Connection) -> bool {
+        let max = self.assembler.max().min(most);
+        self.undecoded.is_none() && connection.has_single(&self.buffer[self.start..self.end], max)
     }
 
     /// Receives until something can be lent; `None` when all that was read was received, but for what is to be held.
@@ -138,7 +156,7 @@ impl Inbox {
             _ => 0,
         };
         while self.start < self.end {
-            let mut input = &mut self.buffer[self.start..self.end];
+            let input = &self.buffer[self.start..self.end];
             if mode == Mode::Messages && connection.has_whole(input, self.assembler.max()) {
                 return Ok(Some(Ready::InBuffer));
             }
@@ -155,15 +173,18 @@ impl Inbox {
                 Mode::Messages => self.assembler.max() as u64,
                 Mode::Chunks => u64::MAX,
             };
+            // No more than stays in the cache next to the core until it is unmasked, checked and gathered.
+            let end = self.end.min(self.start.saturating_add(STEP));
+            let mut input = &mut self.buffer[self.start..end];
             let received = match connection.receive_fragment(&mut input, max, output) {
                 Ok(None) => connection.receive_any(&mut input, max, output),
                 Ok(Some(chunk)) => Ok(Some(Event::Data(chunk))),
                 Err(error) => Err(error),
             };
             // What is wrong makes all that follows it void.
-            self.start = self.end - input.len();
+            self.start = if received.is_ok() { end - input.len() } else { self.end };
             let assembly = match received? {
-                Some(Event::Data(chunk)) => self.assembler.gather(chunk),
+                Some(Event::Data(chunk)) => self.assembler.gather(chunk, self.end - self.start),
                 Some(Event::Ping(_) | Event::Pong(_) | Event::Close(_)) | None => Ok(Assembly::Partial),
             };
             connection.note_decoded(&mut self.assembler);
@@ -239,6 +260,33 @@ impl Inbox {
             Ready::InBuffer => Ok(self.lend(ready, connection, output)?.map(MessageRef::to_owned)),
             Ready::Assembled => Ok(Some(self.assembler.take())),
         }
+    }
+
+    /// As [`Self::take`], without a copy where a binary message takes at least half of the buffer: then `share` makes it of
+    /// that, and `next` another buffer of what is not received.
+    #[cfg(feature = "driver")]
+    pub(crate) fn take_shared(
+        &mut self,
+        ready: Ready,
+        connection: &mut Connection,
+        output: &mut Vec<u8>,
+        share: impl FnOnce(Vec<u8>, Range<usize>) -> Bytes,
+        next: impl FnOnce(&[u8]) -> Vec<u8>,
+    ) -> Result<Option<Message>, ProtocolError> {
+        if ready == Ready::Assembled {
+            return self.take(ready, connection, output);
+        }
+        let (origin, half) = (self.buffer.as_ptr().addr(), self.buffer.len() / 2);
+        let part = match self.lend(ready, connection, output)? {
+            Some(MessageRef::Binary(payload)) if payload.len() >= LONG.max(half) => {
+                let at = payload.as_ptr().addr() - origin;
+                at..at + payload.len()
+            }
+            other => return Ok(other.map(MessageRef::to_owned)),
+        };
+        let buffer = next(&self.buffer[self.start..self.end]);
+        (self.start, self.end) = (0, self.end - self.start);
+        Ok(Some(Message::Binary(share(mem::replace(&mut self.buffer, buffer), part))))
     }
 
     /// Lends the chunk that is ready.
@@ -348,3 +396,10 @@ impl Inbox {
         Ok(None)
     }
 }
+
+/// From how many bytes on it matters how often a message is copied.
+const LONG: usize = 16 * 1024;
+
+/// The most bytes that are received at once to be gathered, as much as takes half of the smallest cache next to a core: a frame
+/// of 16 KiB.
+const STEP: usize = 16 * 1024 + FrameHeader::MAX;

@@ -229,6 +229,14 @@ impl Receiver {
         }
     }
 
+    /// The header of the frame that begins at the front of the input, where it is whole and nothing is under way.
+    pub(crate) fn next_frame(&self, input: &[u8]) -> Option<FrameHeader> {
+        if self.pace != Pace::Quiet {
+            return None;
+        }
+        FrameHeader::parse(input).ok().flatten().map(|(header, _)| header)
+    }
+
     /// Whether a message has begun, was told of, and has not ended.
     #[cfg(feature = "std")]
     pub(crate) fn is_inside_message(&self) -> bool {

@@ -7,6 +7,10 @@
 use alloc::vec;
 use alloc::vec::Vec;
 use core::cell::RefCell;
+use core::mem;
+use core::ops::Range;
+
+use bytes::Bytes;
 
 use crate::frame::FrameHeader;
 
@@ -20,9 +24,34 @@ struct Pool {
     writing: Vec<Vec<u8>>,
 }
 
+/// A buffer that belongs to a message.
+struct Shared(Vec<u8>);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        give_back_read(mem::take(&mut self.0));
+    }
+}
+
 /// Takes a buffer of [`BUFFER`] bytes, whose content means nothing.
 pub(super) fn take_to_read() -> Vec<u8> {
     with(|pool| pool.reading.pop()).unwrap_or_else(|| vec![0; BUFFER])
+}
+
+/// Takes a buffer to be read into behind these bytes; none at all where there are none.
+pub(super) fn take_with(bytes: &[u8]) -> Vec<u8> {
+    if bytes.is_empty() || bytes.len() > BUFFER {
+        return bytes.to_vec();
+    }
+    let mut buffer = take_to_read();
+    buffer[..bytes.len()].copy_from_slice(bytes);
+    buffer
 }
 
 /// Takes an empty buffer with room for [`WRITTEN`] bytes.
@@ -35,6 +64,12 @@ pub(super) fn give_back_read(buffer: Vec<u8>) {
     if buffer.len() == BUFFER && buffer.capacity() == BUFFER {
         with(|pool| keep(&mut pool.reading, buffer));
     }
+}
+
+/// Makes a message's payload of a part of a buffer that was read into. The buffer is given back to the thread on which the last
+/// share of it is dropped.
+pub(super) fn share(buffer: Vec<u8>, part: Range<usize>) -> Bytes {
+    Bytes::from_owner(Shared(buffer)).slice(part)
 }
 
 /// Gives a buffer back that was written from. One that has grown is dropped.

@@ -116,6 +116,9 @@ impl<T: Transport> WebSocket<T> {
 
     /// Receives the next message; `None` after a clean close.
     ///
+    /// A binary message of 32 to 64 KiB that came at once is given away with the read buffer of 64 KiB that it lies in, and not
+    /// copied; the buffer goes back to the thread where the message is dropped.
+    ///
     /// # Errors
     ///
     /// [`Error::Protocol`] when the peer broke the protocol or a limit, [`Error::Timeout`] when a deadline ended the
@@ -464,7 +467,7 @@ impl<T: Transport> WebSocket<T> {
 
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
         let Self { core, inbox, .. } = self;
-        if core.has_message(inbox) {
+        if core.has_short_message(inbox) {
             return match core.take_whole(inbox) {
                 Some(message) => Poll::Ready(Ok(Some(message))),
                 None => step(core, |core| core.poll_down(cx)).map_ok(|()| None),

@@ -186,7 +186,7 @@ impl<T: Transport> Receiver<T> {
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>, Error>> {
         let Self { shared, inbox, .. } = self;
         let mut core = shared.lock();
-        if !core.has_message(inbox) {
+        if !core.has_short_message(inbox) {
             drop(core);
             return shared.with(|core| core.poll_message(inbox, cx));
         }

@@ -4,6 +4,7 @@
 //! what must hold at every single step, whatever the bytes.
 #![allow(dead_code, unreachable_pub, reason = "each test takes what it needs, and the fuzz targets are another crate")]
 
+use bytes::BytesMut;
 use sockeye::{
     Assembler, Close, Config, Connection, ControlPayload, Counters, EndCause, Event, Fin, Message, MessageKind,
     MessageRef, Next, Payload, PreparedMessage, ProtocolError, Received, Role, SendError, State, Teardown,
@@ -200,6 +201,40 @@ pub fn receive_buffered<'i>(
         buffer.drain(..buffer.len() - held);
         assert!(assembler.message().payload().len() <= config.max_message_size, "message beyond its limit");
         assert_output_is_bounded(&output, config);
+    }
+    outcome(connection, seen, error, output)
+}
+
+/// Gives a connection its input piece by piece and has it give messages away, until the input ends. Only messages are seen.
+pub fn receive_owned<'i>(
+    connection: &mut Connection,
+    config: &Config,
+    pieces: impl IntoIterator<Item = &'i [u8]>,
+) -> Outcome {
+    let mut assembler = Assembler::new(config.clone());
+    let (mut seen, mut output, mut error, mut input) = (Vec::new(), Vec::new(), None, BytesMut::new());
+    for piece in pieces {
+        input.extend_from_slice(piece);
+        loop {
+            match connection.receive_owned(&mut input, &mut assembler, &mut output) {
+                Ok(Some(message)) => seen.push(Seen::Message(message)),
+                Ok(None) => break,
+                Err(now) => break note(&mut error, now),
+            }
+        }
+        assert!(input.is_empty() || connection.lacks(&input).is_some(), "{} bytes were left behind", input.len());
+        assert!(assembler.message().payload().len() <= config.max_message_size, "message beyond its limit");
+        assert_output_is_bounded(&output, config);
+    }
+    // At the end nothing is held any more.
+    let mut rest = &mut input[..];
+    loop {
+        match connection.receive_message(&mut rest, &mut assembler, &mut output) {
+            Ok(Some(Received::Message(message))) => seen.push(Seen::Message(message.to_owned())),
+            Ok(Some(_)) => {}
+            Ok(None) => break,
+            Err(now) => break note(&mut error, now),
+        }
     }
     outcome(connection, seen, error, output)
 }

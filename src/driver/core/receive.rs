@@ -20,6 +20,12 @@ impl<T: Transport> Core<T> {
         !self.flags.is_deaf && inbox.has_message(&self.connection)
     }
 
+    /// As [`Self::has_message`], for a message that is best given away as a copy.
+    #[inline]
+    pub(in super::super) fn has_short_message(&self, inbox: &Inbox) -> bool {
+        !self.flags.is_deaf && inbox.has_short_message(&self.connection)
+    }
+
     /// Lends the whole message that is there; `None` if it turned out to be wrong, and the connection is to be taken down.
     #[inline]
     pub(in super::super) fn lend_whole<'i>(&mut self, inbox: &'i mut Inbox) -> Option<MessageRef<'i>> {
@@ -37,7 +43,8 @@ impl<T: Transport> Core<T> {
     /// Gives away the message that is ready; an error if it turned out to be wrong, and the connection is to be taken down.
     #[inline]
     pub(in super::super) fn take(&mut self, inbox: &mut Inbox, ready: Ready) -> Result<Option<Message>, ProtocolError> {
-        let message = inbox.take(ready, &mut self.connection, &mut self.outbox.output)?;
+        let (connection, output) = (&mut self.connection, &mut self.outbox.output);
+        let message = inbox.take_shared(ready, connection, output, pool::share, pool::take_with)?;
         release(inbox);
         Ok(message)
     }

@@ -3,8 +3,9 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use bytes::BytesMut;
 use sockeye::handshake::{ClientConfig, ClientHandshake, ClientRequest, ServerConfig, ServerHandshake};
-use sockeye::{Assembler, Config, Connection, MessageKind, Received};
+use sockeye::{Assembler, Config, Connection, FrameHeader, MessageKind, Received};
 
 use super::{Library, Standing};
 use crate::handshake::{HOST, Handshake, PATH};
@@ -111,21 +112,43 @@ impl Receive for Lent {
     }
 }
 
-/// Messages become the caller's.
-pub struct Owned(Caller);
+/// Messages become the caller's: the loop of [`Connection::receive_owned`].
+pub struct Owned {
+    connection: Connection,
+    assembler: Assembler,
+    stream: Stream,
+    buffer: BytesMut,
+    read: usize,
+    output: Vec<u8>,
+}
 
 impl Receive for Owned {
     const GIVES: Gives = Gives::Owned;
 
     fn open(job: &Incoming, stream: Stream) -> Self {
-        Self(Caller::new(job, stream))
+        let connection = connection(job.role);
+        let assembler = connection.assembler();
+        Self { connection, assembler, stream, buffer: BytesMut::new(), read: job.read, output: Vec::new() }
     }
 
     fn receive(&mut self, count: usize, mut visit: impl FnMut(&[u8])) {
-        self.0.receive(count, |received| match received {
-            Received::Message(message) => visit(message.to_owned().as_ref().payload()),
-            other => panic!("there is none: {other:?}"),
-        });
+        let Self { connection, assembler, stream, buffer, read, output } = self;
+        for _ in 0..count {
+            let message = loop {
+                match connection.receive_owned(buffer, assembler, output).expect("it is right") {
+                    Some(message) => break message,
+                    None => {
+                        if buffer.is_empty() {
+                            // So that a frame fits whose payload is as long as a read.
+                            buffer.reserve(READ + FrameHeader::MAX);
+                        }
+                        let room = buffer.capacity() - buffer.len();
+                        stream.append(connection.lacks(buffer).unwrap_or(READ).min(room).min(*read), buffer);
+                    }
+                }
+            };
+            visit(message.as_ref().payload());
+        }
     }
 }
 

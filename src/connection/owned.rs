@@ -1,0 +1,210 @@
+//! Receiving messages to be given away: what is long and binary is split off the caller's input, so that its payload stays
+//! where it was read to.
+//!
+//! A text is a `String`, which has memory of its own, so it is copied: best as it comes, while it is in the cache next to the
+//! core.
+
+use alloc::vec::Vec;
+
+use bytes::{Buf, BytesMut};
+
+use super::{Connection, Event, Next};
+use crate::assembler::{Assembler, Assembly};
+use crate::error::ProtocolError;
+use crate::frame::{FrameHeader, OpCode};
+use crate::message::{Message, MessageRef};
+
+impl Connection {
+    /// Receives the next whole message and gives it away: a binary one of 16 KiB or more is split off the input and not copied.
+    ///
+    /// A message that has only begun is left in the input, which is given room for the rest of it, but for no more than 16 KiB and
+    /// four times the bytes that are there; text in a frame of 64 KiB or more, and such fragments, are gathered as they come.
+    /// Where `None` leaves something in the input, read on behind it, as much as there is room for, and receive again; when the
+    /// input ends or there is nothing to read for now, give it to [`Self::receive_message`], which takes what there is, and clear
+    /// it.
+    ///
+    /// Pings and Closes are answered as ever and, like pongs, not told of: see [`Self::state`] and [`Self::peer_close`].
+    ///
+    /// A message that was split off shares the memory of the input: who keeps it keeps all of that. The input has it back
+    /// for the next ones, when it is in need of room and the message is gone.
+    ///
+    /// ```
+    /// use bytes::BytesMut;
+    /// use sockeye::{Config, Connection, Message, ProtocolError};
+    ///
+    /// /// Reads from `wire` as from a socket, up to 4 KiB at once.
+    /// fn messages(mut wire: &[u8]) -> Result<Vec<Message>, ProtocolError> {
+    ///     let mut client = Connection::client(Config::default());
+    ///     let (mut assembler, mut output, mut messages) = (client.assembler(), Vec::new(), Vec::new());
+    ///     let mut input = BytesMut::new();
+    ///     while !wire.is_empty() {
+    ///         let (read, rest) = wire.split_at(wire.len().min(4096));
+    ///         input.extend_from_slice(read);
+    ///         wire = rest;
+    ///         while let Some(message) = client.receive_owned(&mut input, &mut assembler, &mut output)? {
+    ///             messages.push(message);
+    ///         }
+    ///     }
+    ///     Ok(messages)
+    /// }
+    ///
+    /// assert_eq!(messages(b"\x81\x05Hello\x01\x03Hel\x80\x02lo")?, ["Hello".into(), "Hello".into()]);
+    /// # Ok::<(), ProtocolError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::receive_message`]; the input is empty then.
+    pub fn receive_owned(
+        &mut self,
+        input: &mut BytesMut,
+        assembler: &mut Assembler,
+        output: &mut Vec<u8>,
+    ) -> Result<Option<Message>, ProtocolError> {
+        if self.owed_pong.is_none() && !assembler.is_open() {
+            let (origin, len) = (input.as_ptr().addr(), input.len());
+            let mut rest = &mut input[..];
+            if let Ok(Some(message)) = self.receiver.receive_single(&mut rest, assembler.max()) {
+                let (owned, taken) = (Owned::new(message, origin), len - rest.len());
+                return Ok(Some(owned.take(input, taken)));
+            }
+            // What was wrong is said again.
+        }
+        let received = self.receive_long(input, assembler, output);
+        if received.is_err() {
+            input.clear();
+        }
+        received
+    }
+
+    /// The long path of [`Self::receive_owned`].
+    fn receive_long(
+        &mut self,
+        input: &mut BytesMut,
+        assembler: &mut Assembler,
+        output: &mut Vec<u8>,
+    ) -> Result<Option<Message>, ProtocolError> {
+        if self.receiver.is_quiet() {
+            // One whose end went elsewhere.
+            assembler.abandon();
+        }
+        let max = assembler.max();
+        loop {
+            let (origin, len) = (input.as_ptr().addr(), input.len());
+            let is_gathered = self.is_best_gathered(input);
+            if !is_gathered && self.owed_pong.is_none() {
+                let mut rest = &mut input[..];
+                match self.receiver.receive_fragments(&mut rest, max) {
+                    Ok(Some(message)) => {
+                        let (owned, taken) = (Owned::new(message, origin), len - rest.len());
+                        return Ok(Some(owned.take(input, taken)));
+                    }
+                    Ok(None) => {}
+                    Err(error) => return Err(self.fail(error, output)),
+                }
+                if let Some(lacking) = self.lacks_within(input, usize::MAX, max) {
+                    make_room(input, lacking);
+                    return Ok(None);
+                }
+            }
+            let is_whole = !is_gathered && self.peek(input) == Next::Message;
+            let step = if is_whole { len } else { len.min(STEP) };
+            let mut rest = &mut input[..step];
+            let event = match self.receive_fragment(&mut rest, max as u64, output)? {
+                Some(chunk) => Some(Event::Data(chunk)),
+                None => self.receive_any(&mut rest, max as u64, output)?,
+            };
+            let taken = step - rest.len();
+            let owned = match event {
+                Some(Event::Data(chunk)) => match chunk.whole() {
+                    Some(message) => Some(Owned::new(message, origin)),
+                    None => match assembler.gather(chunk, len - taken) {
+                        Ok(Assembly::Complete) => Some(Owned::Copied(assembler.take())),
+                        Ok(Assembly::Partial | Assembly::Whole(_)) => None,
+                        Err(error) => return Err(self.fail(error, output)),
+                    },
+                },
+                Some(Event::Ping(_) | Event::Pong(_) | Event::Close(_)) | None => None,
+            };
+            self.note_decoded(assembler);
+            match owned {
+                Some(owned) => return Ok(Some(owned.take(input, taken))),
+                None => input.advance(taken),
+            }
+            if input.is_empty() {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Whether a message begins at the front of the input that has to be copied sooner or later, and is so long that sooner is
+    /// better: text, and what comes in fragments.
+    fn is_best_gathered(&self, input: &[u8]) -> bool {
+        match self.receiver.next_frame(input) {
+            Some(header) => header.payload_len > SHORT && (header.opcode == OpCode::Text || !header.fin),
+            None => false,
+        }
+    }
+}
+
+/// Makes room for what lacks of a message, as far as bytes of it have come: what is only announced takes no memory.
+///
+/// Where it has room for all of the message and no more, the input begins anew at its front with the next one, and what it
+/// lies in stays in the cache.
+fn make_room(input: &mut BytesMut, lacking: usize) {
+    let (room, most) = (input.capacity() - input.len(), STEP.saturating_add(input.len().saturating_mul(4)));
+    if room < lacking && (room < STEP || lacking <= most) {
+        input.reserve(lacking.min(most));
+    }
+}
+
+/// What becomes of a message that lies in the input.
+#[derive(Debug)]
+enum Owned {
+    Copied(Message),
+    /// The payload stays where it is.
+    Binary {
+        at: usize,
+        len: usize,
+    },
+}
+
+impl Owned {
+    /// Decides on a message in an input that lies at this address.
+    #[inline]
+    fn new(message: MessageRef<'_>, origin: usize) -> Self {
+        match message {
+            MessageRef::Binary(payload) if payload.len() >= LONG => {
+                Self::Binary { at: payload.as_ptr().addr() - origin, len: payload.len() }
+            }
+            MessageRef::Binary(_) | MessageRef::Text(_) => Self::Copied(message.to_owned()),
+        }
+    }
+
+    /// Takes the message from the input, and so many bytes off that.
+    #[inline]
+    fn take(self, input: &mut BytesMut, taken: usize) -> Message {
+        match self {
+            Self::Copied(message) => {
+                input.advance(taken);
+                message
+            }
+            Self::Binary { at, len } => {
+                let mut payload = input.split_to(taken);
+                payload.advance(at);
+                payload.truncate(len);
+                Message::Binary(payload.freeze())
+            }
+        }
+    }
+}
+
+/// From how many bytes on a message is not copied.
+const LONG: usize = 16 * 1024;
+
+/// The longest frame that a short path of the receiver takes.
+const SHORT: u64 = 64 * 1024 - 1;
+
+/// The most bytes that are received at once to be gathered, as much as takes half of the smallest cache next to a core: a frame
+/// of 16 KiB.
+const STEP: usize = 16 * 1024 + FrameHeader::MAX;

@@ -1,0 +1,201 @@
+//! Messages that the engine gives away, of lengths at which it matters how often they are copied.
+
+mod common;
+mod replay;
+
+use bytes::BytesMut;
+use common::wire::{BINARY, CLOSE, CONTINUATION, FIN, PING, ROLES, TEXT, head_to, to};
+use proptest::prelude::*;
+use replay::{Seen, connection, cut, receive_messages, receive_owned};
+use sockeye::{Assembler, Config, Connection, Message, ProtocolError, Role, State};
+
+/// What receives.
+struct Receiving {
+    connection: Connection,
+    assembler: Assembler,
+    input: BytesMut,
+    output: Vec<u8>,
+}
+
+impl Receiving {
+    fn new(role: Role, config: &Config) -> Self {
+        let connection = connection(role, config);
+        Self { assembler: connection.assembler(), connection, input: BytesMut::new(), output: Vec::new() }
+    }
+
+    fn read(&mut self, bytes: &[u8]) -> Result<Option<Message>, ProtocolError> {
+        self.input.extend_from_slice(bytes);
+        self.connection.receive_owned(&mut self.input, &mut self.assembler, &mut self.output)
+    }
+}
+
+fn payload(len: usize) -> Vec<u8> {
+    (0..=u8::MAX).cycle().take(len).collect()
+}
+
+#[test]
+fn a_long_binary_message_stays_where_it_was_read_to() {
+    for role in ROLES {
+        for len in [16 * 1024, 65_535, 65_536, 1 << 20] {
+            let (mut receiving, frame) =
+                (Receiving::new(role, &Config::default()), to(role, FIN | BINARY, &payload(len)));
+            // The memory that the message will lie in is the input's.
+            receiving.input.reserve(frame.len() + 2);
+            let at = receiving.input.as_ptr();
+            assert_eq!(receiving.read(&frame[..100]), Ok(None));
+            assert_eq!(receiving.input.len(), 100, "it is left there");
+            let Ok(Some(Message::Binary(bytes))) = receiving.read(&[&frame[100..], b"\x8a"].concat()) else {
+                panic!("no message");
+            };
+            assert_eq!(bytes, payload(len));
+            assert_eq!(bytes.as_ptr().addr(), at.addr() + frame.len() - len, "{role:?}, {len} bytes");
+            assert_eq!(receiving.input[..], *b"\x8a");
+        }
+    }
+}
+
+#[test]
+fn the_fragments_of_a_long_binary_message_that_are_all_there_are_moved_together_there() {
+    for role in ROLES {
+        let (whole, mut receiving) = (payload(30_000), Receiving::new(role, &Config::default()));
+        let frames = [to(role, BINARY, &whole[..10_000]), to(role, FIN | CONTINUATION, &whole[10_000..])].concat();
+        receiving.input.reserve(frames.len());
+        let memory = receiving.input.as_ptr().addr()..receiving.input.as_ptr().addr() + frames.len();
+        assert_eq!(receiving.read(&frames[..20_000]), Ok(None));
+        let Ok(Some(Message::Binary(bytes))) = receiving.read(&frames[20_000..]) else { panic!("no message") };
+        assert_eq!(bytes, whole);
+        assert!(memory.contains(&bytes.as_ptr().addr()));
+        assert!(receiving.input.is_empty());
+    }
+}
+
+#[test]
+fn what_is_left_in_the_input_can_be_received_as_far_as_it_is_there() {
+    for role in ROLES {
+        let (whole, mut receiving) = (payload(100_000), Receiving::new(role, &Config::default()));
+        let frame = to(role, FIN | BINARY, &whole);
+        assert_eq!(receiving.read(&frame[..60_000]), Ok(None));
+        assert_eq!(receiving.connection.received().wire_bytes, 0, "nothing of it is received");
+        let Receiving { connection, assembler, input, output } = &mut receiving;
+        assert_eq!(connection.receive_message(&mut &mut input[..], assembler, output), Ok(None));
+        input.clear();
+        assert_eq!(connection.received().wire_bytes, 60_000);
+        assert_eq!(receiving.read(&frame[60_000..]), Ok(Some(Message::from(whole))));
+    }
+}
+
+#[test]
+fn memory_is_not_taken_for_what_is_only_announced() {
+    let text = vec![b'a'; 1 << 20];
+    for role in ROLES {
+        for first in [FIN | BINARY, FIN | TEXT, BINARY, TEXT] {
+            let (mut receiving, frame) = (Receiving::new(role, &Config::default()), to(role, first, &text));
+            let mut read = 0;
+            for piece in [14, 6, 1000].into_iter().chain([20_000; 20]) {
+                assert_eq!(receiving.read(&frame[read..read + piece]), Ok(None));
+                read += piece;
+                let capacity = receiving.input.capacity();
+                // The input doubles its room, if it is given less than that.
+                assert!(capacity <= 2 * (5 * read + 17_000), "{capacity} bytes for {read}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_message_beyond_a_limit_is_refused_by_its_header() {
+    let mut config = Config::default();
+    (config.max_frame_size, config.max_message_size) = (50_000, 40_000);
+    for role in ROLES {
+        for (len, error) in [
+            (40_001, ProtocolError::MessageTooBig { len: 40_001, max: 40_000 }),
+            (50_001, ProtocolError::FrameTooBig { len: 50_001, max: 50_000 }),
+        ] {
+            let mut receiving = Receiving::new(role, &config);
+            assert_eq!(receiving.read(&head_to(role, FIN | BINARY, len)), Err(error.clone()));
+            assert_eq!(receiving.read(b"more"), Err(error), "and again");
+            assert!(receiving.input.is_empty() && !receiving.output.is_empty());
+        }
+    }
+}
+
+#[test]
+fn what_is_wrong_in_a_text_is_found_though_it_has_not_ended() {
+    for role in ROLES {
+        let mut receiving = Receiving::new(role, &Config::default());
+        let frame = to(role, FIN | TEXT, &[&[b'a'; 100_000][..], b"\xff", &[b'a'; 100_000]].concat());
+        assert_eq!(receiving.read(&frame[..100_000]), Ok(None));
+        assert_eq!(receiving.read(&frame[100_000..101_000]), Err(ProtocolError::InvalidUtf8));
+    }
+}
+
+#[test]
+fn pings_and_closes_are_answered_and_not_told_of() {
+    let mut receiving = Receiving::new(Role::Server, &Config::default());
+    let frames = [to(Role::Server, FIN | PING, b"p"), to(Role::Server, FIN | CLOSE, b"\x03\xe8")].concat();
+    assert_eq!(receiving.read(&frames), Ok(None));
+    assert_eq!(receiving.output, b"\x8a\x01p\x88\x02\x03\xe8");
+    assert_eq!((receiving.connection.state(), receiving.input.len()), (State::Closed, 0));
+    assert_eq!(receiving.read(b"what comes behind a Close"), Ok(None));
+    assert!(receiving.input.is_empty());
+}
+
+#[test]
+fn a_pong_that_was_owed_is_paid_by_a_call_with_nothing_in_the_input() {
+    let mut config = Config::default();
+    config.max_pending_pongs = 8;
+    let mut receiving = Receiving::new(Role::Server, &config);
+    receiving.output = vec![0; 8];
+    assert_eq!(receiving.read(&to(Role::Server, FIN | PING, b"p")), Ok(None));
+    assert!(receiving.connection.owes_pong());
+    receiving.output.clear();
+    assert_eq!(receiving.read(b""), Ok(None));
+    assert_eq!(receiving.output, b"\x8a\x01p");
+}
+
+fn size() -> impl Strategy<Value = usize> {
+    prop_oneof![
+        3 => 0usize..12,
+        2 => 16_000usize..17_000,
+        2 => 65_400usize..65_700,
+        1 => 120_000usize..160_000
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    /// The messages that were given away before are kept until the end, so nobody writes into them.
+    #[test]
+    fn long_messages_that_are_given_away_are_those_that_are_lent(
+        sent in prop::collection::vec((any::<bool>(), prop::collection::vec((size(), any::<bool>()), 1..4)), 1..6),
+        sizes in prop::collection::vec(prop_oneof![1usize..20, 1_000usize..70_000], 1..8),
+        flip in prop::option::weighted(0.2, (any::<prop::sample::Index>(), 1u8..)),
+        is_server: bool,
+    ) {
+        let (role, config) = (if is_server { Role::Server } else { Role::Client }, Config::default());
+        let mut wire = Vec::new();
+        for (is_text, frames) in &sent {
+            let len = frames.iter().map(|(len, _)| len).sum();
+            let whole: String = "zwölf Boxkämpfer ".chars().cycle().take(len).collect();
+            let (mut rest, mut opcode) = (whole.as_bytes(), if *is_text { TEXT } else { BINARY });
+            for (number, (len, has_ping)) in frames.iter().enumerate() {
+                let (piece, behind) = if number + 1 == frames.len() { (rest, &[][..]) } else { rest.split_at(*len) };
+                let fin = if number + 1 == frames.len() { FIN } else { 0 };
+                wire.extend(to(role, fin | opcode, piece));
+                if *has_ping {
+                    wire.extend(to(role, FIN | PING, b"p"));
+                }
+                (rest, opcode) = (behind, CONTINUATION);
+            }
+        }
+        if let Some((at, flip)) = flip {
+            let at = at.index(wire.len());
+            wire[at] ^= flip;
+        }
+        let mut lent = receive_messages(&mut connection(role, &config), &config, [&wire[..]]);
+        lent.seen.retain(|seen| matches!(seen, Seen::Message(_)));
+        let given = receive_owned(&mut connection(role, &config), &config, cut(&wire, &sizes));
+        prop_assert!(given == lent, "{} instead of {} messages, or others", given.seen.len(), lent.seen.len());
+    }
+}
