@@ -57,6 +57,7 @@
 
 mod ask;
 mod attach;
+mod attachments;
 mod backplane;
 #[cfg(any(feature = "nats", feature = "redis"))]
 mod behind;
@@ -81,6 +82,7 @@ mod redis;
 mod registry;
 mod relay;
 mod remote;
+mod room;
 mod sync;
 mod topic;
 mod trie;

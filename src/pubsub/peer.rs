@@ -10,13 +10,14 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 use core::fmt;
-use core::hash::{BuildHasherDefault, Hasher};
+use core::hash::Hasher;
 use core::sync::atomic::AtomicBool;
 use core::task::Waker;
-use std::collections::HashMap;
 
+use super::attachments::Attachments;
 use super::pattern::Pattern;
 use super::post::Topic;
+use super::room;
 use super::sync::{Mutex, MutexGuard, Ordering, lock};
 use crate::close::Close;
 
@@ -75,9 +76,6 @@ impl Orders {
     }
 }
 
-/// By the number of the topic.
-pub(super) type Attachments<S> = HashMap<u64, Attachment<S>, BuildHasherDefault<Numbers>>;
-
 /// A connection in a topic.
 pub(super) struct Attachment<S> {
     pub(super) topic: Arc<Topic<S>>,
@@ -103,7 +101,7 @@ impl<S> Peer<S> {
             marks: BinaryHeap::new(),
             waker: None,
             orders: None,
-            attachments: HashMap::default(),
+            attachments: Attachments::default(),
             patterns: Vec::new(),
             named: 0,
             is_gone: false,
@@ -139,7 +137,7 @@ impl<S> Peer<S> {
     pub(super) fn mark(&self, mark: Mark) {
         let waker = {
             let mut mailbox = self.mailbox();
-            mailbox.marks.push(Reverse(mark));
+            mailbox.put_mark(mark);
             mailbox.waker.take()
         };
         waker.into_iter().for_each(Waker::wake);
@@ -198,8 +196,11 @@ impl<S> Mailbox<S> {
         self.marks.peek().map(|mark| mark.0.stamp)
     }
 
-    /// Puts a mark in, for who is awake.
+    /// Puts a mark in.
     pub(super) fn put_mark(&mut self, mark: Mark) {
+        if self.marks.len() == self.marks.capacity() {
+            self.marks.reserve_exact(room::more(self.marks.len()));
+        }
         self.marks.push(Reverse(mark));
     }
 

@@ -90,7 +90,7 @@ impl<S: Send + Sync + 'static> Topic<S> {
     pub(super) fn deliver(&self, hub: &Shared<S>, post: Post<'_, S>) -> Delivered {
         let Post { message, may_be_encoded, sender, whose, position } = post;
         // Where the sender is in this topic, if it is.
-        let seat = sender.and_then(|peer| peer.mailbox().attachments.get(&self.id).map(|at| at.seat));
+        let seat = sender.and_then(|peer| peer.mailbox().attachments.get(self.id).map(|at| at.seat));
         let (woken, stamp, position) = {
             let mut state = self.lock();
             if state.is_gone {

@@ -138,7 +138,7 @@ impl<S: Send + Sync + 'static> Shared<S> {
             let topic = self.find(name);
             if let Some(topic) = &topic {
                 let mailbox = peer.mailbox();
-                if mailbox.attachments.get(&topic.id).is_some_and(|at| at.is_named) {
+                if mailbox.attachments.get(topic.id).is_some_and(|at| at.is_named) {
                     return Ok((Subscribed::Whole, false));
                 }
             }
@@ -158,7 +158,7 @@ impl<S: Send + Sync + 'static> Shared<S> {
             }
             if let Subscribed::Behind(wish) = subscribed {
                 // Behind the interest, so that nothing is missed in between.
-                let at = peer.mailbox().attachments.get(&topic.id).map(|at| at.seat);
+                let at = peer.mailbox().attachments.get(topic.id).map(|at| at.seat);
                 let ask = at.map(|seat| Ask { topic: topic.clone(), peer: peer.clone(), seat, wish });
                 unasked = match self.bridge() {
                     Some(bridge) => ask.and_then(|ask| bridge.ask(ask)),
@@ -368,7 +368,7 @@ impl<S: Send + Sync + 'static> Registry<S> {
             };
             if is_idle {
                 for (peer, seat) in subscribers {
-                    peer.mailbox().attachments.remove(&topic.id);
+                    peer.mailbox().attachments.remove(topic.id);
                     topic.lock().remove(seat, peer.id());
                 }
                 self.forget(hub, &topic);

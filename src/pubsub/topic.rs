@@ -22,6 +22,7 @@ use super::config::SlowConsumer;
 use super::log::{Log, Readers, View};
 use super::position::Position;
 use super::remote::Remote;
+use super::room;
 
 /// The log of a topic with its subscribers, of which a `P` is kept to wake them.
 #[derive(Debug)]
@@ -30,9 +31,9 @@ pub(super) struct State<P, B> {
     /// The first `asleep` have been sent everything and are to be woken.
     subscribers: Vec<Subscriber<P>>,
     asleep: usize,
-    /// Where in `subscribers` the seats are, and which are free.
+    /// Where in `subscribers` the seats are. One that is free has the next that is instead, as a chain.
     seats: Vec<u32>,
-    free: Vec<u32>,
+    free: u32,
     readers: Readers,
     present: u32,
     /// How many asked for this topic by its name, and not by a pattern.
@@ -82,7 +83,7 @@ impl<P: Clone, B> State<P, B> {
             subscribers: Vec::new(),
             asleep: 0,
             seats: Vec::new(),
-            free: Vec::new(),
+            free: NONE,
             readers: Readers::default(),
             present: 0,
             named: 0,
@@ -96,16 +97,7 @@ impl<P: Clone, B> State<P, B> {
     /// Adds a subscriber, who is awake, at a place in the log: its seat.
     pub(super) fn insert(&mut self, peer: P, wish: Wish, cursor: u64, view: View) -> u32 {
         let index = u32::try_from(self.subscribers.len()).unwrap_or(u32::MAX);
-        let seat = match self.free.pop() {
-            Some(seat) => {
-                self.seats[seat as usize] = index;
-                seat
-            }
-            None => {
-                self.seats.push(index);
-                u32::try_from(self.seats.len() - 1).unwrap_or(u32::MAX)
-            }
-        };
+        let seat = self.take_seat(index);
         let Wish { id, slow_consumer, is_named, is_present } = wish;
         let sent = self.position_before(cursor);
         let subscriber =
@@ -118,12 +110,19 @@ impl<P: Clone, B> State<P, B> {
         }
         self.present += u32::from(is_present);
         self.named += u32::from(is_named);
-        // Many topics have one.
-        if self.subscribers.is_empty() {
-            self.subscribers.reserve_exact(1);
-        }
-        self.subscribers.push(subscriber);
+        room::push(&mut self.subscribers, subscriber);
         seat
+    }
+
+    /// Gives a seat to the subscriber at an index.
+    fn take_seat(&mut self, index: u32) -> u32 {
+        let seat = self.free;
+        if let Some(free) = self.seats.get_mut(seat as usize) {
+            self.free = core::mem::replace(free, index);
+            return seat;
+        }
+        room::push(&mut self.seats, index);
+        u32::try_from(self.seats.len() - 1).unwrap_or(NONE)
     }
 
     /// Says anew how a subscriber wants the topic: by its name or not, to be seen or not.
@@ -145,7 +144,7 @@ impl<P: Clone, B> State<P, B> {
         }
         self.swap(index, self.subscribers.len() - 1);
         let subscriber = self.subscribers.pop()?;
-        self.free.push(seat);
+        self.seats[seat as usize] = core::mem::replace(&mut self.free, seat);
         self.present -= u32::from(subscriber.is_present);
         self.named -= u32::from(subscriber.is_named);
         if subscriber.is_counted() {
@@ -155,7 +154,7 @@ impl<P: Clone, B> State<P, B> {
             self.log.set_latest_only(self.log.latest_only().saturating_sub(1));
         }
         if self.subscribers.is_empty() {
-            (self.subscribers, self.seats, self.free) = (Vec::new(), Vec::new(), Vec::new());
+            (self.subscribers, self.seats, self.free) = (Vec::new(), Vec::new(), NONE);
             self.spare = Vec::new();
         }
         Some(subscriber)
@@ -220,6 +219,9 @@ impl<P> Subscriber<P> {
         self.slow_consumer == SlowConsumer::Close && !self.is_over
     }
 }
+
+/// No seat.
+const NONE: u32 = u32::MAX;
 
 #[cfg(test)]
 mod tests;
