@@ -20,13 +20,13 @@ pub struct HubConfig {
     pub history: Bounds,
     /// What happens to a subscriber that lags too far behind. Default [`SlowConsumer::SkipOldest`].
     pub slow_consumer: SlowConsumer,
-    /// The most topics that exist at a time. Default 100,000, at most 640 bytes each, one subscriber and a short name
+    /// The most topics that exist at a time. Default 100,000, at most 500 bytes each, one subscriber and a short name
     /// included, and what they keep. Where one is too many, the one that has been without need for the longest vanishes; if none
     /// is, who asked for the new one gets an error. A topic is needed by those who subscribe to it by name, and by those who do
     /// so by a pattern until they have been sent all of it: a slow client with a wide pattern can keep all topics in their places.
     pub max_topics: usize,
     /// The most subscriptions of a connection, a pattern counting as one; never more than 65,535. Default 1,000, each at most
-    /// 200 bytes, and some 120 more for the first one. A pattern costs that for each topic that it matches, which may be all:
+    /// 190 bytes. A pattern costs that for each topic that it matches, which may be all:
     /// [`Hooks::may_subscribe`](super::Hooks::may_subscribe) says who may have such.
     pub max_subscriptions: usize,
     /// Makes the message that subscribers get of the one that was published, so that it can tell its topic and its place in it.

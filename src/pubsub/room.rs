@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-/// Adds a value; where there is no room, the list gets longer by half, and the first one is alone.
+/// Adds a value; where there is no room, the list gets longer by a quarter, and the first one is alone.
 pub(super) fn push<T>(list: &mut Vec<T>, value: T) {
     if list.len() == list.capacity() {
         list.reserve_exact(more(list.len()));
@@ -12,5 +12,5 @@ pub(super) fn push<T>(list: &mut Vec<T>, value: T) {
 
 /// For how many values more there is to be room, where so many are.
 pub(super) fn more(len: usize) -> usize {
-    (len / 2).max(1)
+    (len / 4).max(1)
 }

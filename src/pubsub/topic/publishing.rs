@@ -36,9 +36,7 @@ impl<P: Clone, B> State<P, B> {
             }
         }
         let position = entry.position;
-        if sleepers.capacity() == 0 {
-            sleepers.reserve_exact(self.asleep);
-        }
+        sleepers.reserve_exact(self.asleep);
         let waiting = self.subscribers[..self.asleep].iter().enumerate();
         sleepers.extend(waiting.filter(|(index, _)| Some(*index) != still_asleep).map(|(_, one)| one.peer.clone()));
         self.asleep = 0;

@@ -1,12 +1,13 @@
 //! What a topic does, beside what a list for each subscriber would.
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::pubsub::config::Bounds;
-use crate::pubsub::log::{Entry, Standing};
+use crate::pubsub::log::{Entry, Limits, Standing};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -59,7 +60,7 @@ proptest! {
         history in (0usize..6, 0usize..100),
     ) {
         let [lag, history] = [lag, history].map(|(messages, bytes)| Bounds { messages, bytes });
-        let mut state = State::<u64, u64>::new(Log::new(1, lag, history));
+        let mut state = State::<u64, u64>::new(Log::new(1, Arc::new(Limits { lag, history })));
         let mut readers = BTreeMap::<u64, Reader>::new();
         let (mut next_id, mut number) = (0, 0);
         let pick = |readers: &BTreeMap<u64, Reader>, which: usize| {
@@ -161,7 +162,10 @@ proptest! {
 #[test]
 fn only_those_who_wait_are_woken_and_the_memory_for_them_is_used_again() {
     let bounds = Bounds { messages: 10, bytes: 100 };
-    let mut state = State::<u64, u64>::new(Log::new(1, bounds, Bounds { messages: 0, bytes: 0 }));
+    let mut state = State::<u64, u64>::new(Log::new(
+        1,
+        Arc::new(Limits { lag: bounds, history: Bounds { messages: 0, bytes: 0 } }),
+    ));
     let wish = |id| Wish { id, slow_consumer: SlowConsumer::SkipOldest, is_named: true, is_present: false };
     let seats: Vec<u32> = (0..8).map(|id| state.insert(id, wish(id), state.log.head(), state.view())).collect();
     for (id, seat) in (0..4).zip(&seats) {
