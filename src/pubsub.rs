@@ -57,11 +57,11 @@
 
 mod ask;
 mod attach;
-mod attachments;
 mod backplane;
 #[cfg(any(feature = "nats", feature = "redis"))]
 mod behind;
 mod bridge;
+mod by_number;
 mod config;
 mod delivery;
 mod error;

@@ -14,7 +14,7 @@ use core::hash::Hasher;
 use core::sync::atomic::AtomicBool;
 use core::task::Waker;
 
-use super::attachments::Attachments;
+use super::by_number::ByNumber;
 use super::pattern::Pattern;
 use super::post::Topic;
 use super::room;
@@ -41,7 +41,8 @@ pub(super) struct Mailbox<S> {
     /// The task, if it waits.
     waker: Option<Waker>,
     orders: Option<Box<Orders>>,
-    pub(super) attachments: Attachments<S>,
+    /// Where it is in its topics, by their number.
+    pub(super) attachments: ByNumber<Attachment<S>>,
     /// The patterns that it subscribes to, and how many topics by name.
     pub(super) patterns: Vec<Pattern>,
     pub(super) named: u32,
@@ -101,7 +102,7 @@ impl<S> Peer<S> {
             marks: BinaryHeap::new(),
             waker: None,
             orders: None,
-            attachments: Attachments::default(),
+            attachments: ByNumber::default(),
             patterns: Vec::new(),
             named: 0,
             is_gone: false,
@@ -210,7 +211,7 @@ impl<S> Mailbox<S> {
     }
 
     /// Takes everything out, when the connection leaves.
-    pub(super) fn leave(&mut self) -> Attachments<S> {
+    pub(super) fn leave(&mut self) -> ByNumber<Attachment<S>> {
         self.is_gone = true;
         self.marks = BinaryHeap::new();
         core::mem::take(&mut self.attachments)
