@@ -142,6 +142,25 @@ fn client_that_never_reads_costs_the_lag_that_all_share_and_nothing_else() {
 }
 
 #[test]
+fn client_that_never_reads_costs_nothing_for_topics_that_vanish() {
+    let runtime = runtime();
+    let _entered = runtime.enter();
+    let hub = hub(|config| config.max_topics = 100);
+    let mut client = Client::with_room(&hub, (), 0);
+    client.member.subscribe("#").unwrap();
+    client.run();
+    let round = |numbers: std::ops::Range<usize>| {
+        numbers.for_each(|number| assert_eq!(hub.publish(&format!("{number:05}"), "x").unwrap().receivers, 1));
+    };
+    round(0..1000);
+    let before = allocator::held();
+    round(1000..20_000);
+    let grown = allocator::held() - before;
+    assert!(grown.abs() <= 16 * 1024, "{grown} bytes more for 19,000 topics");
+    assert_eq!((hub.stats().topics, hub.stats().skipped), (100, 19_900));
+}
+
+#[test]
 fn topics_and_members_that_come_and_go_leave_no_memory_behind() {
     let runtime = runtime();
     let _entered = runtime.enter();

@@ -405,11 +405,15 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
 
     /// Does what others have ordered.
     fn obey(&mut self, orders: Orders) {
-        let Orders { close, overrun, gaps } = orders;
+        let Orders { close, overrun, gaps, vanished } = orders;
         if self.has_left {
             return;
         }
         self.events.extend(gaps.into_iter().map(|topic| Event::Gap { topic }));
+        for (pattern, messages) in vanished {
+            self.skipped += messages;
+            tell_skipped(&mut self.events, &pattern, messages);
+        }
         let close = match overrun {
             Some(topic) => {
                 self.events.push_back(Event::Overrun { topic });

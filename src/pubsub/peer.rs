@@ -66,6 +66,8 @@ pub(super) struct Orders {
     pub(super) overrun: Option<Arc<str>>,
     /// Messages of these topics are lost.
     pub(super) gaps: Vec<Arc<str>>,
+    /// So many messages went with topics that a pattern matched, and vanished: as many as the connection has patterns, at most.
+    pub(super) vanished: Vec<(Arc<str>, u64)>,
 }
 
 impl Orders {
@@ -73,6 +75,14 @@ impl Orders {
     pub(super) fn tell_gap(&mut self, topic: &Arc<str>) {
         if !self.gaps.contains(topic) {
             self.gaps.push(topic.clone());
+        }
+    }
+
+    /// Adds messages that went with a topic.
+    pub(super) fn tell_vanished(&mut self, pattern: &Arc<str>, messages: u64) {
+        match self.vanished.iter_mut().find(|(known, _)| known == pattern) {
+            Some((_, before)) => *before += messages,
+            None => self.vanished.push((pattern.clone(), messages)),
         }
     }
 }
@@ -146,13 +156,29 @@ impl<S> Peer<S> {
 
     /// Changes what the connection is told seldom, and wakes it.
     pub(super) fn order(&self, change: impl FnOnce(&mut Orders)) {
-        let waker = {
-            let mut mailbox = self.mailbox();
-            change(mailbox.orders.get_or_insert_default());
-            self.inner.has_orders.store(true, Ordering::Relaxed);
-            mailbox.waker.take()
-        };
+        let waker = self.order_in(&mut self.mailbox(), change);
         waker.into_iter().for_each(Waker::wake);
+    }
+
+    fn order_in(&self, mailbox: &mut Mailbox<S>, change: impl FnOnce(&mut Orders)) -> Option<Waker> {
+        change(mailbox.orders.get_or_insert_default());
+        self.inner.has_orders.store(true, Ordering::Relaxed);
+        mailbox.waker.take()
+    }
+
+    /// Takes note that a topic has vanished that it was in by patterns only, with messages that it was not sent: the task that is to
+    /// be told of these, if it waits.
+    pub(super) fn lose(&self, topic: &Topic<S>, messages: u64, is_strict: bool) -> Option<Waker> {
+        let mut mailbox = self.mailbox();
+        mailbox.forget(topic.id);
+        if messages == 0 || mailbox.is_gone {
+            return None;
+        }
+        let pattern = mailbox.patterns.iter().find(|pattern| pattern.matches(&topic.name)).map(Pattern::text).cloned();
+        self.order_in(&mut mailbox, |orders| match pattern {
+            _ if is_strict => orders.overrun = Some(topic.name.clone()),
+            pattern => orders.tell_vanished(&pattern.unwrap_or_else(|| topic.name.clone()), messages),
+        })
     }
 
     /// Takes what it is told.
@@ -203,6 +229,16 @@ impl<S> Mailbox<S> {
             self.marks.reserve_exact(room::more(self.marks.len()));
         }
         self.marks.push(Reverse(mark));
+    }
+
+    /// Takes a topic out that has vanished, and its mark at some time: who does not look at its marks has not more of them than twice
+    /// its topics.
+    fn forget(&mut self, topic: u64) {
+        self.attachments.remove(topic);
+        if self.marks.len() > 2 * self.attachments.len() + 64 {
+            let Self { marks, attachments, .. } = self;
+            marks.retain(|Reverse(mark)| attachments.get(mark.topic).is_some());
+        }
     }
 
     /// The task that waits, to be woken.

@@ -13,11 +13,13 @@
 mod places;
 mod publishing;
 mod reading;
+mod vanishing;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 pub(super) use self::reading::{Reading, Settled};
+pub(super) use self::vanishing::Loss;
 use super::config::SlowConsumer;
 use super::log::{Log, Readers, View};
 use super::position::Position;
@@ -63,8 +65,18 @@ pub(super) struct Subscriber<P> {
     slow_consumer: SlowConsumer,
     pub(super) is_present: bool,
     is_named: bool,
-    /// Whether it missed a message and is being closed for that.
-    is_over: bool,
+    condition: Condition,
+}
+
+/// What is being done with a subscriber.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Condition {
+    /// Nothing.
+    Fine,
+    /// What was read for it is on its way to the socket, and it is to be settled how far that came.
+    InHand,
+    /// It missed a message and is being closed for that.
+    Over,
 }
 
 /// Who subscribes, and how.
@@ -100,8 +112,18 @@ impl<P: Clone, B> State<P, B> {
         let seat = self.take_seat(index);
         let Wish { id, slow_consumer, is_named, is_present } = wish;
         let sent = self.position_before(cursor);
-        let subscriber =
-            Subscriber { peer, id, seat, cursor, sent, view, slow_consumer, is_present, is_named, is_over: false };
+        let subscriber = Subscriber {
+            peer,
+            id,
+            seat,
+            cursor,
+            sent,
+            view,
+            slow_consumer,
+            is_present,
+            is_named,
+            condition: Condition::Fine,
+        };
         if subscriber.is_counted() {
             self.readers.add(subscriber.is_strict());
             self.log.want_between(cursor, self.log.head(), subscriber.is_strict());
@@ -150,7 +172,7 @@ impl<P: Clone, B> State<P, B> {
         if subscriber.is_counted() {
             self.readers.remove(subscriber.is_strict());
             self.log.pass(subscriber.cursor, self.log.head(), subscriber.is_strict());
-        } else if !subscriber.is_over {
+        } else if subscriber.condition != Condition::Over {
             self.log.set_latest_only(self.log.latest_only().saturating_sub(1));
         }
         if self.subscribers.is_empty() {
@@ -185,11 +207,6 @@ impl<P: Clone, B> State<P, B> {
         self.subscribers.len()
     }
 
-    /// Whether nothing is lost to anybody when the topic vanishes, but history.
-    pub(super) fn is_idle(&self) -> bool {
-        self.named == 0 && self.asleep == self.subscribers.len()
-    }
-
     fn put_to_sleep(&mut self, index: usize) {
         self.swap(index, self.asleep);
         self.asleep += 1;
@@ -212,11 +229,11 @@ impl<P: Clone, B> State<P, B> {
 impl<P> Subscriber<P> {
     /// Whether messages are held for it.
     fn is_counted(&self) -> bool {
-        self.slow_consumer != SlowConsumer::KeepLatest && !self.is_over
+        self.slow_consumer != SlowConsumer::KeepLatest && self.condition != Condition::Over
     }
 
     fn is_strict(&self) -> bool {
-        self.slow_consumer == SlowConsumer::Close && !self.is_over
+        self.slow_consumer == SlowConsumer::Close && self.condition != Condition::Over
     }
 }
 

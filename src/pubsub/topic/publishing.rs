@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::State;
+use super::{Condition, State};
 use crate::pubsub::log::{Entry, Trimmed};
 
 /// What a publish leaves to be done when the lock is free.
@@ -93,7 +93,7 @@ impl<P: Clone, B> State<P, B> {
             if subscriber.is_strict() && subscriber.cursor < first {
                 overrun.push(subscriber.peer.clone());
                 let from = core::mem::replace(&mut subscriber.cursor, head);
-                subscriber.is_over = true;
+                subscriber.condition = Condition::Over;
                 self.readers.remove(true);
                 self.log.pass(from, head, true);
             }

@@ -1,6 +1,6 @@
 //! How a subscriber is sent what a topic has: it reads from its place, and settles how far it came.
 
-use super::{State, Subscriber};
+use super::{Condition, State, Subscriber};
 use crate::pubsub::config::SlowConsumer;
 use crate::pubsub::log::{Slot, Standing};
 use crate::pubsub::position::Position;
@@ -29,7 +29,7 @@ pub(in super::super) enum Settled {
 
 impl<P: Clone, B> State<P, B> {
     /// Calls `take` with what a subscriber is to be sent, each with its place, from a place on, as long as it was published no
-    /// later than `until` and `take` wants more. `None` if there is no such subscriber.
+    /// later than `until` and `take` wants more; then it is to be settled. `None` if there is no such subscriber.
     pub(in super::super) fn read(
         &mut self,
         (seat, id): (u32, u64),
@@ -41,9 +41,10 @@ impl<P: Clone, B> State<P, B> {
         let (first, head) = (self.log.first(), self.log.head());
         let subscriber = &mut self.subscribers[index];
         let mut reading = Reading { skipped: 0, is_conflated: false, next: None };
-        if subscriber.is_over {
+        if subscriber.condition == Condition::Over {
             return Some(reading);
         }
+        subscriber.condition = Condition::InHand;
         if subscriber.cursor < first {
             reading.skipped = first - subscriber.cursor;
             subscriber.cursor = first;
@@ -70,9 +71,10 @@ impl<P: Clone, B> State<P, B> {
         let Some(index) = self.index(seat, id) else { return Settled::Gone };
         let head = self.log.head();
         let subscriber = &mut self.subscribers[index];
-        if subscriber.is_over {
+        if subscriber.condition == Condition::Over {
             return Settled::Gone;
         }
+        subscriber.condition = Condition::Fine;
         let from = subscriber.cursor;
         let mut to = from;
         if let Some((place, position)) = sent.filter(|(place, _)| *place >= from) {
@@ -118,7 +120,7 @@ impl<P: Clone, B> State<P, B> {
 
 impl<P> Subscriber<P> {
     /// Whether the message at a place is to be sent to it.
-    fn wants<B>(&self, place: u64, slot: &Slot<B>) -> bool {
+    pub(super) fn wants<B>(&self, place: u64, slot: &Slot<B>) -> bool {
         slot.except != Some(self.id)
             && self.view.has(place, slot.standing)
             && !slot.position.is_same_or_before(self.sent)

@@ -156,6 +156,21 @@ proptest! {
                 prop_assert_eq!(messages, 0, "nobody needs them");
             }
         }
+        prop_assert!(readers.is_empty() || state.vanish().is_none(), "they asked for it by its name");
+        readers.iter().for_each(|(id, reader)| state.change(reader.seat, *id, false, false));
+        let losses = state.vanish().unwrap();
+        prop_assert_eq!(losses.len(), readers.len());
+        for Loss { peer, messages, is_strict } in losses {
+            let reader = &readers[&peer];
+            prop_assert!(state.read((reader.seat, peer), 0, u64::MAX, |_, _| true).is_none());
+            prop_assert_eq!(is_strict, reader.policy == SlowConsumer::Close && !reader.is_over);
+            if reader.is_asleep || reader.is_over {
+                prop_assert_eq!(messages, 0);
+            } else {
+                prop_assert!(reader.due.len() as u64 <= reader.skipped + messages, "{} are told", messages);
+            }
+        }
+        prop_assert_eq!((state.len(), state.log.size()), (0, (0, 0)));
     }
 }
 
@@ -179,4 +194,27 @@ fn only_those_who_wait_are_woken_and_the_memory_for_them_is_used_again() {
     state.give_back(sleepers);
     let again = state.publish(entry(2, 1, None), None).sleepers;
     assert_eq!((&again[..], again.as_ptr()), (&[][..], memory), "they are awake");
+}
+
+#[test]
+fn topic_stays_while_somebody_is_being_sent_something() {
+    let bounds = Bounds { messages: 10, bytes: 100 };
+    let limits = Arc::new(Limits { lag: bounds, history: Bounds { messages: 0, bytes: 0 } });
+    let mut state = State::<u64, u64>::new(Log::new(1, limits));
+    let wish = Wish { id: 1, slow_consumer: SlowConsumer::SkipOldest, is_named: false, is_present: false };
+    let seat = state.insert(1, wish, state.log.head(), state.view());
+    (1..=2).for_each(|number| drop(state.publish(entry(number, 1, None), None)));
+    let mut sent = None;
+    state
+        .read((seat, 1), 0, u64::MAX, |place, slot| {
+            let is_first = sent.is_none();
+            sent = sent.or(Some((place, slot.position)));
+            is_first
+        })
+        .unwrap();
+    assert!(state.vanish().is_none() && !state.is_gone);
+    assert!(matches!(state.settle((seat, 1), sent), Settled::More(_)));
+    let losses = state.vanish().unwrap();
+    assert_eq!((losses.len(), losses[0].messages, losses[0].is_strict), (1, 1, false));
+    assert_eq!(state.settle((seat, 1), None), Settled::Gone);
 }
