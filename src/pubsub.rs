@@ -84,6 +84,7 @@ mod relay;
 mod remote;
 mod room;
 mod sync;
+mod told;
 mod topic;
 mod trie;
 

@@ -97,7 +97,7 @@ pub enum SlowConsumer {
     /// positions, where the latest replaces those before. It never lags by more than one.
     KeepLatest,
     /// Its connection is closed with 1013 (Try Again Later), the next time that [`Member::next`](super::Member::next) is
-    /// awaited; while [`Member::send`](super::Member::send) waits for it, it is not.
+    /// awaited. If [`Member::send`](super::Member::send) waits for the client, that ends with an error.
     Close,
 }
 

@@ -3,12 +3,12 @@
 //! One future does all: it sends what the connection's topics have, as much as the socket takes, and receives what the client
 //! sends. What a topic has stays in its log until the socket has taken it; nothing is moved to a queue of the connection's own.
 
-use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::cell::RefCell;
 use core::fmt;
 use core::future::poll_fn;
-use core::task::{Context, Poll};
+use core::pin::pin;
+use core::task::{Context, Poll, ready};
 
 use super::attach::Subscribed;
 use super::delivery::Delivery;
@@ -17,8 +17,9 @@ use super::event::Event;
 use super::hub::{Hub, Published};
 use super::peer::{Attention, Orders, Peer};
 use super::position::Position;
+use super::told::Told;
 use super::{Pattern, PatternError, Subscription};
-use crate::close::{Close, CloseCode};
+use crate::close::Close;
 use crate::driver::{Error, Outgoing, Transport, WebSocket};
 use crate::error::SendError;
 use crate::message::Message;
@@ -50,8 +51,7 @@ use crate::message::Message;
 pub struct Member<T: Transport, S: Send + Sync + 'static = ()> {
     socket: WebSocket<T>,
     place: Place<S>,
-    events: VecDeque<Event>,
-    skipped: u64,
+    told: Told,
     /// How often something was gathered.
     turn: u64,
     /// Whether nothing is delivered any more: the connection is closing, or has failed.
@@ -73,7 +73,7 @@ impl<S: Send + Sync + 'static> Drop for Place<S> {
 impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
     pub(super) fn new(hub: Hub<S>, peer: Peer<S>, socket: WebSocket<T>) -> Self {
         let place = Place { hub, peer };
-        Self { socket, place, events: VecDeque::new(), skipped: 0, turn: 0, has_left: false }
+        Self { socket, place, told: Told::default(), turn: 0, has_left: false }
     }
 
     /// Waits for what comes next, and delivers what the connection's topics have meanwhile; `None` after a clean close.
@@ -121,11 +121,11 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
             if let Some(orders) = self.place.peer.take_orders() {
                 self.obey(*orders);
             }
-            if let Some(event) = self.events.pop_front() {
+            if let Some(event) = self.told.events.pop_front() {
                 return Poll::Ready(Ok(Some(event)));
             }
             let progress = if self.has_left { Progress::All } else { self.deliver(cx, u64::MAX, Heed::Events) };
-            if let Some(event) = self.events.pop_front() {
+            if let Some(event) = self.told.events.pop_front() {
                 return Poll::Ready(Ok(Some(event)));
             }
             match self.socket.poll_receive(cx) {
@@ -161,7 +161,7 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
             return Err(SubscribeError::Refused);
         }
         if self.place.hub.subscribe(&self.place.peer, &subscription)? == Subscribed::Gap {
-            self.events.push_back(Event::Gap { topic: pattern.as_str().into() });
+            self.told.events.push_back(Event::Gap { topic: pattern.as_str().into() });
         }
         Ok(())
     }
@@ -209,7 +209,11 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As there; and [`SendError::Closed`] if it has to wait for the client and the connection is ordered to close meanwhile, by
+    /// [`Peer::close`] or [`SlowConsumer::Close`](super::SlowConsumer::Close). Then closing has begun: go on with [`Self::next`] until
+    /// `None` or an error, so that the client is told if it reads again, and the connection ends if it does not: by
+    /// [`Config::close_timeout`](crate::Config::close_timeout), or where the Close has to wait behind a message that goes out in
+    /// fragments, by [`Config::output_timeout`](crate::Config::output_timeout). The message may have been queued.
     ///
     /// # Cancel safety
     ///
@@ -217,7 +221,9 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
     pub async fn send<'m>(&mut self, message: impl Into<Outgoing<'m>>) -> Result<(), Error> {
         let message = message.into();
         self.deliver_until_now().await?;
-        self.socket.send(message).await
+        let Self { socket, place, told, .. } = self;
+        let sent = unless_ordered(socket.send(message), &place.peer, told).await;
+        self.sent(sent)
     }
 
     /// Queues a message to this connection alone, behind all that was published before, as [`Self::send`] does: see
@@ -225,7 +231,7 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As there and for [`Self::send`].
     ///
     /// # Cancel safety
     ///
@@ -233,7 +239,9 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
     pub async fn feed<'m>(&mut self, message: impl Into<Outgoing<'m>>) -> Result<(), Error> {
         let message = message.into();
         self.deliver_until_now().await?;
-        self.socket.feed(message).await
+        let Self { socket, place, told, .. } = self;
+        let fed = unless_ordered(socket.feed(message), &place.peer, told).await;
+        self.sent(fed)
     }
 
     /// Sends a message to this connection alone before what was published and it has not been sent yet: for what explains
@@ -241,13 +249,15 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
     ///
     /// # Errors
     ///
-    /// As [`WebSocket::send`].
+    /// As [`Self::send`].
     ///
     /// # Cancel safety
     ///
     /// As there.
     pub async fn send_first<'m>(&mut self, message: impl Into<Outgoing<'m>>) -> Result<(), Error> {
-        self.socket.send(message).await
+        let Self { socket, place, told, .. } = self;
+        let sent = unless_ordered(socket.send(message), &place.peer, told).await;
+        self.sent(sent)
     }
 
     /// Leaves the hub and begins the closing handshake, behind what was published before, if the client takes that at once.
@@ -316,7 +326,7 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
     /// Returns how many messages the connection was not sent because it was too slow.
     #[must_use]
     pub fn skipped(&self) -> u64 {
-        self.skipped
+        self.told.skipped
     }
 
     /// Leaves the hub, and gives the connection back. What was published and not sent is not sent.
@@ -339,6 +349,14 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
         }
     }
 
+    /// What has become of something that was being sent; where the connection was ordered to close meanwhile, it does.
+    fn sent(&mut self, sent: Result<Result<(), Error>, Close>) -> Result<(), Error> {
+        sent.unwrap_or_else(|close| {
+            self.close_as_ordered(close);
+            Err(SendError::Closed.into())
+        })
+    }
+
     /// Delivers what was published so far, waiting for the client to take it.
     async fn deliver_until_now(&mut self) -> Result<(), Error> {
         let until = self.place.hub.shared.now();
@@ -349,7 +367,10 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
             match self.deliver(cx, until, Heed::Nothing) {
                 Progress::All if self.has_left => Poll::Ready(Err(SendError::Closed.into())),
                 Progress::All => Poll::Ready(Ok(())),
-                Progress::Stuck | Progress::Yielded => Poll::Pending,
+                Progress::Stuck | Progress::Yielded => {
+                    let close = ready!(poll_ordered(cx, &self.place.peer, &mut self.told));
+                    Poll::Ready(self.sent(Err(close)))
+                }
             }
         })
         .await
@@ -366,17 +387,14 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
     fn deliver_with(&mut self, cx: &Context<'_>, until: u64, heed: Heed, delivery: &mut Delivery) -> Progress {
         for _ in 0..ROUNDS {
             self.turn += 1;
-            let Self { place: Place { hub, peer }, events, skipped, turn, .. } = self;
+            let Self { place: Place { hub, peer }, told, turn, .. } = self;
             let until = until.min(hub.shared.now());
             let is_all = delivery.gather(peer, *turn, until, &mut |topic, messages, is_told| {
-                *skipped += messages;
                 hub.shared.count_skipped(messages);
-                if is_told {
-                    tell_skipped(events, topic, messages);
-                }
+                told.skip(topic, messages, is_told);
             });
             // What tells of a gap comes before what follows it.
-            if delivery.items.is_empty() || (heed == Heed::Events && !events.is_empty()) {
+            if delivery.items.is_empty() || (heed == Heed::Events && !told.events.is_empty()) {
                 delivery.settle(peer, 0);
                 return Progress::All;
             }
@@ -405,27 +423,18 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
 
     /// Does what others have ordered.
     fn obey(&mut self, orders: Orders) {
-        let Orders { close, overrun, gaps, vanished } = orders;
         if self.has_left {
             return;
         }
-        self.events.extend(gaps.into_iter().map(|topic| Event::Gap { topic }));
-        for (pattern, messages) in vanished {
-            self.skipped += messages;
-            tell_skipped(&mut self.events, &pattern, messages);
+        if let Some(close) = self.told.note(orders) {
+            self.close_as_ordered(close);
         }
-        let close = match overrun {
-            Some(topic) => {
-                self.events.push_back(Event::Overrun { topic });
-                Some(Close::explaining(CloseCode::TRY_AGAIN_LATER, "too slow"))
-            }
-            None => close,
-        };
-        if let Some(close) = close {
-            self.leave();
-            // Who has closed already needs not be told.
-            let _ = self.socket.start_close(close);
-        }
+    }
+
+    fn close_as_ordered(&mut self, close: Close) {
+        self.leave();
+        // Who has closed already needs not be told.
+        let _ = self.socket.start_close(close);
     }
 
     fn leave(&mut self) {
@@ -434,18 +443,26 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
     }
 }
 
-/// Adds messages that were skipped to what is to be told: once for each topic, however long nobody asks.
-fn tell_skipped(events: &mut VecDeque<Event>, topic: &Arc<str>, messages: u64) {
-    for event in &mut *events {
-        match event {
-            Event::Skipped { topic: known, messages: before } if known == topic => {
-                *before += messages;
-                return;
-            }
-            _ => {}
+/// Waits for a future, but no longer than until others order the connection to close; says how, then.
+async fn unless_ordered<R, S>(future: impl Future<Output = R>, peer: &Peer<S>, told: &mut Told) -> Result<R, Close> {
+    let mut future = pin!(future);
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Ok(output)),
+        Poll::Pending => poll_ordered(cx, peer, told).map(Err),
+    })
+    .await
+}
+
+/// Waits until others order the connection to close, and takes note of what else they say meanwhile.
+fn poll_ordered<S>(cx: &Context<'_>, peer: &Peer<S>, told: &mut Told) -> Poll<Close> {
+    loop {
+        if let Some(close) = peer.take_orders().and_then(|orders| told.note(*orders)) {
+            return Poll::Ready(close);
+        }
+        if peer.wait(cx.waker(), true) == Attention::None {
+            return Poll::Pending;
         }
     }
-    events.push_back(Event::Skipped { topic: topic.clone(), messages });
 }
 
 /// How far a delivery came.

@@ -133,7 +133,8 @@ impl<S> Peer<S> {
         &self.inner.state
     }
 
-    /// Lets the connection leave the hub and close, the next time that it is polled. It may be closed already.
+    /// Lets the connection leave the hub and close, the next time that [`Member::next`](super::Member::next) is polled, or at once if
+    /// it waits for the client in [`Member::send`](super::Member::send): that ends with an error. It may be closed already.
     pub fn close(&self, close: Close) {
         self.order(|orders| {
             orders.close.get_or_insert(close);
