@@ -3,12 +3,13 @@
 //! One future does all: it sends what the connection's topics have, as much as the socket takes, and receives what the client
 //! sends. What a topic has stays in its log until the socket has taken it; nothing is moved to a queue of the connection's own.
 
+mod sending;
+
 use alloc::sync::Arc;
 use core::cell::RefCell;
 use core::fmt;
 use core::future::poll_fn;
-use core::pin::pin;
-use core::task::{Context, Poll, ready};
+use core::task::{Context, Poll};
 
 use super::attach::Subscribed;
 use super::delivery::Delivery;
@@ -21,7 +22,6 @@ use super::told::Told;
 use super::{Pattern, PatternError, Subscription};
 use crate::close::Close;
 use crate::driver::{Error, Outgoing, Transport, WebSocket};
-use crate::error::SendError;
 use crate::message::Message;
 
 /// A connection that has joined a [`Hub`]: it can subscribe, and is sent what its topics have whenever [`Self::next`] is
@@ -200,66 +200,6 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
         self.place.hub.shared.publish(topic, message.into(), Some(&self.place.peer))
     }
 
-    /// Sends a message to this connection alone, behind all that was published before and is here, and waits until it is written:
-    /// see [`WebSocket::send`].
-    ///
-    /// It waits for no event: where [`Event::Gap`] or [`Event::Skipped`] is still to be told by [`Self::next`], what follows that,
-    /// and this message, go out before. Nor does it wait for what has to come from a backplane: what that numbers and has not
-    /// brought back, and what a subscription asks it for.
-    ///
-    /// # Errors
-    ///
-    /// As there; and [`SendError::Closed`] if it has to wait for the client and the connection is ordered to close meanwhile, by
-    /// [`Peer::close`] or [`SlowConsumer::Close`](super::SlowConsumer::Close). Then closing has begun: go on with [`Self::next`] until
-    /// `None` or an error, so that the client is told if it reads again, and the connection ends if it does not: by
-    /// [`Config::close_timeout`](crate::Config::close_timeout), or where the Close has to wait behind a message that goes out in
-    /// fragments, by [`Config::output_timeout`](crate::Config::output_timeout). The message may have been queued.
-    ///
-    /// # Cancel safety
-    ///
-    /// As there.
-    pub async fn send<'m>(&mut self, message: impl Into<Outgoing<'m>>) -> Result<(), Error> {
-        let message = message.into();
-        self.deliver_until_now().await?;
-        let Self { socket, place, told, .. } = self;
-        let sent = unless_ordered(socket.send(message), &place.peer, told).await;
-        self.sent(sent)
-    }
-
-    /// Queues a message to this connection alone, behind all that was published before, as [`Self::send`] does: see
-    /// [`WebSocket::feed`]. It goes out with whatever is awaited next, together with what is published meanwhile.
-    ///
-    /// # Errors
-    ///
-    /// As there and for [`Self::send`].
-    ///
-    /// # Cancel safety
-    ///
-    /// As there.
-    pub async fn feed<'m>(&mut self, message: impl Into<Outgoing<'m>>) -> Result<(), Error> {
-        let message = message.into();
-        self.deliver_until_now().await?;
-        let Self { socket, place, told, .. } = self;
-        let fed = unless_ordered(socket.feed(message), &place.peer, told).await;
-        self.sent(fed)
-    }
-
-    /// Sends a message to this connection alone before what was published and it has not been sent yet: for what explains
-    /// that, such as [`Event::Gap`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::send`].
-    ///
-    /// # Cancel safety
-    ///
-    /// As there.
-    pub async fn send_first<'m>(&mut self, message: impl Into<Outgoing<'m>>) -> Result<(), Error> {
-        let Self { socket, place, told, .. } = self;
-        let sent = unless_ordered(socket.send(message), &place.peer, told).await;
-        self.sent(sent)
-    }
-
     /// Leaves the hub and begins the closing handshake, behind what was published before, if the client takes that at once.
     /// Go on with [`Self::next`] until `None`.
     ///
@@ -349,33 +289,6 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
         }
     }
 
-    /// What has become of something that was being sent; where the connection was ordered to close meanwhile, it does.
-    fn sent(&mut self, sent: Result<Result<(), Error>, Close>) -> Result<(), Error> {
-        sent.unwrap_or_else(|close| {
-            self.close_as_ordered(close);
-            Err(SendError::Closed.into())
-        })
-    }
-
-    /// Delivers what was published so far, waiting for the client to take it.
-    async fn deliver_until_now(&mut self) -> Result<(), Error> {
-        let until = self.place.hub.shared.now();
-        poll_fn(|cx| {
-            if self.has_left {
-                return Poll::Ready(Ok(()));
-            }
-            match self.deliver(cx, until, Heed::Nothing) {
-                Progress::All if self.has_left => Poll::Ready(Err(SendError::Closed.into())),
-                Progress::All => Poll::Ready(Ok(())),
-                Progress::Stuck | Progress::Yielded => {
-                    let close = ready!(poll_ordered(cx, &self.place.peer, &mut self.told));
-                    Poll::Ready(self.sent(Err(close)))
-                }
-            }
-        })
-        .await
-    }
-
     /// Delivers what was published up to a stamp, as much as goes now.
     fn deliver(&mut self, cx: &Context<'_>, until: u64, heed: Heed) -> Progress {
         let mut delivery = SCRATCH.take();
@@ -440,28 +353,6 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
     fn leave(&mut self) {
         self.has_left = true;
         self.place.hub.leave(&self.place.peer);
-    }
-}
-
-/// Waits for a future, but no longer than until others order the connection to close; says how, then.
-async fn unless_ordered<R, S>(future: impl Future<Output = R>, peer: &Peer<S>, told: &mut Told) -> Result<R, Close> {
-    let mut future = pin!(future);
-    poll_fn(|cx| match future.as_mut().poll(cx) {
-        Poll::Ready(output) => Poll::Ready(Ok(output)),
-        Poll::Pending => poll_ordered(cx, peer, told).map(Err),
-    })
-    .await
-}
-
-/// Waits until others order the connection to close, and takes note of what else they say meanwhile.
-fn poll_ordered<S>(cx: &Context<'_>, peer: &Peer<S>, told: &mut Told) -> Poll<Close> {
-    loop {
-        if let Some(close) = peer.take_orders().and_then(|orders| told.note(*orders)) {
-            return Poll::Ready(close);
-        }
-        if peer.wait(cx.waker(), true) == Attention::None {
-            return Poll::Pending;
-        }
     }
 }
 
