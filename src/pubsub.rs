@@ -61,6 +61,7 @@ mod backplane;
 #[cfg(any(feature = "nats", feature = "redis"))]
 mod behind;
 mod bridge;
+mod by_number;
 mod config;
 mod delivery;
 mod error;
@@ -81,7 +82,9 @@ mod redis;
 mod registry;
 mod relay;
 mod remote;
+mod room;
 mod sync;
+mod told;
 mod topic;
 mod trie;
 

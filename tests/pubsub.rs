@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 
 use pubsub_support::{Client, config, hub, messages, numbers};
 use sockeye::pubsub::{
-    Envelope, Event, Hooks, Hub, HubConfig, Pattern, PatternError, Peer, Position, PublishError, Reach, SlowConsumer,
-    SubscribeError, Subscription,
+    Bounds, Envelope, Event, Hooks, Hub, HubConfig, Pattern, PatternError, Peer, Position, PublishError, Reach,
+    SlowConsumer, SubscribeError, Subscription,
 };
 use sockeye::{Close, Message, PreparedMessage, Uncompressed};
 use support::{CLOSE, Mock, Woken, close_body, now};
@@ -491,10 +491,17 @@ async fn limits_are_kept() {
     b.member.unsubscribe("4").unwrap();
     hub.publish("x/1", "").unwrap();
     assert_eq!(a.got(), [""], "it is sent, so the topic may vanish for another");
-    hub.publish("x/2", "").unwrap();
-    assert_eq!(hub.publish("x/3", ""), Err(PublishError::TooManyTopics { max: 4 }), "x/2 is not sent yet");
-    assert_eq!(a.got(), [""]);
+    for topic in ["x/2", "x/2", "x/3"] {
+        hub.publish(topic, topic).unwrap();
+    }
+    assert_eq!(
+        a.run(),
+        [Event::Skipped { topic: "x/#".into(), messages: 2 }],
+        "x/2 was not sent yet, and is there for that alone"
+    );
+    assert_eq!((a.new_texts(), a.member.skipped(), hub.stats().skipped), (vec!["x/3".into()], 2, 2));
     b.member.subscribe("5").unwrap();
+    assert_eq!(hub.publish("x/4", ""), Err(PublishError::TooManyTopics { max: 4 }), "all are asked for by their names");
     assert_eq!(hub.stats().topics, 4);
     assert_eq!(b.member.subscribe("a/#/b"), Err(SubscribeError::Pattern(PatternError::Wildcard)));
     assert_eq!(hub.publish("a/+", ""), Err(PublishError::Topic(PatternError::NotExact)));
@@ -509,6 +516,51 @@ async fn topic_with_history_stays_until_another_needs_its_place() {
     }
     let held = ["a", "b", "c"].map(|topic| hub.held(topic).messages);
     assert_eq!((held, hub.stats().topics), ([0, 1, 1], 2));
+}
+
+/// Topics below `kept` have history.
+struct Keeps;
+
+impl Hooks<()> for Keeps {
+    fn history(&self, topic: &str) -> Option<Bounds> {
+        topic.starts_with("kept/").then_some(messages(5))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn topic_that_is_there_for_the_slow_alone_goes_before_one_with_history_and_after_one_that_nobody_needs() {
+    let hub = Hub::with_hooks(config(|config| config.max_topics = 3), Keeps);
+    let [mut slow, mut reading] = [0, usize::MAX].map(|room| Client::with_room(&hub, (), room));
+    slow.member.subscribe("kept/#").unwrap();
+    slow.member.subscribe("slow/#").unwrap();
+    reading.member.subscribe("read/#").unwrap();
+    for topic in ["kept/1", "slow/1", "read/1"] {
+        hub.publish(topic, topic).unwrap();
+    }
+    assert_eq!(reading.got(), ["read/1"]);
+    let there = || ["kept/1", "slow/1", "read/1"].map(|topic| hub.position(topic).is_some());
+    hub.publish("slow/2", "").unwrap();
+    assert_eq!(there(), [true, true, false]);
+    hub.publish("slow/3", "").unwrap();
+    assert_eq!(there(), [true, false, false]);
+    reading.member.subscribe("a").unwrap();
+    reading.member.subscribe("b").unwrap();
+    assert_eq!(there(), [true, false, false]);
+    reading.member.subscribe("c").unwrap();
+    assert_eq!((there(), hub.stats().topics), ([false; 3], 3));
+    let told = [("slow/#", 3), ("kept/#", 1)].map(|(topic, messages)| Event::Skipped { topic: topic.into(), messages });
+    assert_eq!((slow.run(), slow.member.skipped(), hub.stats().skipped), (told.into(), 4, 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn subscriber_that_must_not_miss_anything_is_closed_when_a_topic_vanishes_that_it_was_not_sent() {
+    let hub = hub(|config| config.max_topics = 1);
+    let mut client = Client::joining(&hub, ());
+    client.member.subscribe(Subscription::to("#").slow_consumer(SlowConsumer::Close)).unwrap();
+    hub.publish("1", "").unwrap();
+    hub.publish("2", "").unwrap();
+    assert_eq!(client.run(), [Event::Overrun { topic: "1".into() }]);
+    assert_eq!(client.stream.frames(), [(CLOSE, close_body(1013, "too slow"))]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use pubsub_support::{Client, config};
-use sockeye::pubsub::{Bounds, Event, Hub, Pattern, Position, SlowConsumer, Subscription};
+use sockeye::pubsub::{Bounds, Event, Hub, Pattern, Position, SlowConsumer, SubscribeError, Subscription};
 use support::Mock;
 
 const TOPICS: [&str; 4] = ["a", "a/b", "a/c", "b"];
@@ -57,8 +57,20 @@ struct Model {
 }
 
 impl Model {
+    /// How many topics are asked for by their names.
+    fn named(&self) -> usize {
+        let exact = self.patterns.iter().flatten().filter(|pattern| TOPICS.contains(&PATTERNS[**pattern]));
+        exact.collect::<BTreeSet<_>>().len()
+    }
+
     fn wants(&self, member: usize, topic: &str) -> bool {
         self.patterns[member].iter().any(|pattern| Pattern::new(PATTERNS[*pattern]).unwrap().matches(topic))
+    }
+
+    /// Nobody is to get it.
+    fn take_back(&mut self, message: &str) {
+        let (topic, number) = topic_of(message).unwrap();
+        self.due.iter_mut().filter_map(|due| due.get_mut(topic)).for_each(|due| due.retain(|due| *due != number));
     }
 
     fn publish(&mut self, topic: &'static str, except: Option<usize>) -> String {
@@ -92,13 +104,16 @@ proptest! {
         steps in steps(),
         lag in 1usize..6,
         conflates: bool,
+        max_topics in 1usize..6,
         room in prop_oneof![Just(usize::MAX), 0usize..50],
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         let _entered = runtime.enter();
         let slow_consumer = if conflates { SlowConsumer::KeepLatest } else { SlowConsumer::SkipOldest };
         let bounds = Bounds { messages: lag, bytes: usize::MAX };
-        let hub = Hub::new(config(|config| (config.lag, config.slow_consumer) = (bounds, slow_consumer)));
+        let hub = Hub::new(config(|config| {
+            (config.lag, config.slow_consumer, config.max_topics) = (bounds, slow_consumer, max_topics);
+        }));
         let mut clients = clients(&hub, room);
         let (mut model, mut told, mut own) = (Model::default(), [0u64; MEMBERS], 1_000_000);
         // Where a subscription was ended, what was due may not come any more.
@@ -107,8 +122,13 @@ proptest! {
         for step in steps {
             match step {
                 Step::Subscribe(member, pattern) => {
-                    clients[member].member.subscribe(PATTERNS[pattern]).unwrap();
-                    model.patterns[member].insert(pattern);
+                    match clients[member].member.subscribe(PATTERNS[pattern]) {
+                        Err(SubscribeError::TooManyTopics { .. }) => prop_assert!(hub.stats().topics >= max_topics as u64),
+                        subscribed => {
+                            subscribed.unwrap();
+                            model.patterns[member].insert(pattern);
+                        }
+                    }
                 }
                 Step::Unsubscribe(member, pattern) => {
                     let was = clients[member].member.unsubscribe(PATTERNS[pattern]).unwrap();
@@ -117,13 +137,20 @@ proptest! {
                 }
                 Step::Publish(topic) => {
                     let message = model.publish(TOPICS[topic], None);
-                    let published = hub.publish(TOPICS[topic], message).unwrap();
+                    let Ok(published) = hub.publish(TOPICS[topic], message.as_str()) else {
+                        model.take_back(&message);
+                        prop_assert!(model.named() >= max_topics, "not all are asked for by their names");
+                        continue;
+                    };
                     let wanting = (0..MEMBERS).filter(|member| model.wants(*member, TOPICS[topic])).count();
                     prop_assert_eq!(published.receivers, wanting);
                 }
                 Step::PublishToOthers(member, topic) => {
                     let message = model.publish(TOPICS[topic], Some(member));
-                    clients[member].member.publish_to_others(TOPICS[topic], message).unwrap();
+                    if clients[member].member.publish_to_others(TOPICS[topic], message.as_str()).is_err() {
+                        model.take_back(&message);
+                        prop_assert!(model.named() >= max_topics, "not all are asked for by their names");
+                    }
                 }
                 // Where it does not wait, it is queued.
                 Step::Send(member) => {
@@ -152,6 +179,7 @@ proptest! {
             for topic in TOPICS {
                 prop_assert!(hub.held(topic).messages <= lag);
             }
+            prop_assert!(hub.stats().topics <= max_topics as u64);
         }
         for member in 0..MEMBERS {
             let client = &mut clients[member];

@@ -20,13 +20,15 @@ pub struct HubConfig {
     pub history: Bounds,
     /// What happens to a subscriber that lags too far behind. Default [`SlowConsumer::SkipOldest`].
     pub slow_consumer: SlowConsumer,
-    /// The most topics that exist at a time. Default 100,000, at most 640 bytes each, one subscriber and a short name
-    /// included, and what they keep. Where one is too many, the one that has been without need for the longest vanishes; if none
-    /// is, who asked for the new one gets an error. A topic is needed by those who subscribe to it by name, and by those who do
-    /// so by a pattern until they have been sent all of it: a slow client with a wide pattern can keep all topics in their places.
+    /// The most topics that exist at a time. Default 100,000, at most 500 bytes each, one subscriber and a short name
+    /// included, and what they keep. Where one is too many, the one that has been without need for the longest vanishes. If none
+    /// is found, it is the oldest that is needed only by those who subscribe by a pattern and have not been sent all of it, one with
+    /// history last: they lose what they were not sent, and [`Event::Skipped`](super::Event::Skipped) says how much, or are closed if
+    /// they must not miss anything ([`SlowConsumer::Close`]). If all are subscribed to by their names, who asked for the new one gets
+    /// an error.
     pub max_topics: usize,
     /// The most subscriptions of a connection, a pattern counting as one; never more than 65,535. Default 1,000, each at most
-    /// 200 bytes, and some 120 more for the first one. A pattern costs that for each topic that it matches, which may be all:
+    /// 190 bytes. A pattern costs that for each topic that it matches, which may be all:
     /// [`Hooks::may_subscribe`](super::Hooks::may_subscribe) says who may have such.
     pub max_subscriptions: usize,
     /// Makes the message that subscribers get of the one that was published, so that it can tell its topic and its place in it.
@@ -95,7 +97,7 @@ pub enum SlowConsumer {
     /// positions, where the latest replaces those before. It never lags by more than one.
     KeepLatest,
     /// Its connection is closed with 1013 (Try Again Later), the next time that [`Member::next`](super::Member::next) is
-    /// awaited; while [`Member::send`](super::Member::send) waits for it, it is not.
+    /// awaited. If [`Member::send`](super::Member::send) waits for the client, that ends with an error.
     Close,
 }
 

@@ -163,7 +163,7 @@ impl Marked {
     fn take<S: Send + Sync + 'static>(peer: &Peer<S>, turn: u64, until: u64) -> Self {
         let mut mailbox = peer.mailbox();
         let Some((mark, next)) = mailbox.take_mark(until) else { return Self::Nothing(mailbox.next_mark()) };
-        match mailbox.attachments.get_mut(&mark.topic) {
+        match mailbox.attachments.get_mut(mark.topic) {
             Some(at) if at.turn != turn => {
                 at.turn = turn;
                 Self::Topic(at.topic.clone(), at.seat, next)

@@ -11,9 +11,12 @@ pub enum Event {
     /// The client has sent a message.
     Message(Message),
     /// The connection was too slow: so many messages of a topic were not sent to it, and will not be. Not told of where only
-    /// the latest is wanted; [`Member::skipped`](super::Member::skipped) counts these, too. Tell the client, if it is to know.
+    /// the latest is wanted and was sent; [`Member::skipped`](super::Member::skipped) counts these, too. Tell the client, if it is to
+    /// know.
     Skipped {
-        /// The name of the topic.
+        /// The name of the topic. Where topics have vanished because there were too many
+        /// ([`HubConfig::max_topics`](super::HubConfig::max_topics)), it is the pattern that the connection subscribes to, for all that
+        /// it matched: their names would have no end while a client does not read.
         topic: Arc<str>,
         /// How many.
         messages: u64,

@@ -8,14 +8,17 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::borrow::Borrow;
 use core::fmt;
-use std::collections::HashMap;
+use core::hash::{Hash, Hasher};
+use std::collections::HashSet;
 use std::sync::PoisonError;
 
 use super::bridge::Queue;
 use super::config::{Bounds, HubConfig};
 use super::error::PublishError;
 use super::hooks::Hooks;
+use super::log::Limits;
 use super::member::Member;
 use super::pattern::check_name;
 use super::peer::Peer;
@@ -35,6 +38,8 @@ pub struct Hub<S = ()> {
 pub(super) struct Shared<S> {
     pub(super) config: HubConfig,
     pub(super) hooks: Box<dyn Hooks<S>>,
+    /// What topics hold, if the hooks do not say otherwise.
+    pub(super) limits: Arc<Limits>,
     /// The topics by name, in several parts, so that threads seldom meet.
     names: Box<[RwLock<Names<S>>]>,
     pub(super) registry: Mutex<Registry<S>>,
@@ -52,7 +57,30 @@ pub(super) struct Shared<S> {
     bridge: RwLock<Option<Arc<Queue<S>>>>,
 }
 
-type Names<S> = HashMap<Arc<str>, Arc<Topic<S>>>;
+type Names<S> = HashSet<Named<S>>;
+
+/// A topic as it is found by its name.
+struct Named<S>(Arc<Topic<S>>);
+
+impl<S> Borrow<str> for Named<S> {
+    fn borrow(&self) -> &str {
+        &self.0.name
+    }
+}
+
+impl<S> Hash for Named<S> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (*self.0.name).hash(state);
+    }
+}
+
+impl<S> PartialEq for Named<S> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.name == other.0.name
+    }
+}
+
+impl<S> Eq for Named<S> {}
 
 /// What became of a message that was published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,9 +134,10 @@ impl<S: Send + Sync + 'static> Hub<S> {
     #[must_use]
     pub fn with_hooks(config: HubConfig, hooks: impl Hooks<S>) -> Self {
         let shared = Shared {
+            limits: Arc::new(Limits { lag: config.lag, history: config.history }),
             config,
             hooks: Box::new(hooks),
-            names: (0..PARTS).map(|_| RwLock::new(HashMap::new())).collect(),
+            names: (0..PARTS).map(|_| RwLock::new(HashSet::new())).collect(),
             registry: Mutex::new(Registry::default()),
             stamp: AtomicU64::new(0),
             patterns: AtomicU64::new(0),
@@ -186,21 +215,21 @@ impl<S: 'static> Shared<S> {
     /// The topic of this name.
     pub(super) fn find(&self, name: &str) -> Option<Arc<Topic<S>>> {
         let names = self.names[part(name)].read().unwrap_or_else(PoisonError::into_inner);
-        names.get(name).cloned()
+        names.get(name).map(|named| named.0.clone())
     }
 
     /// Lets a topic be found. Only the registry does that.
     pub(super) fn add(&self, topic: &Arc<Topic<S>>) {
         self.topics.fetch_add(1, Ordering::Relaxed);
         let mut names = self.names[part(&topic.name)].write().unwrap_or_else(PoisonError::into_inner);
-        names.insert(topic.name.clone(), topic.clone());
+        names.insert(Named(topic.clone()));
     }
 
     /// Lets nobody find a topic any more. Only the registry does that.
     pub(super) fn remove(&self, name: &str) {
         let removed = {
             let mut names = self.names[part(name)].write().unwrap_or_else(PoisonError::into_inner);
-            let removed = names.remove(name);
+            let removed = names.take(name);
             if names.capacity() > 64 && names.len() < names.capacity() / 8 {
                 names.shrink_to_fit();
             }

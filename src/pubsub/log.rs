@@ -5,6 +5,7 @@
 //! read. Places are numbered without gaps, whatever the positions are.
 
 use alloc::collections::VecDeque;
+use alloc::sync::Arc;
 
 use super::config::Bounds;
 use super::position::Position;
@@ -20,12 +21,18 @@ pub(super) struct Log<B> {
     /// What stood before the first, and what stands last.
     before: Position,
     last: Position,
-    lag: Bounds,
-    history: Bounds,
+    limits: Arc<Limits>,
     /// How many want the newest only, whatever they have been sent.
     latest_only: u32,
     /// How many echoes were appended last, behind the newest that all are to be sent.
     echoes: usize,
+}
+
+/// How much is held: for those who lag, and as history. Most topics of a hub share them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Limits {
+    pub(super) lag: Bounds,
+    pub(super) history: Bounds,
 }
 
 /// A message in the log.
@@ -119,10 +126,10 @@ pub(super) enum Trimmed {
 }
 
 impl<B> Log<B> {
-    pub(super) fn new(epoch: u64, lag: Bounds, history: Bounds) -> Self {
+    pub(super) fn new(epoch: u64, limits: Arc<Limits>) -> Self {
         let start = Position { epoch, sequence: 0 };
         let slots = VecDeque::new();
-        Self { slots, first: ORIGIN, bytes: 0, before: start, last: start, lag, history, latest_only: 0, echoes: 0 }
+        Self { slots, first: ORIGIN, bytes: 0, before: start, last: start, limits, latest_only: 0, echoes: 0 }
     }
 
     /// Appends a message; what is beyond the bounds goes.
@@ -138,7 +145,7 @@ impl<B> Log<B> {
     /// Puts a message in front of all others, to be read by nobody yet; says whether there was room for it.
     pub(super) fn prepend(&mut self, entry: Entry<B>) -> bool {
         let (messages, bytes) = (self.slots.len() + 1, self.bytes + entry.len);
-        let has_room = fits(self.lag, messages, bytes) || fits(self.history, messages, bytes);
+        let has_room = fits(self.limits.lag, messages, bytes) || fits(self.limits.history, messages, bytes);
         if has_room {
             let Entry { position, stamp, except, len, unread, standing, body } = entry;
             self.bytes = bytes;
@@ -215,7 +222,7 @@ impl<B> Log<B> {
     }
 
     pub(super) fn has_history(&self) -> bool {
-        self.history.messages > 0 && self.history.bytes > 0
+        self.limits.history.messages > 0 && self.limits.history.bytes > 0
     }
 
     /// How many messages are held, and how many bytes.
@@ -257,7 +264,7 @@ impl<B> Log<B> {
 
     /// Forgets everything, of which nobody waits for anything: what follows is of another epoch.
     pub(super) fn clear(&mut self) {
-        *self = Self::new(rand::random(), self.lag, self.history);
+        *self = Self::new(rand::random(), self.limits.clone());
     }
 
     /// The messages between two places that are held.
@@ -277,10 +284,10 @@ impl<B> Log<B> {
         let mut trimmed = Trimmed::Harmless;
         while let Some(slot) = self.slots.front() {
             let messages = self.slots.len();
-            let is_waited_for = slot.unread.all > 0 && (messages == 1 || fits(self.lag, messages, self.bytes));
-            let is_last = messages == 1 || (messages <= self.echoes + 1 && fits(self.lag, messages, self.bytes));
+            let is_waited_for = slot.unread.all > 0 && (messages == 1 || fits(self.limits.lag, messages, self.bytes));
+            let is_last = messages == 1 || (messages <= self.echoes + 1 && fits(self.limits.lag, messages, self.bytes));
             let is_latest = is_last && self.latest_only > 0;
-            if is_waited_for || is_latest || fits(self.history, messages, self.bytes) {
+            if is_waited_for || is_latest || fits(self.limits.history, messages, self.bytes) {
                 break;
             }
             if slot.unread.strict > 0 {

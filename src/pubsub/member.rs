@@ -3,7 +3,8 @@
 //! One future does all: it sends what the connection's topics have, as much as the socket takes, and receives what the client
 //! sends. What a topic has stays in its log until the socket has taken it; nothing is moved to a queue of the connection's own.
 
-use alloc::collections::VecDeque;
+mod sending;
+
 use alloc::sync::Arc;
 use core::cell::RefCell;
 use core::fmt;
@@ -17,10 +18,10 @@ use super::event::Event;
 use super::hub::{Hub, Published};
 use super::peer::{Attention, Orders, Peer};
 use super::position::Position;
+use super::told::Told;
 use super::{Pattern, PatternError, Subscription};
-use crate::close::{Close, CloseCode};
+use crate::close::Close;
 use crate::driver::{Error, Outgoing, Transport, WebSocket};
-use crate::error::SendError;
 use crate::message::Message;
 
 /// A connection that has joined a [`Hub`]: it can subscribe, and is sent what its topics have whenever [`Self::next`] is
@@ -50,8 +51,7 @@ use crate::message::Message;
 pub struct Member<T: Transport, S: Send + Sync + 'static = ()> {
     socket: WebSocket<T>,
     place: Place<S>,
-    events: VecDeque<Event>,
-    skipped: u64,
+    told: Told,
     /// How often something was gathered.
     turn: u64,
     /// Whether nothing is delivered any more: the connection is closing, or has failed.
@@ -73,7 +73,7 @@ impl<S: Send + Sync + 'static> Drop for Place<S> {
 impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
     pub(super) fn new(hub: Hub<S>, peer: Peer<S>, socket: WebSocket<T>) -> Self {
         let place = Place { hub, peer };
-        Self { socket, place, events: VecDeque::new(), skipped: 0, turn: 0, has_left: false }
+        Self { socket, place, told: Told::default(), turn: 0, has_left: false }
     }
 
     /// Waits for what comes next, and delivers what the connection's topics have meanwhile; `None` after a clean close.
@@ -121,11 +121,11 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
             if let Some(orders) = self.place.peer.take_orders() {
                 self.obey(*orders);
             }
-            if let Some(event) = self.events.pop_front() {
+            if let Some(event) = self.told.events.pop_front() {
                 return Poll::Ready(Ok(Some(event)));
             }
             let progress = if self.has_left { Progress::All } else { self.deliver(cx, u64::MAX, Heed::Events) };
-            if let Some(event) = self.events.pop_front() {
+            if let Some(event) = self.told.events.pop_front() {
                 return Poll::Ready(Ok(Some(event)));
             }
             match self.socket.poll_receive(cx) {
@@ -161,7 +161,7 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
             return Err(SubscribeError::Refused);
         }
         if self.place.hub.subscribe(&self.place.peer, &subscription)? == Subscribed::Gap {
-            self.events.push_back(Event::Gap { topic: pattern.as_str().into() });
+            self.told.events.push_back(Event::Gap { topic: pattern.as_str().into() });
         }
         Ok(())
     }
@@ -198,56 +198,6 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
     ) -> Result<Published, PublishError> {
         self.check_publish(topic)?;
         self.place.hub.shared.publish(topic, message.into(), Some(&self.place.peer))
-    }
-
-    /// Sends a message to this connection alone, behind all that was published before and is here, and waits until it is written:
-    /// see [`WebSocket::send`].
-    ///
-    /// It waits for no event: where [`Event::Gap`] or [`Event::Skipped`] is still to be told by [`Self::next`], what follows that,
-    /// and this message, go out before. Nor does it wait for what has to come from a backplane: what that numbers and has not
-    /// brought back, and what a subscription asks it for.
-    ///
-    /// # Errors
-    ///
-    /// As there.
-    ///
-    /// # Cancel safety
-    ///
-    /// As there.
-    pub async fn send<'m>(&mut self, message: impl Into<Outgoing<'m>>) -> Result<(), Error> {
-        let message = message.into();
-        self.deliver_until_now().await?;
-        self.socket.send(message).await
-    }
-
-    /// Queues a message to this connection alone, behind all that was published before, as [`Self::send`] does: see
-    /// [`WebSocket::feed`]. It goes out with whatever is awaited next, together with what is published meanwhile.
-    ///
-    /// # Errors
-    ///
-    /// As there.
-    ///
-    /// # Cancel safety
-    ///
-    /// As there.
-    pub async fn feed<'m>(&mut self, message: impl Into<Outgoing<'m>>) -> Result<(), Error> {
-        let message = message.into();
-        self.deliver_until_now().await?;
-        self.socket.feed(message).await
-    }
-
-    /// Sends a message to this connection alone before what was published and it has not been sent yet: for what explains
-    /// that, such as [`Event::Gap`].
-    ///
-    /// # Errors
-    ///
-    /// As [`WebSocket::send`].
-    ///
-    /// # Cancel safety
-    ///
-    /// As there.
-    pub async fn send_first<'m>(&mut self, message: impl Into<Outgoing<'m>>) -> Result<(), Error> {
-        self.socket.send(message).await
     }
 
     /// Leaves the hub and begins the closing handshake, behind what was published before, if the client takes that at once.
@@ -316,7 +266,7 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
     /// Returns how many messages the connection was not sent because it was too slow.
     #[must_use]
     pub fn skipped(&self) -> u64 {
-        self.skipped
+        self.told.skipped
     }
 
     /// Leaves the hub, and gives the connection back. What was published and not sent is not sent.
@@ -327,7 +277,7 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
 
     fn attachment(&self, topic: &str) -> Option<(Arc<super::post::Topic<S>>, u32)> {
         let topic = self.place.hub.shared.find(topic)?;
-        let seat = self.place.peer.mailbox().attachments.get(&topic.id)?.seat;
+        let seat = self.place.peer.mailbox().attachments.get(topic.id)?.seat;
         Some((topic, seat))
     }
 
@@ -337,22 +287,6 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
         } else {
             Err(PublishError::Refused)
         }
-    }
-
-    /// Delivers what was published so far, waiting for the client to take it.
-    async fn deliver_until_now(&mut self) -> Result<(), Error> {
-        let until = self.place.hub.shared.now();
-        poll_fn(|cx| {
-            if self.has_left {
-                return Poll::Ready(Ok(()));
-            }
-            match self.deliver(cx, until, Heed::Nothing) {
-                Progress::All if self.has_left => Poll::Ready(Err(SendError::Closed.into())),
-                Progress::All => Poll::Ready(Ok(())),
-                Progress::Stuck | Progress::Yielded => Poll::Pending,
-            }
-        })
-        .await
     }
 
     /// Delivers what was published up to a stamp, as much as goes now.
@@ -366,17 +300,14 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
     fn deliver_with(&mut self, cx: &Context<'_>, until: u64, heed: Heed, delivery: &mut Delivery) -> Progress {
         for _ in 0..ROUNDS {
             self.turn += 1;
-            let Self { place: Place { hub, peer }, events, skipped, turn, .. } = self;
+            let Self { place: Place { hub, peer }, told, turn, .. } = self;
             let until = until.min(hub.shared.now());
             let is_all = delivery.gather(peer, *turn, until, &mut |topic, messages, is_told| {
-                *skipped += messages;
                 hub.shared.count_skipped(messages);
-                if is_told {
-                    tell_skipped(events, topic, messages);
-                }
+                told.skip(topic, messages, is_told);
             });
             // What tells of a gap comes before what follows it.
-            if delivery.items.is_empty() || (heed == Heed::Events && !events.is_empty()) {
+            if delivery.items.is_empty() || (heed == Heed::Events && !told.events.is_empty()) {
                 delivery.settle(peer, 0);
                 return Progress::All;
             }
@@ -405,43 +336,24 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
 
     /// Does what others have ordered.
     fn obey(&mut self, orders: Orders) {
-        let Orders { close, overrun, gaps } = orders;
         if self.has_left {
             return;
         }
-        self.events.extend(gaps.into_iter().map(|topic| Event::Gap { topic }));
-        let close = match overrun {
-            Some(topic) => {
-                self.events.push_back(Event::Overrun { topic });
-                Some(Close::explaining(CloseCode::TRY_AGAIN_LATER, "too slow"))
-            }
-            None => close,
-        };
-        if let Some(close) = close {
-            self.leave();
-            // Who has closed already needs not be told.
-            let _ = self.socket.start_close(close);
+        if let Some(close) = self.told.note(orders) {
+            self.close_as_ordered(close);
         }
+    }
+
+    fn close_as_ordered(&mut self, close: Close) {
+        self.leave();
+        // Who has closed already needs not be told.
+        let _ = self.socket.start_close(close);
     }
 
     fn leave(&mut self) {
         self.has_left = true;
         self.place.hub.leave(&self.place.peer);
     }
-}
-
-/// Adds messages that were skipped to what is to be told: once for each topic, however long nobody asks.
-fn tell_skipped(events: &mut VecDeque<Event>, topic: &Arc<str>, messages: u64) {
-    for event in &mut *events {
-        match event {
-            Event::Skipped { topic: known, messages: before } if known == topic => {
-                *before += messages;
-                return;
-            }
-            _ => {}
-        }
-    }
-    events.push_back(Event::Skipped { topic: topic.clone(), messages });
 }
 
 /// How far a delivery came.

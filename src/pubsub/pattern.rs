@@ -49,6 +49,10 @@ impl Pattern {
         &self.text
     }
 
+    pub(super) fn text(&self) -> &Arc<str> {
+        &self.text
+    }
+
     /// Returns whether it is the name of a single topic.
     #[must_use]
     pub fn is_exact(&self) -> bool {

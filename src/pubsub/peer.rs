@@ -10,13 +10,14 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 use core::fmt;
-use core::hash::{BuildHasherDefault, Hasher};
+use core::hash::Hasher;
 use core::sync::atomic::AtomicBool;
 use core::task::Waker;
-use std::collections::HashMap;
 
+use super::by_number::ByNumber;
 use super::pattern::Pattern;
 use super::post::Topic;
+use super::room;
 use super::sync::{Mutex, MutexGuard, Ordering, lock};
 use crate::close::Close;
 
@@ -40,7 +41,8 @@ pub(super) struct Mailbox<S> {
     /// The task, if it waits.
     waker: Option<Waker>,
     orders: Option<Box<Orders>>,
-    pub(super) attachments: Attachments<S>,
+    /// Where it is in its topics, by their number.
+    pub(super) attachments: ByNumber<Attachment<S>>,
     /// The patterns that it subscribes to, and how many topics by name.
     pub(super) patterns: Vec<Pattern>,
     pub(super) named: u32,
@@ -64,6 +66,8 @@ pub(super) struct Orders {
     pub(super) overrun: Option<Arc<str>>,
     /// Messages of these topics are lost.
     pub(super) gaps: Vec<Arc<str>>,
+    /// So many messages went with topics that a pattern matched, and vanished: as many as the connection has patterns, at most.
+    pub(super) vanished: Vec<(Arc<str>, u64)>,
 }
 
 impl Orders {
@@ -73,10 +77,15 @@ impl Orders {
             self.gaps.push(topic.clone());
         }
     }
-}
 
-/// By the number of the topic.
-pub(super) type Attachments<S> = HashMap<u64, Attachment<S>, BuildHasherDefault<Numbers>>;
+    /// Adds messages that went with a topic.
+    pub(super) fn tell_vanished(&mut self, pattern: &Arc<str>, messages: u64) {
+        match self.vanished.iter_mut().find(|(known, _)| known == pattern) {
+            Some((_, before)) => *before += messages,
+            None => self.vanished.push((pattern.clone(), messages)),
+        }
+    }
+}
 
 /// A connection in a topic.
 pub(super) struct Attachment<S> {
@@ -103,7 +112,7 @@ impl<S> Peer<S> {
             marks: BinaryHeap::new(),
             waker: None,
             orders: None,
-            attachments: HashMap::default(),
+            attachments: ByNumber::default(),
             patterns: Vec::new(),
             named: 0,
             is_gone: false,
@@ -124,7 +133,8 @@ impl<S> Peer<S> {
         &self.inner.state
     }
 
-    /// Lets the connection leave the hub and close, the next time that it is polled. It may be closed already.
+    /// Lets the connection leave the hub and close, the next time that [`Member::next`](super::Member::next) is polled, or at once if
+    /// it waits for the client in [`Member::send`](super::Member::send): that ends with an error. It may be closed already.
     pub fn close(&self, close: Close) {
         self.order(|orders| {
             orders.close.get_or_insert(close);
@@ -139,7 +149,7 @@ impl<S> Peer<S> {
     pub(super) fn mark(&self, mark: Mark) {
         let waker = {
             let mut mailbox = self.mailbox();
-            mailbox.marks.push(Reverse(mark));
+            mailbox.put_mark(mark);
             mailbox.waker.take()
         };
         waker.into_iter().for_each(Waker::wake);
@@ -147,13 +157,29 @@ impl<S> Peer<S> {
 
     /// Changes what the connection is told seldom, and wakes it.
     pub(super) fn order(&self, change: impl FnOnce(&mut Orders)) {
-        let waker = {
-            let mut mailbox = self.mailbox();
-            change(mailbox.orders.get_or_insert_default());
-            self.inner.has_orders.store(true, Ordering::Relaxed);
-            mailbox.waker.take()
-        };
+        let waker = self.order_in(&mut self.mailbox(), change);
         waker.into_iter().for_each(Waker::wake);
+    }
+
+    fn order_in(&self, mailbox: &mut Mailbox<S>, change: impl FnOnce(&mut Orders)) -> Option<Waker> {
+        change(mailbox.orders.get_or_insert_default());
+        self.inner.has_orders.store(true, Ordering::Relaxed);
+        mailbox.waker.take()
+    }
+
+    /// Takes note that a topic has vanished that it was in by patterns only, with messages that it was not sent: the task that is to
+    /// be told of these, if it waits.
+    pub(super) fn lose(&self, topic: &Topic<S>, messages: u64, is_strict: bool) -> Option<Waker> {
+        let mut mailbox = self.mailbox();
+        mailbox.forget(topic.id);
+        if messages == 0 || mailbox.is_gone {
+            return None;
+        }
+        let pattern = mailbox.patterns.iter().find(|pattern| pattern.matches(&topic.name)).map(Pattern::text).cloned();
+        self.order_in(&mut mailbox, |orders| match pattern {
+            _ if is_strict => orders.overrun = Some(topic.name.clone()),
+            pattern => orders.tell_vanished(&pattern.unwrap_or_else(|| topic.name.clone()), messages),
+        })
     }
 
     /// Takes what it is told.
@@ -198,9 +224,22 @@ impl<S> Mailbox<S> {
         self.marks.peek().map(|mark| mark.0.stamp)
     }
 
-    /// Puts a mark in, for who is awake.
+    /// Puts a mark in.
     pub(super) fn put_mark(&mut self, mark: Mark) {
+        if self.marks.len() == self.marks.capacity() {
+            self.marks.reserve_exact(room::more(self.marks.len()));
+        }
         self.marks.push(Reverse(mark));
+    }
+
+    /// Takes a topic out that has vanished, and its mark at some time: who does not look at its marks has not more of them than twice
+    /// its topics.
+    fn forget(&mut self, topic: u64) {
+        self.attachments.remove(topic);
+        if self.marks.len() > 2 * self.attachments.len() + 64 {
+            let Self { marks, attachments, .. } = self;
+            marks.retain(|Reverse(mark)| attachments.get(mark.topic).is_some());
+        }
     }
 
     /// The task that waits, to be woken.
@@ -209,7 +248,7 @@ impl<S> Mailbox<S> {
     }
 
     /// Takes everything out, when the connection leaves.
-    pub(super) fn leave(&mut self) -> Attachments<S> {
+    pub(super) fn leave(&mut self) -> ByNumber<Attachment<S>> {
         self.is_gone = true;
         self.marks = BinaryHeap::new();
         core::mem::take(&mut self.attachments)

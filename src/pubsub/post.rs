@@ -7,7 +7,7 @@ use super::backplane::Origin;
 use super::config::{Bounds, Envelope};
 use super::delivery::Readable;
 use super::hub::Shared;
-use super::log::{Entry, Log, Readers, Slot, Standing};
+use super::log::{Entry, Limits, Log, Readers, Slot, Standing};
 use super::peer::{Mark, Peer};
 use super::position::Position;
 use super::sync::{Mutex, MutexGuard, lock};
@@ -90,7 +90,7 @@ impl<S: Send + Sync + 'static> Topic<S> {
     pub(super) fn deliver(&self, hub: &Shared<S>, post: Post<'_, S>) -> Delivered {
         let Post { message, may_be_encoded, sender, whose, position } = post;
         // Where the sender is in this topic, if it is.
-        let seat = sender.and_then(|peer| peer.mailbox().attachments.get(&self.id).map(|at| at.seat));
+        let seat = sender.and_then(|peer| peer.mailbox().attachments.get(self.id).map(|at| at.seat));
         let (woken, stamp, position) = {
             let mut state = self.lock();
             if state.is_gone {
@@ -160,7 +160,11 @@ impl<S> Topic<S> {
 impl<S: 'static> Shared<S> {
     /// A new topic, which nobody finds yet.
     pub(super) fn new_topic(&self, name: &str, history: Bounds) -> Arc<Topic<S>> {
-        let log = Log::new(rand::random(), self.config.lag, history);
+        let limits = match &self.limits {
+            limits if limits.history == history => limits.clone(),
+            limits => Arc::new(Limits { history, ..**limits }),
+        };
+        let log = Log::new(rand::random(), limits);
         Arc::new(Topic { id: self.next_number(), name: name.into(), state: Mutex::new(State::new(log)) })
     }
 

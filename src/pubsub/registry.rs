@@ -3,7 +3,7 @@
 //!
 //! Topics come to exist when somebody subscribes to them, or when something is published to them that a pattern matches or that
 //! is to be kept. They vanish with their last subscriber, unless they keep history; and where there are too many, those that
-//! nobody asked for by name.
+//! nobody asked for by name: as long as there are some, those of which everybody has been sent everything.
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
@@ -24,6 +24,7 @@ use super::peer::{Attachment, Numbers, Peer};
 use super::position::Position;
 use super::post::Topic;
 use super::sync::{Ordering, lock};
+use super::topic::Loss;
 use super::trie::Trie;
 
 /// Topics and patterns, as trees.
@@ -138,7 +139,7 @@ impl<S: Send + Sync + 'static> Shared<S> {
             let topic = self.find(name);
             if let Some(topic) = &topic {
                 let mailbox = peer.mailbox();
-                if mailbox.attachments.get(&topic.id).is_some_and(|at| at.is_named) {
+                if mailbox.attachments.get(topic.id).is_some_and(|at| at.is_named) {
                     return Ok((Subscribed::Whole, false));
                 }
             }
@@ -158,7 +159,7 @@ impl<S: Send + Sync + 'static> Shared<S> {
             }
             if let Subscribed::Behind(wish) = subscribed {
                 // Behind the interest, so that nothing is missed in between.
-                let at = peer.mailbox().attachments.get(&topic.id).map(|at| at.seat);
+                let at = peer.mailbox().attachments.get(topic.id).map(|at| at.seat);
                 let ask = at.map(|seat| Ask { topic: topic.clone(), peer: peer.clone(), seat, wish });
                 unasked = match self.bridge() {
                     Some(bridge) => ask.and_then(|ask| bridge.ask(ask)),
@@ -332,7 +333,7 @@ impl<S: Send + Sync + 'static> Registry<S> {
         history: Bounds,
         wakers: &mut Vec<Waker>,
     ) -> Result<Arc<Topic<S>>, TooMany> {
-        self.make_room(hub)?;
+        self.make_room(hub, wakers)?;
         let topic = hub.new_topic(name, history);
         let mut listening = Vec::new();
         self.patterns.for_each_that_matches(name, &mut |listeners| {
@@ -350,34 +351,48 @@ impl<S: Send + Sync + 'static> Registry<S> {
     }
 
     /// Sees to it that there may be one topic more.
-    fn make_room(&mut self, hub: &Shared<S>) -> Result<(), TooMany> {
-        let max = hub.config.max_topics as u64;
-        let mut tries = self.idle.len().min(TRIES);
-        while hub.topics.load(Ordering::Relaxed) >= max {
-            let topic = self.idle.pop_front().ok_or(TooMany)?;
-            let (subscribers, is_idle, is_unnamed) = {
-                let mut state = topic.lock();
-                state.is_listed = false;
-                if state.is_gone {
-                    continue;
-                }
-                let is_idle = state.is_idle();
-                state.is_gone = is_idle;
-                let subscribers = state.subscribers().map(|(peer, seat)| (peer.clone(), seat));
-                (if is_idle { subscribers.collect() } else { Vec::new() }, is_idle, state.named() == 0)
-            };
-            if is_idle {
-                for (peer, seat) in subscribers {
-                    peer.mailbox().attachments.remove(&topic.id);
-                    topic.lock().remove(seat, peer.id());
-                }
-                self.forget(hub, &topic);
-            } else if is_unnamed {
-                self.list(&topic);
-                tries = tries.checked_sub(1).ok_or(TooMany)?;
+    fn make_room(&mut self, hub: &Shared<S>, wakers: &mut Vec<Waker>) -> Result<(), TooMany> {
+        while hub.topics.load(Ordering::Relaxed) >= hub.config.max_topics as u64 {
+            let (topic, losses) = self.take_out().ok_or(TooMany)?;
+            for Loss { peer, messages, is_strict } in losses {
+                wakers.extend(peer.lose(&topic, messages, is_strict));
+                hub.count_skipped(if is_strict { 0 } else { messages });
             }
+            self.forget(hub, &topic);
         }
         Ok(())
+    }
+
+    /// Lets a topic vanish: one that nobody needs, and if none is found, the oldest that is there only for those who are slow; one with
+    /// history last.
+    fn take_out(&mut self) -> Option<(Arc<Topic<S>>, Vec<Loss<Peer<S>>>)> {
+        let (mut taken, mut others) = (None, Vec::new());
+        while taken.is_none() && others.len() < TRIES {
+            let Some(topic) = self.idle.pop_front() else { break };
+            let mut state = topic.lock();
+            if state.is_gone || state.named() > 0 {
+                state.is_listed = false;
+                continue;
+            }
+            let losses = if state.is_idle() { state.vanish() } else { None };
+            let has_history = state.log.has_history();
+            drop(state);
+            match losses {
+                Some(losses) => taken = Some((topic, losses)),
+                None => others.push((topic, has_history)),
+            }
+        }
+        for with_history in [false, true] {
+            let mut slow = others.iter().filter(|(_, has_history)| *has_history == with_history);
+            taken = taken.or_else(|| slow.find_map(|(topic, _)| Some((topic.clone(), topic.lock().vanish()?))));
+        }
+        for (topic, _) in others.into_iter().rev() {
+            let mut state = topic.lock();
+            state.is_listed = !state.is_gone;
+            drop(state);
+            self.idle.push_front(topic);
+        }
+        taken
     }
 
     /// Lists a topic as one that may vanish.
@@ -402,5 +417,5 @@ impl<S: Send + Sync + 'static> Registry<S> {
     }
 }
 
-/// How many topics are looked at that may vanish, but not now.
-const TRIES: usize = 8;
+/// How many topics are looked at, to find one that nobody needs.
+const TRIES: usize = 64;

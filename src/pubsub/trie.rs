@@ -17,14 +17,30 @@ pub(super) struct Trie<V> {
 
 #[derive(Debug)]
 struct Node<V> {
-    /// The wildcards are levels like others here.
-    below: BTreeMap<Box<str>, Node<V>>,
+    /// `None` if there is nothing: most nodes are leaves. The wildcards are levels like others here.
+    below: Option<Box<Levels<V>>>,
     value: Option<V>,
+}
+
+type Levels<V> = BTreeMap<Box<str>, Node<V>>;
+
+impl<V> Node<V> {
+    fn below(&self, level: &str) -> Option<&Self> {
+        self.below.as_ref()?.get(level)
+    }
+
+    fn below_mut(&mut self, level: &str) -> Option<&mut Self> {
+        self.below.as_mut()?.get_mut(level)
+    }
+
+    fn all_below(&self) -> impl Iterator<Item = &Self> {
+        self.below.iter().flat_map(|levels| levels.values())
+    }
 }
 
 impl<V> Default for Node<V> {
     fn default() -> Self {
-        Self { below: BTreeMap::new(), value: None }
+        Self { below: None, value: None }
     }
 }
 
@@ -39,11 +55,12 @@ impl<V> Trie<V> {
     pub(super) fn entry(&mut self, key: &str) -> &mut Option<V> {
         let mut node = &mut self.root;
         for level in key.split(SEPARATOR) {
-            if !node.below.contains_key(level) {
-                node.below.insert(level.to_owned().into_boxed_str(), Node::default());
+            let levels = node.below.get_or_insert_default();
+            if !levels.contains_key(level) {
+                levels.insert(level.to_owned().into_boxed_str(), Node::default());
             }
             // It is there now; the root stands for what cannot be.
-            let Some(next) = node.below.get_mut(level) else { unreachable!("a level that was just made") };
+            let Some(next) = levels.get_mut(level) else { unreachable!("a level that was just made") };
             node = next;
         }
         &mut node.value
@@ -53,7 +70,7 @@ impl<V> Trie<V> {
     pub(super) fn get_mut(&mut self, key: &str) -> Option<&mut V> {
         let mut node = &mut self.root;
         for level in key.split(SEPARATOR) {
-            node = node.below.get_mut(level)?;
+            node = node.below_mut(level)?;
         }
         node.value.as_mut()
     }
@@ -87,16 +104,20 @@ fn split(path: &str) -> (&str, Option<&str>) {
 fn remove<V>(node: &mut Node<V>, path: Option<&str>) -> Option<V> {
     let Some(path) = path else { return node.value.take() };
     let (level, rest) = split(path);
-    let below = node.below.get_mut(level)?;
+    let levels = node.below.as_mut()?;
+    let below = levels.get_mut(level)?;
     let removed = remove(below, rest);
-    if below.value.is_none() && below.below.is_empty() {
-        node.below.remove(level);
+    if below.value.is_none() && below.below.is_none() {
+        levels.remove(level);
+    }
+    if levels.is_empty() {
+        node.below = None;
     }
     removed
 }
 
 fn find_patterns<'t, V>(node: &'t Node<V>, name: Option<&str>, f: &mut impl FnMut(&'t V)) {
-    if let Some(value) = node.below.get(ANY_LEVELS).and_then(|node| node.value.as_ref()) {
+    if let Some(value) = node.below(ANY_LEVELS).and_then(|node| node.value.as_ref()) {
         f(value);
     }
     let Some(name) = name else {
@@ -105,7 +126,7 @@ fn find_patterns<'t, V>(node: &'t Node<V>, name: Option<&str>, f: &mut impl FnMu
     };
     let (level, rest) = split(name);
     for level in [level, ANY_LEVEL] {
-        if let Some(below) = node.below.get(level) {
+        if let Some(below) = node.below(level) {
             find_patterns(below, rest, f);
         }
     }
@@ -118,14 +139,14 @@ fn find_names<'t, V>(node: &'t Node<V>, pattern: Option<&str>, f: &mut impl FnMu
     };
     match split(pattern) {
         (ANY_LEVELS, _) => all(node, f),
-        (ANY_LEVEL, rest) => node.below.values().for_each(|below| find_names(below, rest, f)),
-        (level, rest) => node.below.get(level).into_iter().for_each(|below| find_names(below, rest, f)),
+        (ANY_LEVEL, rest) => node.all_below().for_each(|below| find_names(below, rest, f)),
+        (level, rest) => node.below(level).into_iter().for_each(|below| find_names(below, rest, f)),
     }
 }
 
 fn all<'t, V>(node: &'t Node<V>, f: &mut impl FnMut(&'t V)) {
     node.value.iter().for_each(&mut *f);
-    node.below.values().for_each(|below| all(below, f));
+    node.all_below().for_each(|below| all(below, f));
 }
 
 #[cfg(test)]
@@ -182,7 +203,7 @@ mod tests {
                 prop_assert_eq!(trie.remove(key), None);
                 prop_assert!(trie.get_mut(key).is_none());
             }
-            prop_assert!(trie.root.below.is_empty());
+            prop_assert!(trie.root.below.is_none());
         }
     }
 }

@@ -1,0 +1,103 @@
+//! How a message gets into a topic: it is appended, and those are found who are to be woken or closed for it.
+
+use alloc::vec::Vec;
+
+use super::{Condition, State};
+use crate::pubsub::log::{Entry, Trimmed};
+
+/// What a publish leaves to be done when the lock is free.
+#[derive(Debug)]
+pub(in super::super) struct Woken<P> {
+    /// Those who waited.
+    pub(in super::super) sleepers: Vec<P>,
+    /// Those who are to be closed.
+    pub(in super::super) overrun: Vec<P>,
+    /// How many will be sent it.
+    pub(in super::super) receivers: usize,
+}
+
+impl<P: Clone, B> State<P, B> {
+    /// Appends a message. `sender` is the seat of the one that is not to be sent it, if it has one.
+    pub(in super::super) fn publish(&mut self, mut entry: Entry<B>, sender: Option<u32>) -> Woken<P> {
+        let mut receivers = self.subscribers.len();
+        entry.unread = self.readers;
+        let mut sleepers = core::mem::take(&mut self.spare);
+        let mut still_asleep = None;
+        if let Some(sender) = sender.and_then(|seat| self.index(seat, entry.except?)) {
+            receivers -= 1;
+            let subscriber = &mut self.subscribers[sender];
+            if sender < self.asleep {
+                // It has passed the message before that is there.
+                subscriber.cursor = self.log.head() + 1;
+                if subscriber.is_counted() {
+                    entry.unread.remove(subscriber.is_strict());
+                }
+                still_asleep = Some(sender);
+            }
+        }
+        let position = entry.position;
+        sleepers.reserve_exact(self.asleep);
+        let waiting = self.subscribers[..self.asleep].iter().enumerate();
+        sleepers.extend(waiting.filter(|(index, _)| Some(*index) != still_asleep).map(|(_, one)| one.peer.clone()));
+        self.asleep = 0;
+        if let Some(index) = still_asleep {
+            self.subscribers[index].sent = position;
+            self.put_to_sleep(index);
+        }
+        let overrun = match self.log.append(entry) {
+            Trimmed::Harmless => Vec::new(),
+            Trimmed::Overran => self.overrun(),
+        };
+        Woken { sleepers, overrun, receivers }
+    }
+
+    /// Appends a message that has come back: only those are woken who were not here when it was delivered.
+    pub(in super::super) fn publish_echo(&mut self, mut entry: Entry<B>) -> Woken<P> {
+        let (place, position) = (self.log.head(), entry.position);
+        entry.unread = self.readers;
+        let mut sleepers = core::mem::take(&mut self.spare);
+        for index in (0..self.asleep).rev() {
+            let subscriber = &mut self.subscribers[index];
+            if subscriber.view.has(place, entry.standing) {
+                sleepers.push(subscriber.peer.clone());
+                self.asleep -= 1;
+                self.swap(index, self.asleep);
+                continue;
+            }
+            (subscriber.cursor, subscriber.sent) = (place + 1, position);
+            if subscriber.is_counted() {
+                entry.unread.remove(subscriber.is_strict());
+            }
+        }
+        let receivers = self.subscribers.iter().filter(|one| one.view.has(place, entry.standing)).count();
+        let overrun = match self.log.append(entry) {
+            Trimmed::Harmless => Vec::new(),
+            Trimmed::Overran => self.overrun(),
+        };
+        Woken { sleepers, overrun, receivers }
+    }
+
+    /// Gives the memory for those who were woken back, emptied.
+    pub(in super::super) fn give_back(&mut self, sleepers: Vec<P>) {
+        if sleepers.capacity() > self.spare.capacity() && sleepers.capacity() <= 2 * self.subscribers.len().max(4) {
+            self.spare = sleepers;
+        }
+    }
+
+    /// Finds those who have missed a message and are to be closed for that. They are no readers any more.
+    fn overrun(&mut self) -> Vec<P> {
+        let (first, head) = (self.log.first(), self.log.head());
+        let mut overrun = Vec::new();
+        for index in self.asleep..self.subscribers.len() {
+            let subscriber = &mut self.subscribers[index];
+            if subscriber.is_strict() && subscriber.cursor < first {
+                overrun.push(subscriber.peer.clone());
+                let from = core::mem::replace(&mut subscriber.cursor, head);
+                subscriber.condition = Condition::Over;
+                self.readers.remove(true);
+                self.log.pass(from, head, true);
+            }
+        }
+        overrun
+    }
+}
