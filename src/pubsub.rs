@@ -65,6 +65,7 @@ mod config;
 mod delivery;
 mod error;
 mod event;
+mod heard;
 mod hooks;
 mod hub;
 mod log;

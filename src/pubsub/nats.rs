@@ -27,7 +27,7 @@ pub use self::outbound::NatsOutbound;
 use self::stream::Log;
 use self::subject::Subjects;
 use super::backplane::{Backplane, BackplaneError, Numbering};
-use super::behind::Heard;
+use super::heard::Heard;
 
 /// NATS as a backplane: see [`Hub::bridge`](super::Hub::bridge).
 ///

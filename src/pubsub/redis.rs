@@ -26,8 +26,8 @@ use self::inbox::{Inbox, Sender};
 use self::keys::Keys;
 pub use self::outbound::RedisOutbound;
 use super::backplane::{Backplane, BackplaneError, Numbering};
-use super::behind::Heard;
 use super::config::Bounds;
+use super::heard::Heard;
 
 /// Redis as a backplane: see [`Hub::bridge`](super::Hub::bridge).
 ///

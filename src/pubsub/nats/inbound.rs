@@ -83,7 +83,7 @@ impl NatsInbound {
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Arrival, BackplaneError>> {
         if let Some(numbered) = self.numbered.as_mut().filter(|numbered| !numbered.is_settled) {
             numbered.is_settled = true;
-            self.common.heard().clear();
+            self.pending.extend(self.common.heard().settle().into_iter().map(|topic| Arrival::Gap { topic }));
         }
         for _ in 0..ROUNDS {
             if let Some(arrival) = self.pending.pop_front() {
@@ -211,7 +211,7 @@ impl NatsInbound {
         if let Some(heard) = heard {
             // What was published since, also in topics that nobody here has heard of.
             for topic in numbered.log.topics(pattern).await? {
-                numbered.behind.add(topic.into(), heard);
+                numbered.behind.add_of_pattern(topic.into(), heard);
             }
         }
         Ok(Some(numbered.log.at(0)))
@@ -261,7 +261,11 @@ impl Drop for NatsInbound {
         let lowest = before.chain(numbered.behind.lowest()).min();
         let sequence = lowest.map_or(numbered.last, |lowest| lowest.min(numbered.last));
         let patterns = numbered.patterns.drain().map(|(pattern, from)| (pattern, from.max(sequence)));
-        self.common.heard().end(numbered.log.epoch, patterns);
+        let gaps = self.pending.iter().filter_map(|arrival| match arrival {
+            Arrival::Gap { topic } => Some(topic.clone()),
+            Arrival::Message(_) => None,
+        });
+        self.common.heard().end(numbered.log.epoch, patterns, gaps);
     }
 }
 

@@ -73,7 +73,7 @@ impl RedisInbound {
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Arrival, BackplaneError>> {
         if let Some(numbered) = self.numbered.as_mut().filter(|numbered| !numbered.is_settled) {
             numbered.is_settled = true;
-            self.common.heard().clear();
+            self.pending.extend(self.common.heard().settle().into_iter().map(|topic| Arrival::Gap { topic }));
         }
         for _ in 0..ROUNDS {
             if let Some(arrival) = self.pending.pop_front() {
@@ -199,7 +199,7 @@ impl RedisInbound {
             call.arg(&keys.topics).arg(alloc::format!("({from}")).arg("+inf");
             let topics: Vec<String> = call.query_async(&mut self.connection).await.map_err(failed)?;
             for topic in topics.into_iter().filter(|topic| !topic.is_empty() && pattern.matches(topic)) {
-                numbered.behind.add(topic.into(), heard);
+                numbered.behind.add_of_pattern(topic.into(), heard);
             }
         }
         Ok(())
@@ -257,7 +257,11 @@ impl Drop for RedisInbound {
         let lowest = not_handed_out.chain(numbered.behind.lowest()).min();
         let sequence = lowest.map_or(numbered.last, |lowest| lowest.min(numbered.last));
         let patterns = numbered.patterns.drain().map(|(pattern, from)| (pattern, from.max(sequence)));
-        self.common.heard().end(numbered.epoch, patterns);
+        let gaps = self.pending.iter().filter_map(|arrival| match arrival {
+            Arrival::Gap { topic } => Some(topic.clone()),
+            Arrival::Message(_) => None,
+        });
+        self.common.heard().end(numbered.epoch, patterns, gaps);
     }
 }
 
