@@ -195,10 +195,9 @@ impl<P: Clone, B> State<P, B> {
         seat
     }
 
-    /// Lets a subscriber, who is awake, begin with the oldest message that is held, but for what it has seen: up to a position.
-    pub(super) fn rewind(&mut self, seat: u32, id: u64, seen: Option<Position>) {
-        let first = self.log.first();
-        self.move_back(seat, id, first);
+    /// Lets a subscriber, who is awake, begin at a place that is held, but for what it has seen: up to a position.
+    pub(super) fn begin_at(&mut self, seat: u32, id: u64, place: u64, seen: Option<Position>) {
+        self.move_to(seat, id, place);
         if let (Some(index), Some(seen)) = (self.index(seat, id), seen) {
             self.subscribers[index].sent = seen;
         }
@@ -209,18 +208,20 @@ impl<P: Clone, B> State<P, B> {
         let Some(index) = self.index(seat, id) else { return };
         let Subscriber { cursor, view, .. } = self.subscribers[index];
         let (place, _) = self.log.place_of_last(messages, cursor, view);
-        self.move_back(seat, id, place);
+        self.move_to(seat, id, place);
     }
 
-    fn move_back(&mut self, seat: u32, id: u64, place: u64) {
+    fn move_to(&mut self, seat: u32, id: u64, place: u64) {
         let Some(index) = self.index(seat, id) else { return };
         let sent = self.position_before(place);
         let subscriber = &mut self.subscribers[index];
         let (is_counted, is_strict) = (subscriber.is_counted(), subscriber.is_strict());
         let known = core::mem::replace(&mut subscriber.cursor, place);
         subscriber.sent = sent;
-        if is_counted {
+        if is_counted && place < known {
             self.log.want_between(place, known, is_strict);
+        } else if is_counted {
+            self.log.pass(known, place, is_strict);
         }
     }
 
