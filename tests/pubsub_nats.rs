@@ -11,13 +11,14 @@ mod engines;
 #[path = "pubsub_support/stories.rs"]
 mod stories;
 
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use engines::{
     Engine, Node, Output, Server, Storage, arrived_numbers, copy_directory, meet, pattern, publication, publications,
     run, texts, with,
 };
-use sockeye::pubsub::{Arrival, Backplane, Event, Inbound, NatsBackplane, NatsConfig, Outbound};
+use sockeye::pubsub::{Arrival, Backplane, Event, Inbound, NatsBackplane, NatsConfig, Outbound, Position, Publication};
 
 struct Nats {
     server: Server,
@@ -111,6 +112,59 @@ fn history_that_is_just_full_is_whole_for_who_has_all_before_it() {
         assert_eq!((history.messages.len(), history.is_complete), (10, true));
         assert!(!outbound.history("t", start, 100).await.unwrap().is_complete, "one more may have been there");
     });
+}
+
+#[test]
+fn last_messages_are_read_from_the_end_wherever_they_lie_and_not_much_else() {
+    let Some(mut engine) = Nats::prepare(Storage::Lost) else { return };
+    let monitor = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    engine.server().arguments(["-m", &monitor.port().to_string()]);
+    engine.server().start();
+    run(async {
+        let (mut outbound, mut inbound) = engine.backplane(5000).connect().await.unwrap();
+        inbound.subscribe(&pattern("quiet"), None).await.unwrap();
+        let long = |number| Publication { payload: "x".repeat(1000).into(), ..publication("t", number) };
+        // Spread evenly, all at the beginning, all at the end, and in heaps.
+        let shapes: [fn(u64) -> bool; 4] =
+            [|n| n % 2 == 0, |n| n < 2000, |n| n >= 2000, |n| n < 100 || (1900..3700).contains(&n) || n == 3990];
+        for (shape, first) in shapes.into_iter().zip([1, 10_000, 20_000, 30_000]) {
+            let of_t: Vec<_> = (0..4000).filter(|number| shape(*number)).map(|number| first + number).collect();
+            let batch: Vec<_> = (0..4000)
+                .map(|number| if shape(number) { long(first + number) } else { publication("u", first + number) })
+                .collect();
+            for part in batch.chunks(500) {
+                outbound.publish(part).await.unwrap();
+            }
+            for limit in [1, 50] {
+                let before = sent_bytes(monitor);
+                let history = outbound.history("t", Position { epoch: 0, sequence: 0 }, limit).await.unwrap();
+                let sent = sent_bytes(monitor) - before;
+                let numbers: Vec<_> =
+                    history.messages.iter().map(|arrived| arrived.publication.origin.number).collect();
+                assert_eq!(numbers, of_t[of_t.len() - limit..], "{first}");
+                assert!(!history.is_complete);
+                // Two megabytes are there; the rest are the answers that say how many messages lie where.
+                assert!(sent < 100_000, "{sent} bytes for {limit} messages, {first}");
+            }
+        }
+        // Where there are just so many, or all are asked for, nothing is left out.
+        outbound.publish(&publications("quiet", 40_000..=40_100)).await.unwrap();
+        let first = engines::arrivals(&mut inbound, 1).await[0].1.unwrap();
+        let history = outbound.history("quiet", first, 100).await.unwrap();
+        assert_eq!((history.messages.len(), history.is_complete), (100, true));
+        let history = outbound.history("t", Position { epoch: 0, sequence: 0 }, usize::MAX).await.unwrap();
+        assert_eq!(history.messages.len(), 5001);
+    });
+}
+
+/// How many bytes the server has sent so far, by its monitoring port.
+fn sent_bytes(monitor: SocketAddr) -> u64 {
+    let mut stream = TcpStream::connect(monitor).unwrap();
+    stream.write_all(b"GET /varz HTTP/1.0\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (_, number) = answer.split_once("\"out_bytes\": ").unwrap();
+    number.split(|letter: char| !letter.is_ascii_digit()).next().unwrap().parse().unwrap()
 }
 
 #[test]

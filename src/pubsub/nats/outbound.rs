@@ -1,6 +1,5 @@
 //! The half that publishes, and reads history for clients that come back.
 
-use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -15,7 +14,6 @@ use bytes::Bytes;
 use futures_util::future::{Either, select};
 
 use super::super::backplane::{BackplaneError, History, Origin, Outbound, Publication};
-use super::super::behind::Page;
 use super::super::position::Position;
 use super::stream::Log;
 use super::{Common, Echo, Lost, failed};
@@ -81,24 +79,7 @@ impl Outbound for NatsOutbound {
 
     async fn history(&mut self, topic: &str, after: Position, limit: usize) -> Result<History, BackplaneError> {
         let Some(log) = &self.log else { return Ok(History::default()) };
-        let read = async {
-            let mut newest = VecDeque::new();
-            let (mut is_complete, mut after) = (true, after);
-            loop {
-                let read = log.read(topic, after).await?;
-                is_complete &= read.is_complete;
-                newest.extend(read.messages);
-                if newest.len() > limit {
-                    newest.drain(..newest.len() - limit);
-                    is_complete = false;
-                }
-                if read.page == Page::Last {
-                    return Ok(History { messages: newest.into(), is_complete });
-                }
-                after = read.end;
-            }
-        };
-        unless(self.lost.clone(), read).await
+        unless(self.lost.clone(), log.history(topic, after, limit)).await
     }
 }
 
