@@ -61,6 +61,8 @@ mod backplane;
 #[cfg(any(feature = "nats", feature = "redis"))]
 mod behind;
 mod bridge;
+#[cfg(any(feature = "nats", feature = "redis"))]
+mod catch_up;
 mod config;
 mod delivery;
 mod error;
@@ -68,6 +70,8 @@ mod event;
 mod heard;
 mod hooks;
 mod hub;
+#[cfg(any(feature = "nats", feature = "redis"))]
+mod knowledge;
 mod log;
 mod member;
 mod memory;

@@ -10,9 +10,9 @@ use core::task::Poll;
 use core::time::Duration;
 use std::collections::HashSet;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
-use super::backplane::{Backplane, BackplaneError, History, Inbound, Outbound};
+use super::backplane::{Backplane, BackplaneError, History, Inbound, Outbound, within};
 use super::bridge::{Change, Interest, Queue};
 use super::config::BridgeConfig;
 use super::hub::Hub;
@@ -219,8 +219,5 @@ async fn limited<T, S>(
     queue: &Queue<S>,
     call: impl Future<Output = Result<T, BackplaneError>>,
 ) -> Result<T, BackplaneError> {
-    match timeout(queue.config().timeout, call).await {
-        Ok(result) => result,
-        Err(late) => Err(BackplaneError::new(late)),
-    }
+    within(queue.config().timeout, call).await
 }

@@ -57,7 +57,7 @@ impl NatsOutbound {
         }
         for acknowledgement in acknowledgements {
             let sequence = acknowledgement.await.map_err(failed)?.sequence;
-            self.common.knows(sequence);
+            self.common.knowledge.knows(sequence);
         }
         Ok(())
     }

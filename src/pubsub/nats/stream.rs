@@ -21,9 +21,11 @@ use futures_util::{StreamExt, TryStreamExt};
 
 use super::super::backplane::{Arrived, BackplaneError, History, Publication};
 use super::super::behind::Page;
+use super::super::catch_up::{PAGE, Read};
+use super::super::knowledge::Known;
 use super::super::pattern::Pattern;
 use super::super::position::Position;
-use super::{Common, Known, failed};
+use super::{Common, failed};
 
 /// The stream, as a connection knows it.
 pub(super) struct Log {
@@ -34,16 +36,6 @@ pub(super) struct Log {
     pub(super) epoch: u64,
     /// How far it had counted when the connection began.
     pub(super) begun: u64,
-}
-
-/// What was read.
-pub(super) struct Read {
-    /// Whether nothing is missing behind the position.
-    pub(super) is_complete: bool,
-    pub(super) messages: Vec<Arrived>,
-    /// Where it ended.
-    pub(super) end: Position,
-    pub(super) page: Page,
 }
 
 /// What there is behind a position.
@@ -81,14 +73,14 @@ impl Log {
             context.update_stream(Config { description, ..wanted.clone() }).await.map_err(failed)?;
         }
         let (mut epoch, begun) = (epoch_of(info), info.state.last_sequence);
-        let known = *common.known();
-        if known.epoch == epoch && known.last > begun {
+        let known = common.knowledge.known().clone();
+        if known.epoch == Some(epoch) && known.last > begun {
             // All who see it on this run of the server choose the same.
             epoch = mix(epoch, client.server_info().server_id.as_bytes());
             let description = Some(format!("{EPOCH}{epoch:x}"));
             context.update_stream(Config { description, ..wanted }).await.map_err(failed)?;
         }
-        *common.known() = Known { epoch, last: begun };
+        *common.knowledge.known() = Known { epoch: Some(epoch), last: begun, ..Known::default() };
         Ok(Self { context, name, stream, common, epoch, begun })
     }
 
@@ -107,8 +99,8 @@ impl Log {
     /// Looks whether the stream is still the same.
     pub(super) async fn check(&self) -> Result<Info, BackplaneError> {
         let info = self.stream.get_info().await.map_err(failed)?;
-        let known = *self.common.known();
-        if epoch_of(&info) != self.epoch || (known.epoch == self.epoch && info.state.last_sequence < known.last) {
+        let known = self.common.knowledge.known().clone();
+        if epoch_of(&info) != self.epoch || (known.epoch == Some(self.epoch) && info.state.last_sequence < known.last) {
             return Err(BackplaneError::new("the stream has begun to count anew"));
         }
         Ok(info)
@@ -181,7 +173,7 @@ impl Log {
                     let publication = Publication { topic: name.clone(), ..publication };
                     messages.push(Arrived { publication, position: Some(self.at(sequence)) });
                 }
-                Err(_) => self.common.ignore(),
+                Err(_) => self.common.knowledge.ignore(),
             }
         }
         is_whole
@@ -339,9 +331,6 @@ const FIRST: u64 = 0xcbf2_9ce4_8422_2325;
 
 /// What is before the epoch in the stream's description.
 const EPOCH: &str = "sockeye epoch ";
-
-/// Messages that are read at a time.
-const PAGE: usize = 64;
 
 /// So many messages more than are wanted are read rather than looked for.
 const FEW: u64 = 8;
