@@ -63,6 +63,7 @@ mod behind;
 mod bridge;
 #[cfg(any(feature = "nats", feature = "redis"))]
 mod catch_up;
+mod changes;
 mod config;
 mod delivery;
 mod error;
@@ -89,6 +90,7 @@ mod remote;
 mod sync;
 mod topic;
 mod trie;
+mod unheard;
 
 pub use self::backplane::{
     Arrival, Arrived, Backplane, BackplaneError, DecodeError, History, Inbound, Numbering, Origin, Outbound,

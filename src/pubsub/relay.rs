@@ -13,7 +13,8 @@ use std::collections::HashSet;
 use tokio::time::sleep;
 
 use super::backplane::{Backplane, BackplaneError, History, Inbound, Outbound, within};
-use super::bridge::{Change, Interest, Queue};
+use super::bridge::Queue;
+use super::changes::{Change, Interest};
 use super::config::BridgeConfig;
 use super::hub::Hub;
 use super::pattern::Pattern;
