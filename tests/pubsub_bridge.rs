@@ -991,30 +991,51 @@ impl Drop for SaysGoodbye {
     }
 }
 
-#[test]
-fn state_that_uses_the_hub_when_it_is_dropped_stops_nobody() {
+/// Runs something that must not wait for itself.
+fn without_deadlock(story: impl AsyncFnOnce() + Send + 'static) {
     let (done, is_done) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        runtime.block_on(async {
-            let hub = Hub::new(HubConfig::default());
-            let mut config = BridgeConfig::default();
-            config.queue = messages(2);
-            // Nothing comes back, so what was published last is all that is kept of its sender.
-            let bridge = tokio::spawn(hub.bridge(Hostile::saying(vec![]), config).run());
-            settle().await;
-            let mut stays = Client::joining(&hub, SaysGoodbye(Hub::new(HubConfig::default())));
-            stays.member.subscribe("#").unwrap();
-            let goes = Client::joining(&hub, SaysGoodbye(hub.clone()));
-            goes.member.publish_to_others("t", "").unwrap();
-            drop(goes);
-            for _ in 0..3 {
-                settle().await;
-                hub.publish("t", "").unwrap();
-            }
-            bridge.abort();
-        });
+        runtime.block_on(story());
         done.send(()).unwrap();
     });
     is_done.recv_timeout(Duration::from_secs(10)).expect("a lock is held while a state is dropped");
+}
+
+/// A hub where nothing comes back, and somebody listens to all.
+async fn hub_of_goodbyes(queue: usize) -> (Hub<SaysGoodbye>, tokio::task::JoinHandle<()>, Client<SaysGoodbye>) {
+    let hub = Hub::new(HubConfig::default());
+    let mut config = BridgeConfig::default();
+    config.queue = messages(queue);
+    let bridge = tokio::spawn(hub.bridge(Hostile::saying(vec![]), config).run());
+    settle().await;
+    let mut stays = Client::joining(&hub, SaysGoodbye(Hub::new(HubConfig::default())));
+    stays.member.subscribe("#").unwrap();
+    // What is published by it is all that is kept of it.
+    let goes = Client::joining(&hub, SaysGoodbye(hub.clone()));
+    goes.member.publish_to_others("t", "").unwrap();
+    drop(goes);
+    settle().await;
+    (hub, bridge, stays)
+}
+
+#[test]
+fn state_that_uses_the_hub_when_it_is_dropped_stops_nobody() {
+    without_deadlock(async || {
+        let (hub, bridge, _stays) = hub_of_goodbyes(2).await;
+        for _ in 0..3 {
+            hub.publish("t", "").unwrap();
+            settle().await;
+        }
+        bridge.abort();
+    });
+}
+
+#[test]
+fn state_that_uses_the_hub_stops_nobody_who_subscribes_to_what_its_owner_has_published() {
+    without_deadlock(async || {
+        let (_hub, bridge, mut stays) = hub_of_goodbyes(100).await;
+        stays.member.subscribe("t").unwrap();
+        bridge.abort();
+    });
 }
