@@ -590,6 +590,31 @@ async fn connecting_again_takes_longer_each_time_up_to_a_limit() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn engine_that_connects_and_refuses_what_is_published_is_tried_ever_less_and_local_delivery_goes_on() {
+    for numbering in NUMBERINGS {
+        let flaky = Flaky::new(numbering);
+        let node = Node::with(flaky.clone(), hub(|_| {}), BridgeConfig::default()).await;
+        let mut client = node.client("t").await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        flaky.script.lock().unwrap().fails_late = 12;
+        node.publish("t", 0..3).await;
+        tokio::time::sleep(Duration::from_secs(200)).await;
+        let connects = flaky.script.lock().unwrap().connects.clone();
+        let waits: Vec<_> = connects.windows(2).map(|pair| (pair[1] - pair[0]).as_millis()).skip(1).collect();
+        assert!(waits.len() == 11 && waits.last().is_some_and(|last| *last >= 5000), "{waits:?}");
+        node.publish("t", 3..4).await;
+        client.run();
+        assert_eq!((client.new_texts(), node.is_up()), (numbers(0..4), true));
+        // Once it has been well for a while, it is soon tried again.
+        flaky.script.lock().unwrap().fails_late = 1;
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        node.publish("t", 4..5).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert_eq!(flaky.script.lock().unwrap().connects.len(), connects.len() + 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn engine_that_hangs_is_given_up_on() {
     let flaky = Flaky::new(Numbering::Engine);
     flaky.script.lock().unwrap().hangs = true;

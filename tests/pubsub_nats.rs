@@ -19,6 +19,7 @@ use engines::{
     run, texts, with,
 };
 use sockeye::pubsub::{Arrival, Backplane, Event, Inbound, NatsBackplane, NatsConfig, Outbound, Position, Publication};
+use stories::Fate;
 
 struct Nats {
     server: Server,
@@ -70,6 +71,20 @@ fn node_is_sent_only_what_somebody_there_has_subscribed_to_and_presence_is_its_o
 #[test]
 fn stream_of_messages_survives_a_server_that_is_killed_and_keeps_its_data() {
     with(Storage::Kept, |engine: Nats| stories::stream_of_messages_survives_an_engine_that_is_killed(engine));
+}
+
+#[test]
+fn server_that_is_killed_again_and_again_under_load_costs_nothing_or_a_gap() {
+    let story = stories::engine_that_is_away_again_and_again;
+    with(Storage::Kept, |engine: Nats| story(engine, 5000, Fate::Killed));
+    with(Storage::Kept, |engine: Nats| story(engine, 0, Fate::Killed));
+}
+
+#[test]
+fn server_that_hangs_again_and_again_under_load_costs_nothing_or_a_gap() {
+    let story = stories::engine_that_is_away_again_and_again;
+    with(Storage::Kept, |engine: Nats| story(engine, 5000, Fate::Hangs));
+    with(Storage::Kept, |engine: Nats| story(engine, 0, Fate::Hangs));
 }
 
 #[test]

@@ -15,6 +15,7 @@ use engines::{
     Engine, Output, Server, Storage, arrived_numbers, copy_directory, pattern, publication, publications, run, with,
 };
 use sockeye::pubsub::{Backplane, Bounds, Inbound, Outbound, Pattern, Position, RedisBackplane, RedisConfig};
+use stories::Fate;
 
 struct Redis {
     server: Server,
@@ -71,6 +72,20 @@ fn node_is_sent_only_what_somebody_there_has_subscribed_to_and_presence_is_its_o
 #[test]
 fn stream_of_messages_survives_a_server_that_is_killed_and_keeps_its_data() {
     with(Storage::Kept, |engine: Redis| stories::stream_of_messages_survives_an_engine_that_is_killed(engine));
+}
+
+#[test]
+fn server_that_is_killed_again_and_again_under_load_costs_nothing_or_a_gap() {
+    let story = stories::engine_that_is_away_again_and_again;
+    with(Storage::Kept, |engine: Redis| story(engine, 5000, Fate::Killed));
+    with(Storage::Kept, |engine: Redis| story(engine, 0, Fate::Killed));
+}
+
+#[test]
+fn server_that_hangs_again_and_again_under_load_costs_nothing_or_a_gap() {
+    let story = stories::engine_that_is_away_again_and_again;
+    with(Storage::Kept, |engine: Redis| story(engine, 5000, Fate::Hangs));
+    with(Storage::Kept, |engine: Redis| story(engine, 0, Fate::Hangs));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use core::task::Poll;
 use core::time::Duration;
 use std::collections::HashSet;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::backplane::{Backplane, BackplaneError, History, Inbound, Outbound, within};
 use super::bridge::Queue;
@@ -63,8 +63,13 @@ impl<B: Backplane, S: Send + Sync + 'static> Bridge<B, S> {
         loop {
             let error = match limited(&self.queue, self.backplane.connect()).await {
                 Ok((outbound, inbound)) => {
-                    wait = Duration::ZERO;
-                    self.serve(outbound, inbound, core::mem::replace(&mut was_up, true)).await
+                    let begun = Instant::now();
+                    let error = self.serve(outbound, inbound, core::mem::replace(&mut was_up, true)).await;
+                    // One that takes connections and does nothing with them is no better than one that is away.
+                    if begun.elapsed() > wait {
+                        wait = Duration::ZERO;
+                    }
+                    error
                 }
                 Err(error) => error,
             };
