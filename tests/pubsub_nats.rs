@@ -1,4 +1,5 @@
 //! Hubs joined by a real NATS server, which each test starts for itself on a free port.
+#![cfg(unix)]
 
 #[path = "async_support/mod.rs"]
 mod support;

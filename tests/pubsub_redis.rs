@@ -1,4 +1,5 @@
 //! Hubs joined by a real Redis, which each test starts for itself on a socket in a directory of its own.
+#![cfg(unix)]
 
 #[path = "async_support/mod.rs"]
 mod support;
