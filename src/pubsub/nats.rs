@@ -251,6 +251,10 @@ impl Echo {
 /// are, and the task has had its turn.
 const LEAST_INBOX: usize = 1024;
 
+fn began_anew() -> BackplaneError {
+    BackplaneError::new("the stream has begun to count anew")
+}
+
 fn failed(error: impl StdError + Send + Sync + 'static) -> BackplaneError {
     BackplaneError::new(Box::new(error))
 }

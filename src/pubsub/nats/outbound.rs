@@ -16,7 +16,7 @@ use futures_util::future::{Either, select};
 use super::super::backplane::{BackplaneError, History, Origin, Outbound, Publication};
 use super::super::position::Position;
 use super::stream::Log;
-use super::{Common, Echo, Lost, failed};
+use super::{Common, Echo, Lost, began_anew, failed};
 
 /// The half of a connection to a [`NatsBackplane`](super::NatsBackplane) that publishes.
 pub struct NatsOutbound {
@@ -47,6 +47,8 @@ impl NatsOutbound {
     }
 
     async fn publish_numbered(&mut self, batch: &[Publication], log: &Log) -> Result<(), BackplaneError> {
+        // What is stored from now on is behind this, unless somebody has made the stream anew.
+        let last = self.common.knowledge.known().last;
         let mut acknowledgements: Vec<PublishAckFuture> = Vec::with_capacity(batch.len());
         for publication in batch {
             let Origin { node, number } = publication.origin;
@@ -56,8 +58,11 @@ impl NatsOutbound {
             acknowledgements.push(log.context.send_publish(subject, message).await.map_err(failed)?);
         }
         for acknowledgement in acknowledgements {
-            let sequence = acknowledgement.await.map_err(failed)?.sequence;
-            self.common.knowledge.knows(sequence);
+            let stored = acknowledgement.await.map_err(failed)?;
+            if !stored.duplicate && stored.sequence <= last {
+                return Err(began_anew());
+            }
+            self.common.knowledge.knows(stored.sequence);
         }
         Ok(())
     }

@@ -25,7 +25,7 @@ use super::super::catch_up::{PAGE, Read};
 use super::super::knowledge::Known;
 use super::super::pattern::Pattern;
 use super::super::position::Position;
-use super::{Common, failed};
+use super::{Common, began_anew, failed};
 
 /// The stream, as a connection knows it.
 pub(super) struct Log {
@@ -68,7 +68,9 @@ impl Log {
         };
         let info = stream.cached_info();
         let is = &info.config;
-        if is.max_messages_per_subject != wanted.max_messages_per_subject || is.max_age != wanted.max_age {
+        let carries_all = is.subjects == wanted.subjects && is.republish == wanted.republish;
+        let keeps_all = is.max_messages_per_subject == wanted.max_messages_per_subject && is.max_age == wanted.max_age;
+        if !carries_all || !keeps_all {
             let description = is.description.clone();
             context.update_stream(Config { description, ..wanted.clone() }).await.map_err(failed)?;
         }
@@ -101,7 +103,7 @@ impl Log {
         let info = self.stream.get_info().await.map_err(failed)?;
         let known = self.common.knowledge.known().clone();
         if epoch_of(&info) != self.epoch || (known.epoch == Some(self.epoch) && info.state.last_sequence < known.last) {
-            return Err(BackplaneError::new("the stream has begun to count anew"));
+            return Err(began_anew());
         }
         Ok(info)
     }
