@@ -15,6 +15,7 @@ mod stories;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
+use async_nats::jetstream;
 use engines::{
     Engine, Node, Output, Server, Storage, arrived_numbers, copy_directory, meet, pattern, publication, publications,
     run, texts, with,
@@ -43,6 +44,10 @@ impl Engine for Nats {
         &mut self.server
     }
 
+    async fn wipe(&self) {
+        assert!(self.jetstream().await.delete_stream("test-1").await.unwrap().success);
+    }
+
     fn backplane(&self, history: usize) -> NatsBackplane {
         self.with(|config| config.history = history.try_into().unwrap())
     }
@@ -54,6 +59,10 @@ impl Nats {
         config.prefix = "test-1".to_owned();
         change(&mut config);
         NatsBackplane::open(&self.address, config).unwrap()
+    }
+
+    async fn jetstream(&self) -> jetstream::Context {
+        jetstream::new(async_nats::connect(&self.address).await.unwrap())
     }
 }
 
@@ -86,6 +95,11 @@ fn server_that_hangs_again_and_again_under_load_costs_nothing_or_a_gap() {
     let story = stories::engine_that_is_away_again_and_again;
     with(Storage::Kept, |engine: Nats| story(engine, 5000, Fate::Hangs));
     with(Storage::Kept, |engine: Nats| story(engine, 0, Fate::Hangs));
+}
+
+#[test]
+fn stream_that_is_deleted_again_and_again_under_load_costs_a_gap_and_nothing_comes_twice() {
+    with(Storage::Kept, |engine: Nats| stories::engine_that_is_away_again_and_again(engine, 5000, Fate::Wiped));
 }
 
 #[test]
@@ -215,6 +229,74 @@ fn stream_that_is_shorter_than_a_node_knows_begins_a_new_epoch_for_all() {
         let (_outbound, mut inbound) = engine.backplane(100).connect().await.unwrap();
         assert_eq!(inbound.subscribe(&pattern("t"), None).await.unwrap(), Some(anew));
         assert!(inbound_early.subscribe(&pattern("u"), None).await.is_err());
+    });
+}
+
+#[test]
+fn node_that_publishes_to_a_stream_that_was_made_anew_sees_that() {
+    with(Storage::Lost, async |engine: Nats| {
+        let (mut outbound, _inbound) = engine.backplane(100).connect().await.unwrap();
+        outbound.publish(&publications("t", 1..=3)).await.unwrap();
+        engine.wipe().await;
+        let _anew = engine.backplane(100).connect().await.unwrap();
+        let error = outbound.publish(&[publication("t", 4)]).await.unwrap_err();
+        assert!(error.to_string().contains("anew"), "{error}");
+    });
+}
+
+#[test]
+fn stream_that_was_purged_is_a_gap_for_who_missed_something_and_goes_on_counting() {
+    with(Storage::Lost, async |engine: Nats| {
+        let backplane = engine.backplane(100);
+        let (mut outbound, mut inbound) = backplane.connect().await.unwrap();
+        inbound.subscribe(&pattern("t"), None).await.unwrap();
+        inbound.subscribe(&pattern("p/#"), None).await.unwrap();
+        outbound.publish(&publications("t", 1..=3)).await.unwrap();
+        outbound.publish(&publications("p/1", 4..=6)).await.unwrap();
+        let got = engines::arrivals(&mut inbound, 6).await;
+        let [first, last] = [1, 3].map(|number| got.iter().find(|(got, _)| *got == number).unwrap().1.unwrap());
+        drop(inbound);
+        outbound.publish(&publications("p/1", 7..=8)).await.unwrap();
+        engine.jetstream().await.get_stream("test-1").await.unwrap().purge().await.unwrap();
+        outbound.publish(&publications("p/1", 9..=10)).await.unwrap();
+        let history = outbound.history("t", first, 10).await.unwrap();
+        assert_eq!((history.messages.len(), history.is_complete), (0, false));
+        let (_outbound, mut inbound) = backplane.connect().await.unwrap();
+        let newest = inbound.subscribe(&pattern("t"), Some(last)).await.unwrap().unwrap();
+        assert!(newest.epoch == last.epoch && newest.sequence > last.sequence);
+        inbound.subscribe(&pattern("p/#"), None).await.unwrap();
+        // Nothing of the first topic was missed, but nobody can know.
+        let mut gaps = Vec::new();
+        let mut numbers = Vec::new();
+        while numbers != [9, 10] {
+            match inbound.receive().await.unwrap() {
+                Arrival::Message(arrived) => numbers.push(arrived.publication.origin.number),
+                Arrival::Gap { topic } => gaps.push(topic.to_string()),
+                other => panic!("{other:?}"),
+            }
+        }
+        gaps.sort();
+        assert_eq!(gaps, ["p/1", "t"]);
+    });
+}
+
+#[test]
+fn stream_that_others_have_made_without_what_is_needed_is_changed_or_refused() {
+    with(Storage::Lost, async |engine: Nats| {
+        let foreign = jetstream::stream::Config {
+            name: "test-1".to_owned(),
+            subjects: vec!["test-1.t.>".to_owned()],
+            max_messages_per_subject: 101,
+            max_age: NatsConfig::default().retention,
+            ..jetstream::stream::Config::default()
+        };
+        engine.jetstream().await.create_stream(foreign).await.unwrap();
+        // Otherwise nothing would ever come.
+        if let Ok((mut outbound, mut inbound)) = engine.backplane(100).connect().await {
+            inbound.subscribe(&pattern("t"), None).await.unwrap();
+            outbound.publish(&publications("t", 1..=3)).await.unwrap();
+            assert_eq!(arrived_numbers(&mut inbound, 3).await, [1, 2, 3]);
+        }
     });
 }
 

@@ -32,6 +32,8 @@ pub trait Engine: Sized {
     /// Prepares one that is not running yet; `None` if it is not installed.
     fn prepare(storage: Storage) -> Option<Self>;
     fn server(&mut self) -> &mut Server;
+    /// Lets it lose all that it keeps while it runs.
+    fn wipe(&self) -> impl Future<Output = ()>;
     /// A node's backplane, with so many messages of history.
     fn backplane(&self, history: usize) -> Self::Backplane;
 }
