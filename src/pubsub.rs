@@ -62,12 +62,18 @@ mod backplane;
 mod behind;
 mod bridge;
 mod by_number;
+#[cfg(any(feature = "nats", feature = "redis"))]
+mod catch_up;
+mod changes;
 mod config;
 mod delivery;
 mod error;
 mod event;
+mod heard;
 mod hooks;
 mod hub;
+#[cfg(any(feature = "nats", feature = "redis"))]
+mod knowledge;
 mod log;
 mod member;
 mod memory;
@@ -87,6 +93,7 @@ mod sync;
 mod told;
 mod topic;
 mod trie;
+mod unheard;
 
 pub use self::backplane::{
     Arrival, Arrived, Backplane, BackplaneError, DecodeError, History, Inbound, Numbering, Origin, Outbound,

@@ -62,6 +62,10 @@ impl Drop for Node {
     }
 }
 
+fn gap(topic: &str) -> Event {
+    Event::Gap { topic: topic.into() }
+}
+
 /// Waits for longer than the bridges do before they connect again.
 async fn a_while() {
     tokio::time::sleep(Duration::from_secs(30)).await;
@@ -222,6 +226,100 @@ async fn engine_that_has_forgotten_is_a_gap() {
     let gap = || vec![Event::Gap { topic: "t".into() }];
     assert_eq!(clients.each_mut().map(Client::run), [gap(), gap()]);
     assert_eq!(clients.each_mut().map(Client::new_texts), [numbers(2..3), numbers(2..3)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn patterns_get_what_was_published_while_their_node_was_away_in_topics_known_and_new() {
+    let engine = MemoryBackplane::new(Numbering::Engine);
+    let [a, b] = two(&engine).await;
+    let mut clients = [a.client("p/#").await, a.client("p/+").await, a.client("+/1").await];
+    b.publish("p/1", 0..2).await;
+    assert_eq!(clients.each_mut().map(Client::got), [numbers(0..2), numbers(0..2), numbers(0..2)]);
+    engine.stop();
+    engine.start();
+    // The node has not connected yet.
+    let late = Node::new(&engine).await;
+    late.publish("p/1", 2..4).await;
+    late.publish("p/new", 4..6).await;
+    late.publish("p", 6..7).await;
+    assert!(!a.is_up());
+    a_while().await;
+    late.publish("p/new", 7..8).await;
+    let got = clients.each_mut().map(|client| {
+        let mut got = client.got();
+        got.sort_unstable();
+        got
+    });
+    let [of_one, of_new] = [numbers(2..4), numbers(4..6)];
+    assert_eq!(got[0], [&of_one[..], &of_new, &numbers(6..8)].concat());
+    assert_eq!(got[1], [&of_one[..], &of_new, &numbers(7..8)].concat());
+    assert_eq!(got[2], of_one);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pattern_whose_node_was_away_for_longer_than_is_kept_is_told_of_the_gap() {
+    let engine = MemoryBackplane::new(Numbering::Engine);
+    let [a, b] = two(&engine).await;
+    let mut client = a.client("p/+").await;
+    b.publish("p/1", 0..1).await;
+    assert_eq!(client.got(), numbers(0..1));
+    engine.stop();
+    engine.start();
+    let late = Node::new(&engine).await;
+    for first in (1..10_002).step_by(1000) {
+        late.publish("p/1", first..(first + 1000).min(10_002)).await;
+    }
+    a_while().await;
+    assert_eq!(client.run().first(), Some(&gap("p/1")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn client_that_comes_back_with_a_position_before_a_gap_of_its_node_is_told() {
+    for numbering in NUMBERINGS {
+        let engine = MemoryBackplane::new(numbering);
+        let node = Node::with(engine.clone(), with_history(), BridgeConfig::default()).await;
+        let mut witness = node.client("t").await;
+        let mut client = node.client("t").await;
+        node.publish("t", 0..3).await;
+        assert_eq!(client.got(), numbers(0..3));
+        let before = client.member.position("t").unwrap();
+        drop(client);
+        engine.stop();
+        engine.forget();
+        engine.start();
+        a_while().await;
+        // At the very gap, and with messages behind it.
+        let since = |position| Subscription::to("t").since(position);
+        assert_eq!(node.client(since(before)).await.run(), [gap("t")], "{numbering:?}");
+        node.publish("t", 3..5).await;
+        let mut late = node.client(since(before)).await;
+        assert_eq!((late.run(), late.new_texts()), (vec![gap("t")], numbers(3..5)), "{numbering:?}");
+        let older = Position { sequence: before.sequence - 1, ..before };
+        let mut older = node.client(since(older)).await;
+        assert_eq!((older.run(), older.new_texts()), (vec![gap("t")], numbers(2..5)), "{numbering:?}");
+        // Who has seen what came behind it misses nothing.
+        assert_eq!((witness.run(), witness.new_texts()), (vec![gap("t")], numbers(0..5)));
+        let behind = witness.member.position("t").unwrap();
+        node.publish("t", 5..6).await;
+        assert_eq!(node.client(since(behind)).await.got(), numbers(5..6), "{numbering:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn history_of_the_engine_is_not_put_before_what_it_counted_in_another_epoch() {
+    let engine = MemoryBackplane::new(Numbering::Engine);
+    let [a, b] = [(); 2].map(|()| Node::with(engine.clone(), with_history(), BridgeConfig::default()));
+    let (a, b) = (a.await, b.await);
+    let [_on_a, mut on_b] = [a.client("t").await, b.client("t").await];
+    a.publish("t", 0..1).await;
+    engine.forget();
+    a.publish("t", 1..4).await;
+    assert_eq!(on_b.got(), numbers(0..4));
+    let second = on_b.member.position("t").map(|last| Position { sequence: 1, ..last });
+    let unknown = second.map(|second| Position { epoch: second.epoch ^ 1, ..second });
+    let mut client = b.client(Subscription::to("t").since(unknown)).await;
+    assert_eq!((client.run(), client.new_texts()), (vec![gap("t")], numbers(0..4)));
+    assert_eq!(b.client(Subscription::to("t").since(second)).await.got(), numbers(2..4));
 }
 
 #[tokio::test(start_paused = true)]
@@ -488,6 +586,31 @@ async fn connecting_again_takes_longer_each_time_up_to_a_limit() {
     for (index, wait) in waits.iter().enumerate() {
         let most = (100u128 << index).min(10_000);
         assert!((most / 2..=most + 1).contains(wait), "{index}: {wait} ms");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn engine_that_connects_and_refuses_what_is_published_is_tried_ever_less_and_local_delivery_goes_on() {
+    for numbering in NUMBERINGS {
+        let flaky = Flaky::new(numbering);
+        let node = Node::with(flaky.clone(), hub(|_| {}), BridgeConfig::default()).await;
+        let mut client = node.client("t").await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        flaky.script.lock().unwrap().fails_late = 12;
+        node.publish("t", 0..3).await;
+        tokio::time::sleep(Duration::from_secs(200)).await;
+        let connects = flaky.script.lock().unwrap().connects.clone();
+        let waits: Vec<_> = connects.windows(2).map(|pair| (pair[1] - pair[0]).as_millis()).skip(1).collect();
+        assert!(waits.len() == 11 && waits.last().is_some_and(|last| *last >= 5000), "{waits:?}");
+        node.publish("t", 3..4).await;
+        client.run();
+        assert_eq!((client.new_texts(), node.is_up()), (numbers(0..4), true));
+        // Once it has been well for a while, it is soon tried again.
+        flaky.script.lock().unwrap().fails_late = 1;
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        node.publish("t", 4..5).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert_eq!(flaky.script.lock().unwrap().connects.len(), connects.len() + 1);
     }
 }
 
@@ -893,30 +1016,51 @@ impl Drop for SaysGoodbye {
     }
 }
 
-#[test]
-fn state_that_uses_the_hub_when_it_is_dropped_stops_nobody() {
+/// Runs something that must not wait for itself.
+fn without_deadlock(story: impl AsyncFnOnce() + Send + 'static) {
     let (done, is_done) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        runtime.block_on(async {
-            let hub = Hub::new(HubConfig::default());
-            let mut config = BridgeConfig::default();
-            config.queue = messages(2);
-            // Nothing comes back, so what was published last is all that is kept of its sender.
-            let bridge = tokio::spawn(hub.bridge(Hostile::saying(vec![]), config).run());
-            settle().await;
-            let mut stays = Client::joining(&hub, SaysGoodbye(Hub::new(HubConfig::default())));
-            stays.member.subscribe("#").unwrap();
-            let goes = Client::joining(&hub, SaysGoodbye(hub.clone()));
-            goes.member.publish_to_others("t", "").unwrap();
-            drop(goes);
-            for _ in 0..3 {
-                settle().await;
-                hub.publish("t", "").unwrap();
-            }
-            bridge.abort();
-        });
+        runtime.block_on(story());
         done.send(()).unwrap();
     });
     is_done.recv_timeout(Duration::from_secs(10)).expect("a lock is held while a state is dropped");
+}
+
+/// A hub where nothing comes back, and somebody listens to all.
+async fn hub_of_goodbyes(queue: usize) -> (Hub<SaysGoodbye>, tokio::task::JoinHandle<()>, Client<SaysGoodbye>) {
+    let hub = Hub::new(HubConfig::default());
+    let mut config = BridgeConfig::default();
+    config.queue = messages(queue);
+    let bridge = tokio::spawn(hub.bridge(Hostile::saying(vec![]), config).run());
+    settle().await;
+    let mut stays = Client::joining(&hub, SaysGoodbye(Hub::new(HubConfig::default())));
+    stays.member.subscribe("#").unwrap();
+    // What is published by it is all that is kept of it.
+    let goes = Client::joining(&hub, SaysGoodbye(hub.clone()));
+    goes.member.publish_to_others("t", "").unwrap();
+    drop(goes);
+    settle().await;
+    (hub, bridge, stays)
+}
+
+#[test]
+fn state_that_uses_the_hub_when_it_is_dropped_stops_nobody() {
+    without_deadlock(async || {
+        let (hub, bridge, _stays) = hub_of_goodbyes(2).await;
+        for _ in 0..3 {
+            hub.publish("t", "").unwrap();
+            settle().await;
+        }
+        bridge.abort();
+    });
+}
+
+#[test]
+fn state_that_uses_the_hub_stops_nobody_who_subscribes_to_what_its_owner_has_published() {
+    without_deadlock(async || {
+        let (_hub, bridge, mut stays) = hub_of_goodbyes(100).await;
+        stays.member.subscribe("t").unwrap();
+        bridge.abort();
+    });
 }

@@ -9,11 +9,13 @@ mod support;
 mod pubsub_support;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use allocator::Counting;
 use pubsub_support::{Client, config, hub, messages};
 use sockeye::PreparedMessage;
-use sockeye::pubsub::{Bounds, Hub};
+use sockeye::pubsub::{Bounds, BridgeConfig, Hub, MemoryBackplane, Numbering};
+use support::settle;
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -158,6 +160,49 @@ fn client_that_never_reads_costs_nothing_for_topics_that_vanish() {
     let grown = allocator::held() - before;
     assert!(grown.abs() <= 16 * 1024, "{grown} bytes more for 19,000 topics");
     assert_eq!((hub.stats().topics, hub.stats().skipped), (100, 19_900));
+}
+
+#[test]
+fn engine_that_is_away_costs_the_queue_and_leaves_nothing_behind_when_it_is_back() {
+    for numbering in [Numbering::Engine, Numbering::Node] {
+        runtime().block_on(async {
+            let engine = MemoryBackplane::new(numbering);
+            let hub = hub(|config| config.lag = Bounds { messages: 1000, bytes: 64 * 1024 });
+            let mut config = BridgeConfig::default();
+            config.queue = Bounds { messages: 1000, bytes: 256 * 1024 };
+            let bridge = tokio::spawn(hub.bridge(engine.clone(), config).run());
+            settle().await;
+            let mut client = Client::joining(&hub, ());
+            client.member.subscribe("t").unwrap();
+            let mut read = || {
+                client.run();
+                client.stream.change(|script| (script.output, script.pieces, script.writes) = Default::default());
+            };
+            let mut cycles = Vec::new();
+            for _ in 0..4 {
+                engine.stop();
+                settle().await;
+                let before = allocator::held();
+                for _ in 0..20_000 {
+                    hub.publish("t", "x".repeat(1024)).unwrap();
+                    read();
+                }
+                let away = allocator::held() - before;
+                // The payloads; and for each of them the topic's name, and where it is in the queue.
+                assert!(away <= 256 * 1024 + 1000 * 256, "{away} bytes, {numbering:?}");
+                engine.start();
+                tokio::time::sleep(Duration::from_secs(60)).await;
+                settle().await;
+                read();
+                assert_eq!(hub.bridge_status().unwrap().queued, 0);
+                engine.forget();
+                cycles.push(allocator::held());
+            }
+            let grown = cycles[3] - cycles[1];
+            assert!(grown <= 8192, "{grown} bytes more, {numbering:?}");
+            bridge.abort();
+        });
+    }
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! Hubs joined by a real NATS server, which each test starts for itself on a free port.
+#![cfg(unix)]
 
 #[path = "async_support/mod.rs"]
 mod support;
@@ -11,13 +12,16 @@ mod engines;
 #[path = "pubsub_support/stories.rs"]
 mod stories;
 
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 
+use async_nats::jetstream;
 use engines::{
     Engine, Node, Output, Server, Storage, arrived_numbers, copy_directory, meet, pattern, publication, publications,
     run, texts, with,
 };
-use sockeye::pubsub::{Arrival, Backplane, Event, Inbound, NatsBackplane, NatsConfig, Outbound};
+use sockeye::pubsub::{Arrival, Backplane, Event, Inbound, NatsBackplane, NatsConfig, Outbound, Position, Publication};
+use stories::Fate;
 
 struct Nats {
     server: Server,
@@ -40,6 +44,10 @@ impl Engine for Nats {
         &mut self.server
     }
 
+    async fn wipe(&self) {
+        assert!(self.jetstream().await.delete_stream("test-1").await.unwrap().success);
+    }
+
     fn backplane(&self, history: usize) -> NatsBackplane {
         self.with(|config| config.history = history.try_into().unwrap())
     }
@@ -51,6 +59,10 @@ impl Nats {
         config.prefix = "test-1".to_owned();
         change(&mut config);
         NatsBackplane::open(&self.address, config).unwrap()
+    }
+
+    async fn jetstream(&self) -> jetstream::Context {
+        jetstream::new(async_nats::connect(&self.address).await.unwrap())
     }
 }
 
@@ -69,6 +81,25 @@ fn node_is_sent_only_what_somebody_there_has_subscribed_to_and_presence_is_its_o
 #[test]
 fn stream_of_messages_survives_a_server_that_is_killed_and_keeps_its_data() {
     with(Storage::Kept, |engine: Nats| stories::stream_of_messages_survives_an_engine_that_is_killed(engine));
+}
+
+#[test]
+fn server_that_is_killed_again_and_again_under_load_costs_nothing_or_a_gap() {
+    let story = stories::engine_that_is_away_again_and_again;
+    with(Storage::Kept, |engine: Nats| story(engine, 5000, Fate::Killed));
+    with(Storage::Kept, |engine: Nats| story(engine, 0, Fate::Killed));
+}
+
+#[test]
+fn server_that_hangs_again_and_again_under_load_costs_nothing_or_a_gap() {
+    let story = stories::engine_that_is_away_again_and_again;
+    with(Storage::Kept, |engine: Nats| story(engine, 5000, Fate::Hangs));
+    with(Storage::Kept, |engine: Nats| story(engine, 0, Fate::Hangs));
+}
+
+#[test]
+fn stream_that_is_deleted_again_and_again_under_load_costs_a_gap_and_nothing_comes_twice() {
+    with(Storage::Kept, |engine: Nats| stories::engine_that_is_away_again_and_again(engine, 5000, Fate::Wiped));
 }
 
 #[test]
@@ -114,6 +145,59 @@ fn history_that_is_just_full_is_whole_for_who_has_all_before_it() {
 }
 
 #[test]
+fn last_messages_are_read_from_the_end_wherever_they_lie_and_not_much_else() {
+    let Some(mut engine) = Nats::prepare(Storage::Lost) else { return };
+    let monitor = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    engine.server().arguments(["-m", &monitor.port().to_string()]);
+    engine.server().start();
+    run(async {
+        let (mut outbound, mut inbound) = engine.backplane(5000).connect().await.unwrap();
+        inbound.subscribe(&pattern("quiet"), None).await.unwrap();
+        let long = |number| Publication { payload: "x".repeat(1000).into(), ..publication("t", number) };
+        // Spread evenly, all at the beginning, all at the end, and in heaps.
+        let shapes: [fn(u64) -> bool; 4] =
+            [|n| n % 2 == 0, |n| n < 2000, |n| n >= 2000, |n| n < 100 || (1900..3700).contains(&n) || n == 3990];
+        for (shape, first) in shapes.into_iter().zip([1, 10_000, 20_000, 30_000]) {
+            let of_t: Vec<_> = (0..4000).filter(|number| shape(*number)).map(|number| first + number).collect();
+            let batch: Vec<_> = (0..4000)
+                .map(|number| if shape(number) { long(first + number) } else { publication("u", first + number) })
+                .collect();
+            for part in batch.chunks(500) {
+                outbound.publish(part).await.unwrap();
+            }
+            for limit in [1, 50] {
+                let before = sent_bytes(monitor);
+                let history = outbound.history("t", Position { epoch: 0, sequence: 0 }, limit).await.unwrap();
+                let sent = sent_bytes(monitor) - before;
+                let numbers: Vec<_> =
+                    history.messages.iter().map(|arrived| arrived.publication.origin.number).collect();
+                assert_eq!(numbers, of_t[of_t.len() - limit..], "{first}");
+                assert!(!history.is_complete);
+                // Two megabytes are there; the rest are the answers that say how many messages lie where.
+                assert!(sent < 100_000, "{sent} bytes for {limit} messages, {first}");
+            }
+        }
+        // Where there are just so many, or all are asked for, nothing is left out.
+        outbound.publish(&publications("quiet", 40_000..=40_100)).await.unwrap();
+        let first = engines::arrivals(&mut inbound, 1).await[0].1.unwrap();
+        let history = outbound.history("quiet", first, 100).await.unwrap();
+        assert_eq!((history.messages.len(), history.is_complete), (100, true));
+        let history = outbound.history("t", Position { epoch: 0, sequence: 0 }, usize::MAX).await.unwrap();
+        assert_eq!(history.messages.len(), 5001);
+    });
+}
+
+/// How many bytes the server has sent so far, by its monitoring port.
+fn sent_bytes(monitor: SocketAddr) -> u64 {
+    let mut stream = TcpStream::connect(monitor).unwrap();
+    stream.write_all(b"GET /varz HTTP/1.0\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (_, number) = answer.split_once("\"out_bytes\": ").unwrap();
+    number.split(|letter: char| !letter.is_ascii_digit()).next().unwrap().parse().unwrap()
+}
+
+#[test]
 fn stream_that_is_shorter_than_a_node_knows_begins_a_new_epoch_for_all() {
     with(Storage::Kept, async |mut engine: Nats| {
         let late = engine.backplane(100);
@@ -145,6 +229,74 @@ fn stream_that_is_shorter_than_a_node_knows_begins_a_new_epoch_for_all() {
         let (_outbound, mut inbound) = engine.backplane(100).connect().await.unwrap();
         assert_eq!(inbound.subscribe(&pattern("t"), None).await.unwrap(), Some(anew));
         assert!(inbound_early.subscribe(&pattern("u"), None).await.is_err());
+    });
+}
+
+#[test]
+fn node_that_publishes_to_a_stream_that_was_made_anew_sees_that() {
+    with(Storage::Lost, async |engine: Nats| {
+        let (mut outbound, _inbound) = engine.backplane(100).connect().await.unwrap();
+        outbound.publish(&publications("t", 1..=3)).await.unwrap();
+        engine.wipe().await;
+        let _anew = engine.backplane(100).connect().await.unwrap();
+        let error = outbound.publish(&[publication("t", 4)]).await.unwrap_err();
+        assert!(error.to_string().contains("anew"), "{error}");
+    });
+}
+
+#[test]
+fn stream_that_was_purged_is_a_gap_for_who_missed_something_and_goes_on_counting() {
+    with(Storage::Lost, async |engine: Nats| {
+        let backplane = engine.backplane(100);
+        let (mut outbound, mut inbound) = backplane.connect().await.unwrap();
+        inbound.subscribe(&pattern("t"), None).await.unwrap();
+        inbound.subscribe(&pattern("p/#"), None).await.unwrap();
+        outbound.publish(&publications("t", 1..=3)).await.unwrap();
+        outbound.publish(&publications("p/1", 4..=6)).await.unwrap();
+        let got = engines::arrivals(&mut inbound, 6).await;
+        let [first, last] = [1, 3].map(|number| got.iter().find(|(got, _)| *got == number).unwrap().1.unwrap());
+        drop(inbound);
+        outbound.publish(&publications("p/1", 7..=8)).await.unwrap();
+        engine.jetstream().await.get_stream("test-1").await.unwrap().purge().await.unwrap();
+        outbound.publish(&publications("p/1", 9..=10)).await.unwrap();
+        let history = outbound.history("t", first, 10).await.unwrap();
+        assert_eq!((history.messages.len(), history.is_complete), (0, false));
+        let (_outbound, mut inbound) = backplane.connect().await.unwrap();
+        let newest = inbound.subscribe(&pattern("t"), Some(last)).await.unwrap().unwrap();
+        assert!(newest.epoch == last.epoch && newest.sequence > last.sequence);
+        inbound.subscribe(&pattern("p/#"), None).await.unwrap();
+        // Nothing of the first topic was missed, but nobody can know.
+        let mut gaps = Vec::new();
+        let mut numbers = Vec::new();
+        while numbers != [9, 10] {
+            match inbound.receive().await.unwrap() {
+                Arrival::Message(arrived) => numbers.push(arrived.publication.origin.number),
+                Arrival::Gap { topic } => gaps.push(topic.to_string()),
+                other => panic!("{other:?}"),
+            }
+        }
+        gaps.sort();
+        assert_eq!(gaps, ["p/1", "t"]);
+    });
+}
+
+#[test]
+fn stream_that_others_have_made_without_what_is_needed_is_changed_or_refused() {
+    with(Storage::Lost, async |engine: Nats| {
+        let foreign = jetstream::stream::Config {
+            name: "test-1".to_owned(),
+            subjects: vec!["test-1.t.>".to_owned()],
+            max_messages_per_subject: 101,
+            max_age: NatsConfig::default().retention,
+            ..jetstream::stream::Config::default()
+        };
+        engine.jetstream().await.create_stream(foreign).await.unwrap();
+        // Otherwise nothing would ever come.
+        if let Ok((mut outbound, mut inbound)) = engine.backplane(100).connect().await {
+            inbound.subscribe(&pattern("t"), None).await.unwrap();
+            outbound.publish(&publications("t", 1..=3)).await.unwrap();
+            assert_eq!(arrived_numbers(&mut inbound, 3).await, [1, 2, 3]);
+        }
     });
 }
 

@@ -1,4 +1,5 @@
 //! Hubs joined by a real Redis, which each test starts for itself on a socket in a directory of its own.
+#![cfg(unix)]
 
 #[path = "async_support/mod.rs"]
 mod support;
@@ -12,9 +13,11 @@ mod engines;
 mod stories;
 
 use engines::{
-    Engine, Output, Server, Storage, arrived_numbers, copy_directory, pattern, publication, publications, run, with,
+    Engine, Node, Output, Server, Storage, arrived_numbers, copy_directory, meet, pattern, publication, publications,
+    run, texts, with,
 };
 use sockeye::pubsub::{Backplane, Bounds, Inbound, Outbound, Pattern, Position, RedisBackplane, RedisConfig};
+use stories::Fate;
 
 struct Redis {
     server: Server,
@@ -36,6 +39,10 @@ impl Engine for Redis {
 
     fn server(&mut self) -> &mut Server {
         &mut self.server
+    }
+
+    async fn wipe(&self) {
+        let _: () = redis::cmd("FLUSHALL").exec_async(&mut self.client().await).await.unwrap();
     }
 
     fn backplane(&self, history: usize) -> RedisBackplane {
@@ -71,6 +78,25 @@ fn node_is_sent_only_what_somebody_there_has_subscribed_to_and_presence_is_its_o
 #[test]
 fn stream_of_messages_survives_a_server_that_is_killed_and_keeps_its_data() {
     with(Storage::Kept, |engine: Redis| stories::stream_of_messages_survives_an_engine_that_is_killed(engine));
+}
+
+#[test]
+fn server_that_is_killed_again_and_again_under_load_costs_nothing_or_a_gap() {
+    let story = stories::engine_that_is_away_again_and_again;
+    with(Storage::Kept, |engine: Redis| story(engine, 5000, Fate::Killed));
+    with(Storage::Kept, |engine: Redis| story(engine, 0, Fate::Killed));
+}
+
+#[test]
+fn server_that_hangs_again_and_again_under_load_costs_nothing_or_a_gap() {
+    let story = stories::engine_that_is_away_again_and_again;
+    with(Storage::Kept, |engine: Redis| story(engine, 5000, Fate::Hangs));
+    with(Storage::Kept, |engine: Redis| story(engine, 0, Fate::Hangs));
+}
+
+#[test]
+fn server_that_is_wiped_again_and_again_under_load_costs_a_gap_and_nothing_comes_twice() {
+    with(Storage::Kept, |engine: Redis| stories::engine_that_is_away_again_and_again(engine, 5000, Fate::Wiped));
 }
 
 #[test]
@@ -168,6 +194,117 @@ fn node_that_comes_late_sees_that_messages_it_knows_of_were_lost() {
         assert_ne!(anew.epoch, known.epoch);
         assert_eq!(arrived_numbers(&mut inbound_late, 9).await, [0, 1, 2, 3, 5, 6, 7, 8, 9]);
         assert!(outbound.publish(&[publication("t", 10)]).await.is_err());
+    });
+}
+
+#[test]
+fn server_that_takes_nothing_for_a_while_gets_it_later_and_each_node_goes_on() {
+    type Settings = [&'static [&'static str]; 2];
+    let full: Settings = [&["CONFIG", "SET", "maxmemory", "1"], &["CONFIG", "SET", "maxmemory", "0"]];
+    let replica: Settings = [&["REPLICAOF", "127.0.0.1", "1"], &["REPLICAOF", "NO", "ONE"]];
+    for [trouble, over] in [full, replica] {
+        with(Storage::Kept, async |engine: Redis| {
+            let mut client = engine.client().await;
+            let mut set = async |words: &[&str]| {
+                let mut command = redis::cmd(words[0]);
+                command.arg(&words[1..]).exec_async(&mut client).await.unwrap();
+            };
+            let [a, b] = [Node::new(&engine, 100).await, Node::new(&engine, 100).await];
+            let mut clients = [a.client("t"), b.client("t"), b.client("#")];
+            for client in &mut clients {
+                meet(&a, "t", client).await;
+            }
+            set(trouble).await;
+            a.publish("t", 0..3);
+            assert_eq!(texts(&mut clients[0], 3).await, ["0", "1", "2"], "{trouble:?}");
+            let connects = a.connects();
+            engines::until(|| a.connects() > connects + 2 || !a.is_up()).await;
+            a.publish("t", 3..5);
+            assert_eq!(texts(&mut clients[0], 2).await, ["3", "4"], "{trouble:?}");
+            set(over).await;
+            a.publish("t", 5..6);
+            assert_eq!(texts(&mut clients[0], 1).await, ["5"]);
+            for client in &mut clients[1..] {
+                assert_eq!(texts(client, 6).await, ["0", "1", "2", "3", "4", "5"], "{trouble:?}");
+            }
+        });
+    }
+}
+
+#[test]
+fn server_without_memory_keeps_what_it_has_and_says_so() {
+    with(Storage::Lost, async |engine: Redis| {
+        let (mut outbound, mut inbound) = engine.backplane(100).connect().await.unwrap();
+        let start = inbound.subscribe(&pattern("t"), None).await.unwrap().unwrap();
+        outbound.publish(&publications("t", 1..=3)).await.unwrap();
+        let mut client = engine.client().await;
+        let mut limit = async |bytes: u32| {
+            let mut set = redis::cmd("CONFIG");
+            set.arg("SET").arg("maxmemory").arg(bytes).exec_async(&mut client).await.unwrap();
+        };
+        limit(1).await;
+        let error = outbound.publish(&publications("t", 4..=5)).await.unwrap_err();
+        assert!(error.to_string().contains("memory"), "{error}");
+        limit(0).await;
+        outbound.publish(&publications("t", 4..=5)).await.unwrap();
+        let history = outbound.history("t", start, 100).await.unwrap();
+        assert_eq!((history.messages.len(), history.is_complete), (5, true));
+        assert_eq!(arrived_numbers(&mut inbound, 5).await, [1, 2, 3, 4, 5]);
+    });
+}
+
+#[test]
+fn stream_that_was_trimmed_or_deleted_is_a_gap_for_who_missed_something() {
+    for command in [&["XTRIM", "test*:t:t", "MAXLEN", "2"][..], &["DEL", "test*:t:t"]] {
+        with(Storage::Lost, async |engine: Redis| {
+            let backplane = engine.backplane(100);
+            let (mut outbound, mut inbound) = backplane.connect().await.unwrap();
+            for text in ["t", "+"] {
+                inbound.subscribe(&pattern(text), None).await.unwrap();
+            }
+            outbound.publish(&publications("t", 1..=3)).await.unwrap();
+            let first = engines::arrivals(&mut inbound, 1).await[0].1.unwrap();
+            drop(inbound);
+            outbound.publish(&publications("t", 4..=8)).await.unwrap();
+            let mut trim = redis::cmd(command[0]);
+            trim.arg(&command[1..]).exec_async(&mut engine.client().await).await.unwrap();
+            let left: Vec<u64> = if command[0] == "DEL" { vec![] } else { vec![7, 8] };
+            let history = outbound.history("t", first, 100).await.unwrap();
+            assert_eq!((history.messages.len(), history.is_complete), (left.len(), false));
+            // What its last message was is known all the same, and who has that misses nothing.
+            let (mut outbound, mut inbound) = backplane.connect().await.unwrap();
+            let newest = inbound.subscribe(&pattern("t"), Some(first)).await.unwrap().unwrap();
+            assert!(outbound.history("t", newest, 100).await.unwrap().is_complete);
+            outbound.publish(&publications("t", 9..=9)).await.unwrap();
+            let expected = [vec![0], left, vec![9]].concat();
+            assert_eq!(arrived_numbers(&mut inbound, expected.len()).await, expected, "{command:?}");
+        });
+    }
+}
+
+#[test]
+fn server_that_forgets_scripts_or_hangs_up_loses_nothing() {
+    with(Storage::Lost, async |engine: Redis| {
+        let [a, b] = [Node::new(&engine, 100).await, Node::new(&engine, 100).await];
+        let mut clients = [a.client("t"), b.client("t")];
+        for client in &mut clients {
+            meet(&a, "t", client).await;
+        }
+        let mut client = engine.client().await;
+        for (round, words) in [["SCRIPT", "FLUSH"], ["CLIENT", "KILL"]].into_iter().enumerate() {
+            let round = u32::try_from(round).unwrap() * 10;
+            a.publish("t", round..round + 5);
+            let mut command = redis::cmd(words[0]);
+            command.arg(words[1]);
+            if words[1] == "KILL" {
+                command.arg("TYPE").arg("pubsub").arg("SKIPME").arg("yes");
+            }
+            command.exec_async(&mut client).await.unwrap();
+            a.publish("t", round + 5..round + 10);
+        }
+        for client in &mut clients {
+            assert_eq!(texts(client, 20).await, pubsub_support::numbers(0..20));
+        }
     });
 }
 

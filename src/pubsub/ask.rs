@@ -52,6 +52,7 @@ impl<S: Send + Sync + 'static> Ask<S> {
 
     /// Puts what the engine has in front of what is here, for the one who asked, and lets that one be sent it.
     pub(super) fn answer(self, hub: &Shared<S>, history: History) {
+        let after = self.after();
         let Self { topic, peer, seat, wish } = self;
         let mut is_whole = history.is_complete;
         {
@@ -59,29 +60,38 @@ impl<S: Send + Sync + 'static> Ask<S> {
             if state.lag(seat, peer.id()).is_none() {
                 return;
             }
+            let newest = history.messages.last().and_then(|arrived| arrived.position);
+            let epoch = newest.map_or(after.epoch, |newest| newest.epoch);
+            // What lacks in front of all that is here, the engine may have; what lacks within cannot be put there.
+            let begin = state.log.begin_of(epoch);
+            let has_place = begin == state.log.first();
+            is_whole &= !state.log.has_gap_behind(begin + 1);
             let last = state.remote.as_ref().and_then(|remote| remote.last);
             for arrived in history.messages.into_iter().rev() {
                 let Some(position) = arrived.position else { continue };
                 // What is here is not put there again, nor what will come.
-                let is_here = state.log.oldest().is_some_and(|oldest| oldest.is_same_or_before(position));
-                let will_come = last.is_some_and(|last| last != position && last.is_same_or_before(position));
+                let is_here = state.log.oldest_from(begin).is_some_and(|oldest| oldest.is_same_or_before(position));
+                let will_come = last.is_some_and(|last| last != position && !position.is_same_or_before(last));
                 if is_here || will_come {
                     continue;
                 }
                 let publication = arrived.publication;
                 let message = PreparedMessage::of_checked(publication.kind, publication.payload);
                 let message = (&message, publication.may_be_encoded);
-                if !state.log.prepend(hub.entry(&topic.name, message, position, 0, None)) {
+                // In front of what was counted in another epoch is not its place.
+                if !has_place || !state.log.prepend(hub.entry(&topic.name, message, position, 0, None)) {
                     is_whole = false;
                     break;
                 }
             }
             match wish {
-                Missing::Since(after) if history.is_complete => state.rewind(seat, peer.id(), Some(after)),
                 Missing::Since(after) => {
+                    let first = state.log.first();
+                    let place = if after.epoch == epoch && !has_place { begin } else { first };
                     // What never was, as far as the engine knows, says nothing of what was seen.
-                    let seen = state.known_up_to(after).filter(|seen| *seen == after);
-                    state.rewind(seat, peer.id(), seen);
+                    let known = state.known_up_to(after).filter(|known| *known == after);
+                    let seen = if history.is_complete { Some(after) } else { known };
+                    state.begin_at(seat, peer.id(), place, seen);
                 }
                 Missing::Last { missing, .. } => {
                     state.rewind_by(seat, peer.id(), missing);

@@ -82,7 +82,9 @@ impl<S: Send + Sync + 'static> Shared<S> {
                 Start::Since(position) => match state.place_after(position) {
                     Some((place, known)) => {
                         view = known;
-                        (place, Subscribed::Whole)
+                        // The engine has no more of it.
+                        let has_gap = state.log.has_gap_behind(place);
+                        (place, if has_gap { Subscribed::Gap } else { Subscribed::Whole })
                     }
                     None if is_kept_elsewhere => {
                         // Until the engine answers, it has seen what it says.
@@ -98,7 +100,7 @@ impl<S: Send + Sync + 'static> Shared<S> {
             let wish = Wish { id: peer.id(), slow_consumer, is_named, is_present };
             let seat = state.insert(peer.clone(), wish, cursor, view);
             if seen.is_some() {
-                state.rewind(seat, peer.id(), seen);
+                state.begin_at(seat, peer.id(), cursor, seen);
             }
             (seat, subscribed)
         };

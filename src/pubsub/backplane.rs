@@ -11,9 +11,11 @@ use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::error::Error as StdError;
+use core::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use thiserror::Error;
+use tokio::time::timeout;
 
 use super::pattern::{Pattern, PatternError};
 use super::position::Position;
@@ -290,6 +292,17 @@ impl BackplaneError {
     #[must_use]
     pub fn lost() -> Self {
         Self::new("the connection was lost".to_string())
+    }
+}
+
+/// Gives a call to the engine so much time and no more.
+pub(super) async fn within<T>(
+    most: Duration,
+    call: impl Future<Output = Result<T, BackplaneError>>,
+) -> Result<T, BackplaneError> {
+    match timeout(most, call).await {
+        Ok(result) => result,
+        Err(late) => Err(BackplaneError::new(late)),
     }
 }
 

@@ -8,7 +8,6 @@ use alloc::sync::Arc;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use super::pattern::Pattern;
 use super::position::Position;
 
 /// The topics that are behind, in the order in which they take turns.
@@ -25,6 +24,8 @@ struct Place {
     after: Position,
     /// The last that was passed over.
     passed: Option<Position>,
+    /// Whether it was asked for by its name: then what was handed out is known.
+    is_named: bool,
 }
 
 /// What a page was.
@@ -46,11 +47,26 @@ pub(super) enum Caught {
 }
 
 impl Behind {
-    /// Takes note that a topic is to be read from behind a position, if it is not already.
+    /// Takes note that a topic that is asked for by its name is to be read from behind a position, if it is not already.
     pub(super) fn add(&mut self, topic: Arc<str>, after: Position) {
-        if let Entry::Vacant(vacant) = self.places.entry(topic.clone()) {
-            vacant.insert(Place { after, passed: None });
-            self.turns.push_back(topic);
+        self.place(topic, after, true);
+    }
+
+    /// The same for one that a pattern matches. Where several do, one of them may have been further behind than the others.
+    pub(super) fn add_of_pattern(&mut self, topic: Arc<str>, after: Position) {
+        let place = self.place(topic, after, false);
+        if !place.is_named && after.epoch == place.after.epoch && after.sequence < place.after.sequence {
+            place.after = after;
+        }
+    }
+
+    fn place(&mut self, topic: Arc<str>, after: Position, is_named: bool) -> &mut Place {
+        match self.places.entry(topic.clone()) {
+            Entry::Occupied(occupied) => occupied.into_mut(),
+            Entry::Vacant(vacant) => {
+                self.turns.push_back(topic);
+                vacant.insert(Place { after, passed: None, is_named })
+            }
         }
     }
 
@@ -98,36 +114,6 @@ impl Behind {
     }
 }
 
-/// Up to where patterns with wildcards were heard when a connection ended, so that the next one can go on there: the bridge knows
-/// that only of the topics that it has heard of.
-#[derive(Debug, Default)]
-pub(super) struct Heard {
-    epoch: u64,
-    patterns: HashMap<Pattern, u64>,
-}
-
-impl Heard {
-    /// Up to where a pattern was heard.
-    pub(super) fn of(&self, pattern: &Pattern) -> Option<Position> {
-        Some(Position { epoch: self.epoch, sequence: *self.patterns.get(pattern)? })
-    }
-
-    /// Takes note of how far a connection that has ended has heard its patterns; those that it had not asked for yet stay.
-    pub(super) fn end(&mut self, epoch: u64, patterns: impl Iterator<Item = (Pattern, u64)>) {
-        if self.epoch != epoch {
-            // A sequence of another epoch says that something may be missing, and no more.
-            self.patterns.values_mut().for_each(|sequence| *sequence = 0);
-        }
-        self.epoch = epoch;
-        self.patterns.extend(patterns);
-    }
-
-    /// Forgets those that were not asked for again.
-    pub(super) fn clear(&mut self) {
-        self.patterns = HashMap::new();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,6 +143,19 @@ mod tests {
     }
 
     #[test]
+    fn topic_of_several_patterns_is_read_from_where_the_one_was_that_is_furthest_behind() {
+        let mut behind = Behind::default();
+        for after in [5, 3, 4] {
+            behind.add_of_pattern("t".into(), at(after));
+        }
+        assert_eq!(behind.next(), Some(("t".into(), at(3))));
+        behind.add("named".into(), at(9));
+        behind.add_of_pattern("named".into(), at(8));
+        behind.turn(&"t".into(), at(9), Page::Last);
+        assert_eq!(behind.next(), Some(("named".into(), at(9))));
+    }
+
+    #[test]
     fn topics_take_turns() {
         let mut behind = Behind::default();
         let topics = ["a", "b"].map(Arc::<str>::from);
@@ -167,18 +166,5 @@ mod tests {
         }
         behind.remove("a");
         assert_eq!((behind.next().unwrap().0, behind.lowest()), ("b".into(), Some(1)));
-    }
-
-    #[test]
-    fn pattern_goes_on_where_its_last_connection_ended_and_is_forgotten_if_it_does_not() {
-        let mut heard = Heard::default();
-        let [a, b] = ["a/#", "b/#"].map(|pattern| Pattern::new(pattern).unwrap());
-        heard.end(7, [(a.clone(), 5), (b.clone(), 5)].into_iter());
-        heard.end(7, [(a.clone(), 8)].into_iter());
-        assert_eq!((heard.of(&a), heard.of(&b)), (Some(at(8)), Some(at(5))), "b was not asked for again in time");
-        heard.end(9, [(a.clone(), 4)].into_iter());
-        assert_eq!(heard.of(&b), Some(Position { epoch: 9, sequence: 0 }));
-        heard.clear();
-        assert_eq!(heard.of(&a), None);
     }
 }

@@ -22,31 +22,16 @@ use tokio::sync::Notify;
 
 use super::ask::Ask;
 use super::backplane::{Arrival, Arrived, BackplaneError, History, Numbering, Origin, Publication};
-use super::config::{Bounds, BridgeConfig};
+use super::changes::{Change, Changes, Interest};
+use super::config::BridgeConfig;
 use super::error::PublishError;
 use super::hub::{Hub, Published, Reach, Shared};
 use super::pattern::Pattern;
 use super::peer::Peer;
 use super::position::Position;
 use super::post::{Post, Whose};
+use super::unheard::{Sent, Unheard};
 use crate::prepared::PreparedMessage;
-
-/// A wish for the messages of other nodes, or the end of one.
-#[derive(Clone, Debug)]
-pub(super) struct Interest {
-    pub(super) pattern: Pattern,
-    pub(super) after: Option<Position>,
-    pub(super) is_wanted: bool,
-}
-
-/// What the inbound half is to do.
-pub(super) enum Change<S> {
-    Interest(Interest),
-    /// Too many of those: what is wanted now is to be looked up.
-    Renew,
-    /// Somebody has come back who missed more than there is here.
-    Ask(Ask<S>),
-}
 
 /// How a bridge stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -81,12 +66,8 @@ struct Waiting<S> {
     number: u64,
     publications: VecDeque<Queued>,
     bytes: usize,
-    unheard: VecDeque<Unheard<S>>,
-    unheard_bytes: usize,
-    changes: VecDeque<Change<S>>,
-    /// How many changes there were, and how many are done.
-    changed: u64,
-    done: u64,
+    unheard: Unheard<S>,
+    changes: Changes<S>,
     asks: VecDeque<Ask<S>>,
     /// How many questions there are, here and among the changes.
     asking: usize,
@@ -108,47 +89,6 @@ struct Queued {
     behind: u64,
 }
 
-/// A publication that has not come back yet, and whom it is not for.
-struct Unheard<S> {
-    publication: Publication,
-    sender: Option<Peer<S>>,
-}
-
-impl<S> Waiting<S> {
-    fn change(&mut self, change: Change<S>) {
-        self.changes.push_back(change);
-        self.changed += 1;
-    }
-
-    /// Puts a look at what is wanted in the place of all changes of that. What waits behind those waits for it.
-    fn renew(&mut self) {
-        self.changes.retain(|change| matches!(change, Change::Ask(_)));
-        self.changes.push_front(Change::Renew);
-        self.changed += 1;
-    }
-
-    /// Keeps a publication until it has come back; the oldest go where there are too many. Gives whom those were not for, to be
-    /// let go without the lock: with the last of a peer goes the application's state.
-    #[must_use]
-    fn keep_unheard(&mut self, unheard: Unheard<S>, bounds: Bounds) -> Vec<Peer<S>> {
-        let mut gone = Vec::new();
-        self.unheard_bytes += unheard.publication.payload.len();
-        self.unheard.push_back(unheard);
-        while self.unheard.len() > bounds.messages || self.unheard_bytes > bounds.bytes {
-            let Some(unheard) = self.take_unheard() else { break };
-            gone.extend(unheard.sender);
-        }
-        gone
-    }
-
-    /// Takes the oldest publication that has not come back.
-    fn take_unheard(&mut self) -> Option<Unheard<S>> {
-        let unheard = self.unheard.pop_front()?;
-        self.unheard_bytes -= unheard.publication.payload.len();
-        Some(unheard)
-    }
-}
-
 impl<S> Queue<S> {
     pub(super) fn new(numbering: Numbering, config: BridgeConfig) -> Self {
         let waiting = Waiting {
@@ -156,11 +96,8 @@ impl<S> Queue<S> {
             number: 0,
             publications: VecDeque::new(),
             bytes: 0,
-            unheard: VecDeque::new(),
-            unheard_bytes: 0,
-            changes: VecDeque::new(),
-            changed: 0,
-            done: 0,
+            unheard: Unheard::default(),
+            changes: Changes::default(),
             asks: VecDeque::new(),
             asking: 0,
             status: BridgeStatus::default(),
@@ -182,10 +119,7 @@ impl<S> Queue<S> {
     pub(super) fn tell(&self, interest: Interest) {
         let mut waiting = self.lock();
         if waiting.link == Link::Up {
-            waiting.change(Change::Interest(interest));
-            if waiting.changes.len() > CHANGES {
-                waiting.renew();
-            }
+            waiting.changes.push(Change::Interest(interest));
             drop(waiting);
             self.inbound.notify_one();
         }
@@ -194,15 +128,7 @@ impl<S> Queue<S> {
     /// Takes note that nobody has listened to a topic so far: what has not come back may have been told to others, and is not
     /// delivered here before it comes.
     pub(super) fn forget_unheard(&self, topic: &str) {
-        let mut waiting = self.lock();
-        let Waiting { unheard, unheard_bytes, .. } = &mut *waiting;
-        unheard.retain(|unheard| {
-            let is_kept = *unheard.publication.topic != *topic;
-            if !is_kept {
-                *unheard_bytes -= unheard.publication.payload.len();
-            }
-            is_kept
-        });
+        self.lock().unheard.forget(topic);
     }
 
     /// Asks for what a connection has missed. Gives the question back where the engine has gone away meanwhile, or too many wait
@@ -215,7 +141,7 @@ impl<S> Queue<S> {
                 return Some(ask);
             }
             waiting.asking += 1;
-            waiting.change(Change::Ask(ask));
+            waiting.changes.push(Change::Ask(ask));
         }
         self.inbound.notify_one();
         None
@@ -230,11 +156,9 @@ impl<S> Queue<S> {
     /// Takes the next change, which counts as done when the next one is taken; and with [`Change::Renew`] all before it.
     pub(super) fn next_change(&self) -> Option<Change<S>> {
         let mut waiting = self.lock();
-        let next = waiting.changes.pop_front();
-        let done = waiting.changed - waiting.changes.len() as u64 - u64::from(next.is_some());
-        if waiting.done < done && !matches!(next, Some(Change::Renew)) {
-            waiting.done = done;
-            drop(waiting);
+        let (next, is_forward) = waiting.changes.next();
+        drop(waiting);
+        if is_forward {
             self.outbound.notify_one();
         }
         next
@@ -256,7 +180,7 @@ impl<S> Queue<S> {
     /// The next publications that may go out; they stay until [`Self::published`] is told.
     pub(super) fn batch(&self) -> Vec<Publication> {
         let waiting = self.lock();
-        let ready = waiting.publications.iter().take_while(|queued| queued.behind <= waiting.done);
+        let ready = waiting.publications.iter().take_while(|queued| queued.behind <= waiting.changes.done());
         ready.take(self.config.batch.max(1)).map(|queued| queued.publication.clone()).collect()
     }
 
@@ -279,9 +203,8 @@ impl<S> Queue<S> {
         let mut waiting = self.lock();
         waiting.link = Link::Up;
         waiting.status.connects += 1;
-        waiting.changed += 1;
         waiting.asking = waiting.asks.len();
-        core::mem::take(&mut waiting.changes)
+        waiting.changes.begin()
     }
 
     /// Whose a publication of this node is that is delivered before it comes back.
@@ -324,14 +247,14 @@ impl<S: Send + Sync + 'static> Queue<S> {
                 (Numbering::Engine, Link::Down) | (Numbering::Node, _) => true,
             };
             if is_wanted && !is_delivered {
-                let unheard = Unheard { publication: publication.clone(), sender: sender.cloned() };
-                gone = waiting.keep_unheard(unheard, bounds);
+                let sent = Sent { publication: publication.clone(), sender: sender.cloned(), is_forgotten: false };
+                gone = waiting.unheard.push(sent, bounds);
             }
             if is_full {
                 waiting.status.cut += 1;
             } else {
                 waiting.bytes += len;
-                let behind = waiting.changed;
+                let behind = waiting.changes.count();
                 waiting.publications.push_back(Queued { publication, behind });
             }
             (origin, if is_full { Reach::Cut } else { Reach::AllNodes }, is_delivered)
@@ -358,16 +281,18 @@ impl<S: Send + Sync + 'static> Queue<S> {
             waiting.link = Link::GoingDown;
         }
         loop {
-            let unheard = {
+            let sent = {
                 let mut waiting = self.lock();
-                let unheard = waiting.take_unheard();
-                if unheard.is_none() {
+                let sent = waiting.unheard.pop();
+                if sent.is_none() {
                     waiting.link = Link::Down;
-                    waiting.unheard = VecDeque::new();
                 }
-                unheard
+                sent
             };
-            let Some(Unheard { publication, sender }) = unheard else { break };
+            let Some(Sent { publication, sender, is_forgotten }) = sent else { break };
+            if is_forgotten {
+                continue;
+            }
             let Publication { topic, origin, kind, may_be_encoded, payload } = publication;
             let message = &PreparedMessage::of_checked(kind, payload);
             let (sender, whose) = (sender.as_ref(), self.whose(origin));
@@ -380,7 +305,7 @@ impl<S: Send + Sync + 'static> Queue<S> {
             let mut waiting = self.lock();
             waiting.asking = 0;
             asks.extend(core::mem::take(&mut waiting.asks));
-            for change in core::mem::take(&mut waiting.changes) {
+            for change in waiting.changes.take() {
                 match change {
                     Change::Ask(ask) => asks.push(ask),
                     // All that is wanted is told anew.
@@ -442,28 +367,8 @@ impl<S: Send + Sync + 'static> Queue<S> {
 
     /// Takes note that a publication of ours has come back, and with it all before in its topic; whom it is not for.
     fn heard(&self, publication: &Publication) -> Option<Peer<S>> {
-        // Those that are let go are so without the lock.
-        let mut gone = Vec::new();
-        let mut waiting = self.lock();
-        let (topic, number) = (&publication.topic, publication.origin.number);
-        if waiting.unheard.front().is_some_and(|first| first.publication.origin.number == number) {
-            return waiting.take_unheard()?.sender;
-        }
-        let mut sender = None;
-        let Waiting { unheard, unheard_bytes, .. } = &mut *waiting;
-        unheard.retain_mut(|unheard| {
-            let known = unheard.publication.origin.number;
-            if known == number {
-                sender = unheard.sender.take();
-            }
-            let is_kept = known > number || unheard.publication.topic != *topic;
-            if !is_kept {
-                *unheard_bytes -= unheard.publication.payload.len();
-                gone.extend(unheard.sender.take());
-            }
-            is_kept
-        });
-        drop(waiting);
+        let (sender, gone) = self.lock().unheard.heard(publication);
+        drop(gone);
         sender
     }
 
@@ -483,8 +388,5 @@ impl<S: Send + Sync + 'static> Hub<S> {
     }
 }
 
-/// How many changes of what is wanted wait for the engine. Clients may come and go faster than it is told.
-const CHANGES: usize = 4096;
-
-/// How many questions do.
+/// How many questions wait for the engine.
 const ASKS: usize = 1024;

@@ -200,8 +200,8 @@ pub struct BridgeConfig {
     pub batch: usize,
     /// The longest that connecting, and each call but receiving, may take. Default 10 seconds.
     pub timeout: Duration,
-    /// How long it waits before it connects anew, at first; twice as long each time that it fails, and a random part of that.
-    /// Default 100 milliseconds.
+    /// How long it waits before it connects anew, at first; twice as long each time that it fails, or that the connection fails
+    /// sooner than it was waited for; and a random part of that. Default 100 milliseconds.
     pub backoff: Duration,
     /// The longest that it waits. Default 10 seconds.
     pub max_backoff: Duration,

@@ -24,6 +24,8 @@ pub(super) struct Log<B> {
     limits: Arc<Limits>,
     /// How many want the newest only, whatever they have been sent.
     latest_only: u32,
+    /// Before which place messages are missing that will not come any more.
+    gap: Option<u64>,
     /// How many echoes were appended last, behind the newest that all are to be sent.
     echoes: usize,
 }
@@ -129,7 +131,8 @@ impl<B> Log<B> {
     pub(super) fn new(epoch: u64, limits: Arc<Limits>) -> Self {
         let start = Position { epoch, sequence: 0 };
         let slots = VecDeque::new();
-        Self { slots, first: ORIGIN, bytes: 0, before: start, last: start, limits, latest_only: 0, echoes: 0 }
+        let (before, last) = (start, start);
+        Self { slots, first: ORIGIN, bytes: 0, before, last, limits, latest_only: 0, gap: None, echoes: 0 }
     }
 
     /// Appends a message; what is beyond the bounds goes.
@@ -180,6 +183,16 @@ impl<B> Log<B> {
         self.latest_only
     }
 
+    /// Takes note that messages are missing between the newest and what will come.
+    pub(super) fn note_gap(&mut self) {
+        self.gap = Some(self.head());
+    }
+
+    /// Whether messages are missing between a place and the next one that will be filled.
+    pub(super) fn has_gap_behind(&self, place: u64) -> bool {
+        self.gap.is_some_and(|gap| gap >= place)
+    }
+
     /// Begins behind a position, if nothing is held.
     pub(super) fn begin(&mut self, newest: Position) {
         if self.slots.is_empty() {
@@ -212,9 +225,16 @@ impl<B> Log<B> {
         self.before
     }
 
-    /// The position of the oldest message that has its place.
-    pub(super) fn oldest(&self) -> Option<Position> {
-        self.slots.iter().find(|slot| slot.standing != Standing::Early).map(|slot| slot.position)
+    /// The position of the oldest message from a place on that has its own for good.
+    pub(super) fn oldest_from(&self, place: u64) -> Option<Position> {
+        self.iter_from(place).find(|(_, slot)| slot.standing != Standing::Early).map(|(_, slot)| slot.position)
+    }
+
+    /// The place behind the newest message that an engine counted in another epoch.
+    pub(super) fn begin_of(&self, epoch: u64) -> u64 {
+        let is_other = |slot: &Slot<B>| slot.standing != Standing::Early && slot.position.epoch != epoch;
+        let newest = self.iter_from(self.first).rev().find(|(_, slot)| is_other(slot));
+        newest.map_or(self.first, |(place, _)| place + 1)
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -14,9 +14,7 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use core::error::Error as StdError;
 use core::fmt;
-use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_nats::{Client, ConnectOptions, Event, Subscriber};
 use futures_util::StreamExt;
@@ -27,7 +25,7 @@ pub use self::outbound::NatsOutbound;
 use self::stream::Log;
 use self::subject::Subjects;
 use super::backplane::{Backplane, BackplaneError, Numbering};
-use super::behind::Heard;
+use super::knowledge::Knowledge;
 
 /// NATS as a backplane: see [`Hub::bridge`](super::Hub::bridge).
 ///
@@ -79,16 +77,7 @@ pub struct NatsBackplane {
 pub(super) struct Common {
     config: NatsConfig,
     subjects: Subjects,
-    known: Mutex<Known>,
-    heard: Mutex<Heard>,
-    ignored: AtomicU64,
-}
-
-/// What the node knows of the numbering: enough to see whether the engine has lost something since.
-#[derive(Clone, Copy, Debug, Default)]
-struct Known {
-    epoch: u64,
-    last: u64,
+    knowledge: Knowledge,
 }
 
 /// How a node uses NATS. All nodes must agree on all of it but the last two.
@@ -153,15 +142,14 @@ impl NatsBackplane {
             ));
         }
         let subjects = Subjects::new(&config.prefix, config.history > 0);
-        let (known, heard) = (Mutex::default(), Mutex::default());
-        let common = Common { config, subjects, known, heard, ignored: AtomicU64::new(0) };
+        let common = Common { config, subjects, knowledge: Knowledge::default() };
         Ok(Self { address: address.into(), options: Arc::new(options), common: Arc::new(common) })
     }
 
     /// Returns how many messages have come that were none of ours.
     #[must_use]
     pub fn ignored(&self) -> u64 {
-        self.common.ignored.load(Ordering::Relaxed)
+        self.common.knowledge.ignored()
     }
 }
 
@@ -198,26 +186,6 @@ impl Backplane for NatsBackplane {
         let outbound = NatsOutbound::new(client.clone(), echo, lost.clone(), self.common.clone(), log.clone());
         let echo = Echo::new(client.clone()).await?;
         Ok((outbound, NatsInbound::new(client, echo, lost, self.common.clone(), log)))
-    }
-}
-
-impl Common {
-    /// Takes note that there was a message of this number.
-    fn knows(&self, sequence: u64) {
-        let mut known = self.known();
-        known.last = known.last.max(sequence);
-    }
-
-    fn ignore(&self) {
-        self.ignored.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn heard(&self) -> MutexGuard<'_, Heard> {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -282,6 +250,10 @@ impl Echo {
 /// The client tells a task of its own that it has dropped a message, and goes on with the next. Before that is taken out, so many others
 /// are, and the task has had its turn.
 const LEAST_INBOX: usize = 1024;
+
+fn began_anew() -> BackplaneError {
+    BackplaneError::new("the stream has begun to count anew")
+}
 
 fn failed(error: impl StdError + Send + Sync + 'static) -> BackplaneError {
     BackplaneError::new(Box::new(error))

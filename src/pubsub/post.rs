@@ -120,9 +120,13 @@ impl<S: Send + Sync + 'static> Topic<S> {
         Delivered::To(woken.receivers, position)
     }
 
-    /// Tells all subscribers that messages are missing.
+    /// Tells all subscribers that messages are missing, and who comes back with a position of before.
     pub(super) fn tell_gap(&self) {
-        let peers: Vec<_> = self.lock().subscribers().map(|(peer, _)| peer.clone()).collect();
+        let peers: Vec<_> = {
+            let mut state = self.lock();
+            state.log.note_gap();
+            state.subscribers().map(|(peer, _)| peer.clone()).collect()
+        };
         peers.iter().for_each(|peer| peer.order(|orders| orders.tell_gap(&self.name)));
     }
 }

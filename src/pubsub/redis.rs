@@ -14,9 +14,7 @@ use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use core::fmt;
-use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{AsyncConnectionConfig, Client, IntoConnectionInfo, ProtocolVersion, RedisError, Script};
@@ -26,8 +24,9 @@ use self::inbox::{Inbox, Sender};
 use self::keys::Keys;
 pub use self::outbound::RedisOutbound;
 use super::backplane::{Backplane, BackplaneError, Numbering};
-use super::behind::Heard;
 use super::config::Bounds;
+use super::knowledge::{Knowledge, Known};
+use super::position::Position;
 
 /// Redis as a backplane: see [`Hub::bridge`](super::Hub::bridge).
 ///
@@ -77,23 +76,13 @@ pub(super) struct Common {
     config: RedisConfig,
     keys: Keys,
     scripts: Scripts,
-    known: Mutex<Known>,
-    heard: Mutex<Heard>,
-    ignored: AtomicU64,
+    knowledge: Knowledge,
 }
 
 struct Scripts {
     open: Script,
     publish: Script,
     read: Script,
-}
-
-/// What the node knows of the numbering: enough to see whether the engine has lost something since.
-#[derive(Clone, Debug, Default)]
-struct Known {
-    epoch: Option<u64>,
-    run: String,
-    count: u64,
 }
 
 /// How a node uses Redis. All nodes must agree on `prefix`, and on whether there is history.
@@ -146,15 +135,14 @@ impl RedisBackplane {
             read: Script::new(include_str!("redis/read.lua")),
         };
         let keys = Keys::new(&config.prefix);
-        let (known, heard) = (Mutex::default(), Mutex::default());
-        let common = Common { config, keys, scripts, known, heard, ignored: AtomicU64::new(0) };
+        let common = Common { config, keys, scripts, knowledge: Knowledge::default() };
         Ok(Self { client, common: Arc::new(common) })
     }
 
     /// Returns how many messages have come that were none of ours.
     #[must_use]
     pub fn ignored(&self) -> u64 {
-        self.common.ignored.load(Ordering::Relaxed)
+        self.common.knowledge.ignored()
     }
 }
 
@@ -173,52 +161,32 @@ impl Backplane for RedisBackplane {
             .set_response_timeout(None)
             .set_push_sender(Sender(inbox.clone()));
         let mut connection = self.client.get_multiplexed_async_connection_with_config(&config).await.map_err(failed)?;
-        let epoch = match self.numbering() {
+        let begun = match self.numbering() {
             Numbering::Engine => Some(self.begin(&mut connection).await?),
             Numbering::Node => None,
         };
-        let outbound = RedisOutbound::new(connection.clone(), self.common.clone(), epoch.map(|(epoch, _)| epoch));
-        let inbound = RedisInbound::new(connection, inbox, self.common.clone(), epoch);
+        let outbound = RedisOutbound::new(connection.clone(), self.common.clone(), begun.map(|begun| begun.epoch));
+        let inbound = RedisInbound::new(connection, inbox, self.common.clone(), begun);
         Ok((outbound, inbound))
     }
 }
 
 impl RedisBackplane {
     /// Looks whether the engine has lost something, and gives the epoch and how far it has counted.
-    async fn begin(&self, connection: &mut MultiplexedConnection) -> Result<(u64, u64), BackplaneError> {
+    async fn begin(&self, connection: &mut MultiplexedConnection) -> Result<Position, BackplaneError> {
         let info: String = ::redis::cmd("INFO").arg("server").query_async(connection).await.map_err(failed)?;
         let run = info.lines().find_map(|line| line.strip_prefix("run_id:"));
         let run = run.ok_or_else(|| BackplaneError::new("the server does not tell its run_id"))?.trim();
-        let known = self.common.known().clone();
+        let known = self.common.knowledge.known().clone();
         let keys = &self.common.keys;
         let mut call = self.common.scripts.open.prepare_invoke();
         call.key(&keys.state).key(&keys.topics).key(&keys.runs);
         call.arg(run).arg(hex(rand::random()));
-        call.arg(known.epoch.map(hex)).arg(known.epoch.map(|_| known.run)).arg(known.epoch.map(|_| known.count));
+        call.arg(known.epoch.map(hex)).arg(known.epoch.map(|_| known.run)).arg(known.epoch.map(|_| known.last));
         let (epoch, count): (String, u64) = call.invoke_async(connection).await.map_err(failed)?;
         let epoch = u64::from_str_radix(&epoch, 16).map_err(BackplaneError::new)?;
-        *self.common.known() = Known { epoch: Some(epoch), run: run.to_string(), count };
-        Ok((epoch, count))
-    }
-}
-
-impl Common {
-    /// Takes note that there was a message of this number.
-    fn knows(&self, sequence: u64) {
-        let mut known = self.known();
-        known.count = known.count.max(sequence);
-    }
-
-    fn ignore(&self) {
-        self.ignored.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn heard(&self) -> MutexGuard<'_, Heard> {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.common.knowledge.known() = Known { epoch: Some(epoch), run: run.to_string(), last: count };
+        Ok(Position { epoch, sequence: count })
     }
 }
 

@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use super::ask::Ask;
 use super::attach::{By, Subscribed};
 use super::backplane::History;
-use super::bridge::Interest;
+use super::changes::Interest;
 use super::config::{Bounds, SlowConsumer, Start, Subscription};
 use super::error::{PublishError, SubscribeError};
 use super::hub::{Hub, Shared};

@@ -10,10 +10,11 @@ use core::task::Poll;
 use core::time::Duration;
 use std::collections::HashSet;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep};
 
-use super::backplane::{Backplane, BackplaneError, History, Inbound, Outbound};
-use super::bridge::{Change, Interest, Queue};
+use super::backplane::{Backplane, BackplaneError, History, Inbound, Outbound, within};
+use super::bridge::Queue;
+use super::changes::{Change, Interest};
 use super::config::BridgeConfig;
 use super::hub::Hub;
 use super::pattern::Pattern;
@@ -62,8 +63,13 @@ impl<B: Backplane, S: Send + Sync + 'static> Bridge<B, S> {
         loop {
             let error = match limited(&self.queue, self.backplane.connect()).await {
                 Ok((outbound, inbound)) => {
-                    wait = Duration::ZERO;
-                    self.serve(outbound, inbound, core::mem::replace(&mut was_up, true)).await
+                    let begun = Instant::now();
+                    let error = self.serve(outbound, inbound, core::mem::replace(&mut was_up, true)).await;
+                    // One that takes connections and does nothing with them is no better than one that is away.
+                    if begun.elapsed() > wait {
+                        wait = Duration::ZERO;
+                    }
+                    error
                 }
                 Err(error) => error,
             };
@@ -219,8 +225,5 @@ async fn limited<T, S>(
     queue: &Queue<S>,
     call: impl Future<Output = Result<T, BackplaneError>>,
 ) -> Result<T, BackplaneError> {
-    match timeout(queue.config().timeout, call).await {
-        Ok(result) => result,
-        Err(late) => Err(BackplaneError::new(late)),
-    }
+    within(queue.config().timeout, call).await
 }

@@ -32,6 +32,8 @@ pub trait Engine: Sized {
     /// Prepares one that is not running yet; `None` if it is not installed.
     fn prepare(storage: Storage) -> Option<Self>;
     fn server(&mut self) -> &mut Server;
+    /// Lets it lose all that it keeps while it runs.
+    fn wipe(&self) -> impl Future<Output = ()>;
     /// A node's backplane, with so many messages of history.
     fn backplane(&self, history: usize) -> Self::Backplane;
 }
@@ -101,6 +103,21 @@ impl Server {
         std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
     }
 
+    /// Stops it where it is: what it has in its hands stays there, and nobody gets an answer.
+    pub fn pause(&self) {
+        self.signal(rustix::process::Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub fn go_on(&self) {
+        self.signal(rustix::process::Signal::CONT);
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
+        let process = rustix::process::Pid::from_child(self.child.as_ref().unwrap());
+        rustix::process::kill_process(process, signal).unwrap();
+    }
+
     /// Kills it: it can do nothing about it.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
@@ -157,11 +174,17 @@ impl Node {
 
     /// One that tries to connect.
     pub fn start(engine: &impl Engine, history: usize) -> Self {
+        Self::with(engine.backplane(history), BridgeConfig::default().timeout)
+    }
+
+    /// One that waits so long for each answer.
+    pub fn with(backplane: impl Backplane, timeout: Duration) -> Self {
         let hub = hub(|config| config.lag = messages(10_000));
         let mut config = BridgeConfig::default();
         config.backoff = Duration::from_millis(1);
         config.max_backoff = Duration::from_millis(20);
-        let bridge = tokio::spawn(hub.bridge(engine.backplane(history), config).run());
+        config.timeout = timeout;
+        let bridge = tokio::spawn(hub.bridge(backplane, config).run());
         Self { hub, bridge }
     }
 

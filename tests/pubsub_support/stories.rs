@@ -2,6 +2,8 @@
 #![allow(unreachable_pub, reason = "each test file uses a part")]
 #![allow(clippy::missing_panics_doc, reason = "a test that panics has failed")]
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use sockeye::Message;
 use sockeye::pubsub::{Backplane, Event, Inbound, Numbering, Outbound, Position, Reach, Subscription};
@@ -86,6 +88,94 @@ pub async fn stream_of_messages_survives_an_engine_that_is_killed(mut engine: im
         assert_eq!((of_a, of_b), (numbers(0..301), numbers(1000..1301)));
     }
 }
+
+/// What becomes of an engine under load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is killed, and started again.
+    Killed,
+    /// It hangs, and goes on where it was.
+    Hangs,
+    /// It loses what it keeps, while it runs.
+    Wiped,
+}
+
+/// What a client has got of one node's numbers.
+#[derive(Debug, Default)]
+struct Got {
+    numbers: Vec<u32>,
+    gaps: usize,
+}
+
+/// The engine is away again and again while both nodes publish. With history nobody notices; without it nobody gets anything twice
+/// or in another order, all get what their own node has published, and who misses something is told.
+pub async fn engine_that_is_away_again_and_again(mut engine: impl Engine, history: usize, fate: Fate) {
+    let [a, b] = [(); 2].map(|()| Node::with(engine.backplane(history), Duration::from_millis(300)));
+    until(|| a.is_up() && b.is_up()).await;
+    let mut clients = [(0, a.client("t")), (1, b.client("t")), (0, a.client("#")), (1, b.client("+"))];
+    for (_, client) in &mut clients {
+        meet(&a, "t", client).await;
+    }
+    let mut got: [[Got; 2]; 4] = Default::default();
+    let mut number = 0;
+    let mut drain = async |got: &mut [[Got; 2]; 4]| {
+        for ((_, client), got) in clients.iter_mut().zip(got) {
+            let (texts, events) = receive(client, 0).await;
+            for text in texts {
+                let text: u32 = text.parse().unwrap();
+                got[usize::from(text >= OF_B)].numbers.push(text % OF_B);
+            }
+            got.iter_mut().for_each(|got| got.gaps += events.len());
+        }
+    };
+    for _ in 0..3 {
+        let connects = [a.connects(), b.connects()];
+        for step in 0..300 {
+            a.publish("t", number..number + 1);
+            b.publish("t", OF_B + number..OF_B + number + 1);
+            number += 1;
+            match (step, fate) {
+                (100, Fate::Killed) => engine.server().kill(),
+                (200, Fate::Killed) => engine.server().start(),
+                (100, Fate::Wiped) => engine.wipe().await,
+                (100, Fate::Hangs) => engine.server().pause(),
+                // Until both have given up, so that what it has in its hands was published again.
+                (200, Fate::Hangs) => {
+                    until(|| !a.is_up() && !b.is_up()).await;
+                    engine.server().go_on();
+                }
+                _ => tokio::task::yield_now().await,
+            }
+            if step % 10 == 0 {
+                drain(&mut got).await;
+            }
+        }
+        until(|| a.connects() > connects[0] && b.connects() > connects[1] && a.is_up() && b.is_up()).await;
+        drain(&mut got).await;
+    }
+    // From now on all of it comes, once both have subscribed again.
+    let last = number;
+    while !got.iter().flatten().all(|got| got.numbers.last().is_some_and(|got| *got >= last)) {
+        a.publish("t", number..number + 1);
+        b.publish("t", OF_B + number..OF_B + number + 1);
+        number += 1;
+        tokio::task::yield_now().await;
+        drain(&mut got).await;
+    }
+    for ((node, _), got) in clients.iter().zip(&got) {
+        for (of, Got { numbers, gaps }) in got.iter().enumerate() {
+            assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "twice or out of order: {numbers:?}");
+            let is_whole = numbers.len() as u32 == numbers.last().unwrap() + 1;
+            let is_kept = history > 0 && fate != Fate::Wiped;
+            let must_be_whole = is_kept || (history == 0 && *node == of) || *gaps == 0;
+            assert!(is_whole || !must_be_whole, "at {node}, of {of}, {gaps} gaps: {numbers:?}");
+            assert!(!is_kept || *gaps == 0, "at {node}, of {of}: {gaps} gaps");
+        }
+    }
+}
+
+/// What the numbers of the second node begin with.
+const OF_B: u32 = 1_000_000;
 
 /// The same where nothing is kept: nobody gets anything twice, and whoever may have missed something is told.
 pub async fn engine_that_is_killed_is_a_gap_where_nothing_is_kept(mut engine: impl Engine, history: usize) {

@@ -4,7 +4,6 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::convert::Infallible;
 use core::fmt;
 use core::future::poll_fn;
 use core::pin::Pin;
@@ -18,14 +17,13 @@ use futures_util::StreamExt;
 use futures_util::future::{AbortHandle, FutureExt};
 use futures_util::stream::{Abortable, SelectAll, abortable};
 use tokio::task::unconstrained;
-use tokio::time::{sleep, timeout};
 
-use super::super::backplane::{Arrival, Arrived, BackplaneError, Inbound, Publication};
-use super::super::behind::{Behind, Caught};
+use super::super::backplane::{Arrival, Arrived, BackplaneError, Inbound, Publication, within};
+use super::super::catch_up::{CatchUp, ROUNDS, Read, beat};
 use super::super::pattern::Pattern;
 use super::super::position::Position;
 use super::outbound::unless;
-use super::stream::{Log, Read};
+use super::stream::Log;
 use super::{Common, Echo, Lost, failed};
 
 /// The half of a connection to a [`NatsBackplane`](super::NatsBackplane) that subscribes and receives.
@@ -42,28 +40,21 @@ pub struct NatsInbound {
     handles: HashMap<Pattern, Vec<AbortHandle>>,
     /// Ends when the connection is lost.
     watch: Pin<Box<dyn Future<Output = BackplaneError> + Send>>,
+    /// Where the stream numbers.
     numbered: Option<Numbered>,
 }
 
 /// What there is where the stream numbers.
 struct Numbered {
     log: Arc<Log>,
-    behind: Behind,
-    /// The page that is being read, and of what.
-    reading: Option<(Arc<str>, Reading)>,
-    /// The last number that was handed out as it came.
-    last: u64,
-    /// The patterns with wildcards, and with which number each began.
-    patterns: HashMap<Pattern, u64>,
-    /// Whether all was subscribed to that was before.
-    is_settled: bool,
+    catch_up: CatchUp,
 }
-
-type Reading = Pin<Box<dyn Future<Output = Result<Read, BackplaneError>> + Send>>;
 
 impl NatsInbound {
     pub(super) fn new(client: Client, echo: Echo, lost: Lost, common: Arc<Common>, log: Option<Arc<Log>>) -> Self {
-        let beat = beat(log.clone(), common.config.heartbeat);
+        let looked_at = log.clone();
+        // The client itself tries the connection.
+        let beat = beat(common.config.heartbeat, move || look(looked_at.clone()));
         let watching = lost.clone();
         let watch = Box::pin(async move {
             match unless(watching, beat).await {
@@ -71,19 +62,15 @@ impl NatsInbound {
                 Err(error) => error,
             }
         });
-        let numbered = log.map(|log| {
-            let (behind, patterns, last) = (Behind::default(), HashMap::new(), log.begun);
-            Numbered { log, behind, reading: None, last, patterns, is_settled: false }
-        });
+        let numbered = log.map(|log| Numbered { catch_up: CatchUp::new(log.at(log.begun)), log });
         let (pending, taken) = (VecDeque::new(), VecDeque::new());
         let (subscriptions, handles) = (SelectAll::new(), HashMap::new());
         Self { client, echo, lost, common, pending, taken, subscriptions, handles, watch, numbered }
     }
 
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Arrival, BackplaneError>> {
-        if let Some(numbered) = self.numbered.as_mut().filter(|numbered| !numbered.is_settled) {
-            numbered.is_settled = true;
-            self.common.heard().clear();
+        if let Some(numbered) = &mut self.numbered {
+            numbered.catch_up.settle(&self.common.knowledge, &mut self.pending);
         }
         for _ in 0..ROUNDS {
             if let Some(arrival) = self.pending.pop_front() {
@@ -114,26 +101,9 @@ impl NatsInbound {
 
     /// Reads on where a topic is behind; ready when a page was read.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BackplaneError>> {
-        let Some(numbered) = &mut self.numbered else { return Poll::Pending };
-        let (topic, reading) = match &mut numbered.reading {
-            Some(reading) => reading,
-            none => {
-                let Some((topic, after)) = numbered.behind.next() else { return Poll::Pending };
-                let page = page(numbered.log.clone(), topic.clone(), after, self.common.config.heartbeat);
-                none.insert((topic, Box::pin(page)))
-            }
-        };
-        let Poll::Ready(read) = reading.as_mut().poll(cx) else { return Poll::Pending };
-        let topic = topic.clone();
-        numbered.reading = None;
-        let Read { is_complete, messages, end, page } = read?;
-        let gap = || Arrival::Gap { topic: topic.clone() };
-        self.pending.extend((!is_complete).then(gap));
-        self.pending.extend(messages.into_iter().map(Arrival::Message));
-        if numbered.behind.turn(&topic, end, page) == Caught::WithGap {
-            self.pending.push_back(gap());
-        }
-        Poll::Ready(Ok(()))
+        let Some(Numbered { log, catch_up }) = &mut self.numbered else { return Poll::Pending };
+        let heartbeat = self.common.config.heartbeat;
+        catch_up.poll_read(cx, &mut self.pending, |topic, after| Box::pin(page(log.clone(), topic, after, heartbeat)))
     }
 
     /// What has come as an arrival; `None` if it is none of ours, or is read from the stream.
@@ -144,7 +114,7 @@ impl NatsInbound {
             None => Some(None),
         };
         let (Some(topic), Some(position)) = (topic, position) else {
-            self.common.ignore();
+            self.common.knowledge.ignore();
             return None;
         };
         let publication = match Publication::decode(&topic, message.payload.clone()) {
@@ -152,14 +122,12 @@ impl NatsInbound {
             // What was too long to be published.
             Err(_) if message.payload.is_empty() => None,
             Err(_) => {
-                self.common.ignore();
+                self.common.knowledge.ignore();
                 return None;
             }
         };
         if let (Some(numbered), Some(position)) = (&mut self.numbered, position) {
-            self.common.knows(position.sequence);
-            numbered.last = numbered.last.max(position.sequence);
-            if !numbered.behind.is_next(&topic, position) {
+            if !numbered.catch_up.is_next(&self.common.knowledge, &topic, position) {
                 return None;
             }
         }
@@ -194,27 +162,20 @@ impl NatsInbound {
         after: Option<Position>,
     ) -> Result<Option<Position>, BackplaneError> {
         self.listen(pattern).await?;
-        let Some(numbered) = &mut self.numbered else { return Ok(None) };
+        let Some(Numbered { log, catch_up }) = &mut self.numbered else { return Ok(None) };
         if pattern.is_exact() {
-            let newest = numbered.log.newest(pattern.as_str()).await?;
+            let newest = log.newest(pattern.as_str()).await?;
             if let Some(after) = after.filter(|after| *after != newest) {
-                numbered.behind.add(pattern.as_str().into(), after);
+                catch_up.add_topic(pattern.as_str(), after);
             }
             return Ok(Some(newest));
         }
-        let heard = self.common.heard().of(pattern);
-        let from = match heard {
-            Some(_) => 0,
-            None => numbered.log.check().await?.state.last_sequence,
-        };
-        numbered.patterns.insert(pattern.clone(), from);
-        if let Some(heard) = heard {
-            // What was published since, also in topics that nobody here has heard of.
-            for topic in numbered.log.topics(pattern).await? {
-                numbered.behind.add(topic.into(), heard);
-            }
-        }
-        Ok(Some(numbered.log.at(0)))
+        let heard = self.common.knowledge.heard().of(pattern);
+        let begin = log.check().await?.state.last_sequence;
+        // What was published since, also in topics that nobody here has heard of.
+        let topics = if heard.is_some() { log.topics(pattern).await? } else { Vec::new() };
+        catch_up.add_pattern(pattern, begin, heard, topics.into_iter().map(Arc::from));
+        Ok(Some(log.at(0)))
     }
 }
 
@@ -231,11 +192,8 @@ impl Inbound for NatsInbound {
         self.lost.check()?;
         // The streams end, and are dropped, which unsubscribes.
         self.handles.remove(pattern).into_iter().flatten().for_each(|handle| handle.abort());
-        if let Some(Numbered { behind, patterns, .. }) = &mut self.numbered {
-            patterns.remove(pattern);
-            if pattern.is_exact() && !patterns.keys().any(|other| other.matches(pattern.as_str())) {
-                behind.remove(pattern.as_str());
-            }
+        if let Some(numbered) = &mut self.numbered {
+            numbered.catch_up.remove(pattern);
         }
         Ok(())
     }
@@ -247,21 +205,13 @@ impl Inbound for NatsInbound {
 
 impl Drop for NatsInbound {
     fn drop(&mut self) {
-        let Some(numbered) = &mut self.numbered else { return };
+        let Some(Numbered { log, catch_up }) = &mut self.numbered else { return };
         // What is still in the subscriptions may be older than what was handed out of another one.
         while let Some(Some(message)) = unconstrained(self.subscriptions.next()).now_or_never() {
             self.taken.push_back(message);
         }
-        let pending = self.pending.iter().filter_map(|arrival| match arrival {
-            Arrival::Message(arrived) => arrived.position.map(|position| position.sequence),
-            Arrival::Gap { .. } => None,
-        });
-        let taken = self.taken.iter().filter_map(|message| sequence(message, &numbered.log.name));
-        let before = pending.chain(taken).map(|sequence| sequence.saturating_sub(1));
-        let lowest = before.chain(numbered.behind.lowest()).min();
-        let sequence = lowest.map_or(numbered.last, |lowest| lowest.min(numbered.last));
-        let patterns = numbered.patterns.drain().map(|(pattern, from)| (pattern, from.max(sequence)));
-        self.common.heard().end(numbered.log.epoch, patterns);
+        let taken = self.taken.iter().filter_map(|message| sequence(message, &log.name));
+        catch_up.end(&self.common.knowledge, &mut self.pending, taken);
     }
 }
 
@@ -280,20 +230,15 @@ fn sequence(message: &Message, stream: &str) -> Option<u64> {
     headers.get(NATS_SEQUENCE)?.as_str().parse().ok()
 }
 
-/// Looks now and then whether the stream is still the same; the client itself tries the connection.
-async fn beat(log: Option<Arc<Log>>, interval: Duration) -> Result<Infallible, BackplaneError> {
-    loop {
-        sleep(interval).await;
-        if let Some(log) = &log {
-            timeout(interval, log.check()).await.map_err(BackplaneError::new)??;
-        }
+/// Looks whether the stream is still the same.
+async fn look(log: Option<Arc<Log>>) -> Result<(), BackplaneError> {
+    match log {
+        Some(log) => log.check().await.map(drop),
+        None => Ok(()),
     }
 }
 
 /// Reads the next page of a topic that is behind.
 async fn page(log: Arc<Log>, topic: Arc<str>, after: Position, most: Duration) -> Result<Read, BackplaneError> {
-    timeout(most, log.read(&topic, after)).await.map_err(BackplaneError::new)?
+    within(most, log.read(&topic, after)).await
 }
-
-/// Messages that are looked at in one poll.
-const ROUNDS: usize = 64;

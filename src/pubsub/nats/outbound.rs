@@ -1,6 +1,5 @@
 //! The half that publishes, and reads history for clients that come back.
 
-use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -15,10 +14,9 @@ use bytes::Bytes;
 use futures_util::future::{Either, select};
 
 use super::super::backplane::{BackplaneError, History, Origin, Outbound, Publication};
-use super::super::behind::Page;
 use super::super::position::Position;
 use super::stream::Log;
-use super::{Common, Echo, Lost, failed};
+use super::{Common, Echo, Lost, began_anew, failed};
 
 /// The half of a connection to a [`NatsBackplane`](super::NatsBackplane) that publishes.
 pub struct NatsOutbound {
@@ -49,6 +47,8 @@ impl NatsOutbound {
     }
 
     async fn publish_numbered(&mut self, batch: &[Publication], log: &Log) -> Result<(), BackplaneError> {
+        // What is stored from now on is behind this, unless somebody has made the stream anew.
+        let last = self.common.knowledge.known().last;
         let mut acknowledgements: Vec<PublishAckFuture> = Vec::with_capacity(batch.len());
         for publication in batch {
             let Origin { node, number } = publication.origin;
@@ -58,8 +58,11 @@ impl NatsOutbound {
             acknowledgements.push(log.context.send_publish(subject, message).await.map_err(failed)?);
         }
         for acknowledgement in acknowledgements {
-            let sequence = acknowledgement.await.map_err(failed)?.sequence;
-            self.common.knows(sequence);
+            let stored = acknowledgement.await.map_err(failed)?;
+            if !stored.duplicate && stored.sequence <= last {
+                return Err(began_anew());
+            }
+            self.common.knowledge.knows(stored.sequence);
         }
         Ok(())
     }
@@ -81,24 +84,7 @@ impl Outbound for NatsOutbound {
 
     async fn history(&mut self, topic: &str, after: Position, limit: usize) -> Result<History, BackplaneError> {
         let Some(log) = &self.log else { return Ok(History::default()) };
-        let read = async {
-            let mut newest = VecDeque::new();
-            let (mut is_complete, mut after) = (true, after);
-            loop {
-                let read = log.read(topic, after).await?;
-                is_complete &= read.is_complete;
-                newest.extend(read.messages);
-                if newest.len() > limit {
-                    newest.drain(..newest.len() - limit);
-                    is_complete = false;
-                }
-                if read.page == Page::Last {
-                    return Ok(History { messages: newest.into(), is_complete });
-                }
-                after = read.end;
-            }
-        };
-        unless(self.lost.clone(), read).await
+        unless(self.lost.clone(), log.history(topic, after, limit)).await
     }
 }
 

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use async_nats::Client;
-use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
+use async_nats::jetstream::consumer::{self, AckPolicy, DeliverPolicy, pull};
 use async_nats::jetstream::context::GetStreamErrorKind;
 use async_nats::jetstream::stream::{
     Config, DiscardPolicy, Info, LastRawMessageErrorKind, Republish, StorageType, Stream,
@@ -19,11 +19,13 @@ use async_nats::jetstream::{self, Context};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
 
-use super::super::backplane::{Arrived, BackplaneError, Publication};
+use super::super::backplane::{Arrived, BackplaneError, History, Publication};
 use super::super::behind::Page;
+use super::super::catch_up::{PAGE, Read};
+use super::super::knowledge::Known;
 use super::super::pattern::Pattern;
 use super::super::position::Position;
-use super::{Common, Known, failed};
+use super::{Common, began_anew, failed};
 
 /// The stream, as a connection knows it.
 pub(super) struct Log {
@@ -36,15 +38,20 @@ pub(super) struct Log {
     pub(super) begun: u64,
 }
 
-/// What was read.
-pub(super) struct Read {
-    /// Whether nothing is missing behind the position.
-    pub(super) is_complete: bool,
-    pub(super) messages: Vec<Arrived>,
-    /// Where it ended.
-    pub(super) end: Position,
-    pub(super) page: Page,
+/// What there is behind a position.
+struct Rest {
+    subject: String,
+    /// The number of the position, or 0 if it is none that is known.
+    from: u64,
+    /// The number of the first message behind it.
+    next: Option<u64>,
+    /// Whether nothing is missing between the position and that.
+    is_complete: bool,
+    /// The last number of the stream.
+    last: u64,
 }
+
+type Consumer = consumer::Consumer<pull::Config>;
 
 impl Log {
     /// Makes the stream if it is not there, and looks whether it has lost something.
@@ -61,19 +68,21 @@ impl Log {
         };
         let info = stream.cached_info();
         let is = &info.config;
-        if is.max_messages_per_subject != wanted.max_messages_per_subject || is.max_age != wanted.max_age {
+        let carries_all = is.subjects == wanted.subjects && is.republish == wanted.republish;
+        let keeps_all = is.max_messages_per_subject == wanted.max_messages_per_subject && is.max_age == wanted.max_age;
+        if !carries_all || !keeps_all {
             let description = is.description.clone();
             context.update_stream(Config { description, ..wanted.clone() }).await.map_err(failed)?;
         }
         let (mut epoch, begun) = (epoch_of(info), info.state.last_sequence);
-        let known = *common.known();
-        if known.epoch == epoch && known.last > begun {
+        let known = common.knowledge.known().clone();
+        if known.epoch == Some(epoch) && known.last > begun {
             // All who see it on this run of the server choose the same.
             epoch = mix(epoch, client.server_info().server_id.as_bytes());
             let description = Some(format!("{EPOCH}{epoch:x}"));
             context.update_stream(Config { description, ..wanted }).await.map_err(failed)?;
         }
-        *common.known() = Known { epoch, last: begun };
+        *common.knowledge.known() = Known { epoch: Some(epoch), last: begun, ..Known::default() };
         Ok(Self { context, name, stream, common, epoch, begun })
     }
 
@@ -92,44 +101,84 @@ impl Log {
     /// Looks whether the stream is still the same.
     pub(super) async fn check(&self) -> Result<Info, BackplaneError> {
         let info = self.stream.get_info().await.map_err(failed)?;
-        let known = *self.common.known();
-        if epoch_of(&info) != self.epoch || (known.epoch == self.epoch && info.state.last_sequence < known.last) {
-            return Err(BackplaneError::new("the stream has begun to count anew"));
+        let known = self.common.knowledge.known().clone();
+        if epoch_of(&info) != self.epoch || (known.epoch == Some(self.epoch) && info.state.last_sequence < known.last) {
+            return Err(began_anew());
         }
         Ok(info)
     }
 
     /// Reads a page of what a topic has behind a position.
     pub(super) async fn read(&self, topic: &str, after: Position) -> Result<Read, BackplaneError> {
+        let Rest { subject, from, next, mut is_complete, .. } = self.rest(topic, after).await?;
+        let Some(next) = next else {
+            return Ok(Read { is_complete, messages: Vec::new(), end: self.at(from), page: Page::Last });
+        };
+        let consumer = self.consume(&subject, next).await?;
+        let page = fetch(&consumer).await?;
+        self.let_go(&consumer).await;
+        let end = page.last().map_or(next, |(sequence, _)| *sequence);
+        let (len, mut messages) = (page.len(), Vec::new());
+        is_complete &= self.take(topic, page, &mut messages);
+        let page = if len < PAGE { Page::Last } else { Page::More };
+        Ok(Read { is_complete, messages, end: self.at(end), page })
+    }
+
+    /// Reads the newest messages that a topic has behind a position, so many at most, and hardly more of it than that.
+    pub(super) async fn history(&self, topic: &str, after: Position, limit: usize) -> Result<History, BackplaneError> {
+        let Rest { subject, next, mut is_complete, last, .. } = self.rest(topic, after).await?;
+        let Some(next) = next else { return Ok(History { messages: Vec::new(), is_complete }) };
+        let (consumer, begin) = self.consume_newest(&subject, next, last, limit).await?;
+        is_complete &= begin == next;
+        let mut messages = Vec::new();
+        loop {
+            let page = fetch(&consumer).await?;
+            // What is published meanwhile comes as it is.
+            let is_last = page.len() < PAGE || page.last().is_some_and(|(sequence, _)| *sequence >= last);
+            is_complete &= self.take(topic, page, &mut messages);
+            let over = messages.len().saturating_sub(limit);
+            is_complete &= over == 0;
+            messages.drain(..over);
+            if is_last {
+                break;
+            }
+        }
+        self.let_go(&consumer).await;
+        Ok(History { messages, is_complete })
+    }
+
+    /// How a topic stands to a position.
+    async fn rest(&self, topic: &str, after: Position) -> Result<Rest, BackplaneError> {
         let subject = self.subject(topic);
         let state = self.check().await?.state;
-        let is_known = after.epoch == self.epoch && after.sequence <= state.last_sequence;
+        let last = state.last_sequence;
+        let is_known = after.epoch == self.epoch && after.sequence <= last;
         let from = if is_known { after.sequence } else { 0 };
         let reaches_back = state.first_sequence <= from + 1;
         let Some(next) = self.first(&subject, from + 1).await? else {
-            let (is_complete, messages, end) = (is_known && reaches_back, Vec::new(), self.at(from));
-            return Ok(Read { is_complete, messages, end, page: Page::Last });
+            return Ok(Rest { subject, from, next: None, is_complete: is_known && reaches_back, last });
         };
-        let mut is_complete = is_known
+        let is_complete = is_known
             && (self.first(&subject, 1).await?.is_some_and(|oldest| oldest <= from)
                 || (reaches_back && self.count(&subject).await? < most(&self.common)));
-        let mut read = self.page(&subject, next).await?;
-        let (mut messages, mut end, len) = (Vec::new(), next, read.len());
+        Ok(Rest { subject, from, next: Some(next), is_complete, last })
+    }
+
+    /// Adds what was read to the messages. `false` if one of them is one that was too long to be published.
+    fn take(&self, topic: &str, page: Vec<(u64, Bytes)>, messages: &mut Vec<Arrived>) -> bool {
         let name: Arc<str> = topic.into();
-        for (sequence, payload) in read.drain(..) {
-            end = sequence;
-            // What was too long to be published.
-            is_complete &= !payload.is_empty();
+        let mut is_whole = true;
+        for (sequence, payload) in page {
+            is_whole &= !payload.is_empty();
             match Publication::decode(topic, payload) {
                 Ok(publication) => {
                     let publication = Publication { topic: name.clone(), ..publication };
                     messages.push(Arrived { publication, position: Some(self.at(sequence)) });
                 }
-                Err(_) => self.common.ignore(),
+                Err(_) => self.common.knowledge.ignore(),
             }
         }
-        let page = if len < PAGE { Page::Last } else { Page::More };
-        Ok(Read { is_complete, messages, end: self.at(end), page })
+        is_whole
     }
 
     /// The topics that have messages and that a pattern matches.
@@ -144,8 +193,8 @@ impl Log {
         Ok(topics)
     }
 
-    /// The messages from a number on, with their numbers.
-    async fn page(&self, subject: &str, from: u64) -> Result<Vec<(u64, Bytes)>, BackplaneError> {
+    /// A consumer of a subject's messages from a number on.
+    async fn consume(&self, subject: &str, from: u64) -> Result<Consumer, BackplaneError> {
         let config = pull::Config {
             deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: from },
             ack_policy: AckPolicy::None,
@@ -155,18 +204,50 @@ impl Log {
             num_replicas: 1,
             ..pull::Config::default()
         };
-        let consumer = self.stream.create_consumer(config).await.map_err(failed)?;
-        let mut batch = consumer.fetch().max_messages(PAGE).messages().await.map_err(failed)?;
-        let mut messages = Vec::new();
-        while let Some(message) = batch.next().await {
-            let message = message.map_err(BackplaneError::new)?;
-            let sequence = message.info().map_err(BackplaneError::new)?.stream_sequence;
-            messages.push((sequence, message.message.payload));
+        self.stream.create_consumer(config).await.map_err(failed)
+    }
+
+    /// A consumer of a subject's newest messages between two numbers, so many or a few more, and with which number it begins.
+    ///
+    /// The server has no name for that place. But it says how many messages are before a new consumer, so the place is guessed
+    /// from how many there are between two that are known, and every other time half-way, so that it is found soon
+    /// however they lie.
+    async fn consume_newest(
+        &self,
+        subject: &str,
+        first: u64,
+        last: u64,
+        limit: usize,
+    ) -> Result<(Consumer, u64), BackplaneError> {
+        let limit = u64::try_from(limit).unwrap_or(u64::MAX);
+        let enough = limit.saturating_add((limit / 4).max(FEW));
+        let (mut begin, mut consumer) = (first, self.consume(subject, first).await?);
+        // From here on there are too few.
+        let (mut end, mut behind_end) = (last.saturating_add(1), 0);
+        let mut is_half = false;
+        while pending(&consumer) > enough && end - begin > 1 {
+            let (range, messages) = (end - begin, pending(&consumer).saturating_sub(behind_end).max(1));
+            let wanted = limit.saturating_add(FEW / 2).saturating_sub(behind_end);
+            let guess = u128::from(range) * u128::from(wanted) / u128::from(messages);
+            let back = if is_half { range / 2 } else { u64::try_from(guess).unwrap_or(range) };
+            is_half = !is_half;
+            let middle = end - back.clamp(1, range - 1);
+            let other = self.consume(subject, middle).await?;
+            let count = pending(&other);
+            if count >= limit {
+                self.let_go(&core::mem::replace(&mut consumer, other)).await;
+                begin = middle;
+            } else {
+                self.let_go(&other).await;
+                (end, behind_end) = (middle, count);
+            }
         }
-        let consumer = consumer.cached_info().name.clone();
-        // If it stays, it goes when nobody asks it for a while.
-        let _ = self.stream.delete_consumer(&consumer).await;
-        Ok(messages)
+        Ok((consumer, begin))
+    }
+
+    /// Deletes a consumer. If it stays, it goes when nobody asks it for a while.
+    async fn let_go(&self, consumer: &Consumer) {
+        let _ = self.stream.delete_consumer(&consumer.cached_info().name).await;
     }
 
     /// The number of the first message of a subject, from a number on.
@@ -192,6 +273,23 @@ impl Log {
     pub(super) fn at(&self, sequence: u64) -> Position {
         Position { epoch: self.epoch, sequence }
     }
+}
+
+/// How many messages a consumer had before it when it was made.
+fn pending(consumer: &Consumer) -> u64 {
+    consumer.cached_info().num_pending
+}
+
+/// The next messages of a consumer, with their numbers.
+async fn fetch(consumer: &Consumer) -> Result<Vec<(u64, Bytes)>, BackplaneError> {
+    let mut batch = consumer.fetch().max_messages(PAGE).messages().await.map_err(failed)?;
+    let mut messages = Vec::new();
+    while let Some(message) = batch.next().await {
+        let message = message.map_err(BackplaneError::new)?;
+        let sequence = message.info().map_err(BackplaneError::new)?.stream_sequence;
+        messages.push((sequence, message.message.payload));
+    }
+    Ok(messages)
 }
 
 fn wanted(common: &Common) -> Config {
@@ -236,5 +334,5 @@ const FIRST: u64 = 0xcbf2_9ce4_8422_2325;
 /// What is before the epoch in the stream's description.
 const EPOCH: &str = "sockeye epoch ";
 
-/// Messages that are read at a time.
-const PAGE: usize = 64;
+/// So many messages more than are wanted are read rather than looked for.
+const FEW: u64 = 8;

@@ -10,19 +10,17 @@ use core::fmt;
 use core::future::poll_fn;
 use core::pin::Pin;
 use core::task::{Context, Poll};
-use core::time::Duration;
 use std::collections::HashMap;
 
 use ::redis::aio::MultiplexedConnection;
 use bytes::Buf;
-use tokio::time::{sleep, timeout};
 
-use super::super::backplane::{Arrival, Arrived, BackplaneError, Inbound, Publication};
-use super::super::behind::{Behind, Caught};
+use super::super::backplane::{Arrival, Arrived, BackplaneError, Inbound, Publication, within};
+use super::super::catch_up::{CatchUp, PAGE, ROUNDS, Read, beat};
 use super::super::pattern::Pattern;
 use super::super::position::Position;
 use super::inbox::{Inbox, Pushed};
-use super::read::{Read, Which, read};
+use super::read::{Which, read};
 use super::{Common, failed};
 
 /// The half of a connection to a [`RedisBackplane`](super::RedisBackplane) that subscribes and receives.
@@ -35,45 +33,26 @@ pub struct RedisInbound {
     /// How often a pattern of Redis is asked for: several of ours may need the same.
     globs: HashMap<String, usize>,
     heartbeat: Pin<Box<dyn Future<Output = Result<Infallible, BackplaneError>> + Send>>,
-    numbered: Option<Numbered>,
+    /// Where Redis numbers.
+    catch_up: Option<CatchUp>,
 }
-
-/// What there is where Redis numbers.
-struct Numbered {
-    epoch: u64,
-    behind: Behind,
-    /// The page that is being read, and of what.
-    reading: Option<(Arc<str>, Reading)>,
-    /// The last number that was handed out as it came.
-    last: u64,
-    /// The patterns with wildcards, and with which number each began.
-    patterns: HashMap<Pattern, u64>,
-    /// Whether all was subscribed to that was before.
-    is_settled: bool,
-}
-
-type Reading = Pin<Box<dyn Future<Output = Result<Read, BackplaneError>> + Send>>;
 
 impl RedisInbound {
     pub(super) fn new(
         connection: MultiplexedConnection,
         inbox: Arc<Inbox>,
         common: Arc<Common>,
-        begun: Option<(u64, u64)>,
+        begun: Option<Position>,
     ) -> Self {
-        let heartbeat = Box::pin(beat(connection.clone(), common.config.heartbeat));
-        let numbered = begun.map(|(epoch, last)| {
-            let (behind, patterns) = (Behind::default(), HashMap::new());
-            Numbered { epoch, behind, reading: None, last, patterns, is_settled: false }
-        });
+        let pinging = connection.clone();
+        let heartbeat = Box::pin(beat(common.config.heartbeat, move || ping(pinging.clone())));
         let (pending, globs) = (VecDeque::new(), HashMap::new());
-        Self { connection, inbox, common, pending, globs, heartbeat, numbered }
+        Self { connection, inbox, common, pending, globs, heartbeat, catch_up: begun.map(CatchUp::new) }
     }
 
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<Arrival, BackplaneError>> {
-        if let Some(numbered) = self.numbered.as_mut().filter(|numbered| !numbered.is_settled) {
-            numbered.is_settled = true;
-            self.common.heard().clear();
+        if let Some(catch_up) = &mut self.catch_up {
+            catch_up.settle(&self.common.knowledge, &mut self.pending);
         }
         for _ in 0..ROUNDS {
             if let Some(arrival) = self.pending.pop_front() {
@@ -102,35 +81,17 @@ impl RedisInbound {
 
     /// Reads on where a topic is behind; ready when a page was read.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BackplaneError>> {
-        let Some(numbered) = &mut self.numbered else { return Poll::Pending };
-        let (topic, reading) = match &mut numbered.reading {
-            Some(reading) => reading,
-            none => {
-                let Some((topic, after)) = numbered.behind.next() else { return Poll::Pending };
-                let page = page(self.connection.clone(), self.common.clone(), topic.clone(), after);
-                none.insert((topic, Box::pin(page)))
-            }
-        };
-        let Poll::Ready(read) = reading.as_mut().poll(cx) else { return Poll::Pending };
-        let topic = topic.clone();
-        numbered.reading = None;
-        let Read { is_complete, messages, end, page, .. } = read?;
-        if end.epoch != numbered.epoch {
-            return Poll::Ready(Err(began_anew()));
-        }
-        let gap = || Arrival::Gap { topic: topic.clone() };
-        self.pending.extend((!is_complete).then(gap));
-        self.pending.extend(messages.into_iter().map(Arrival::Message));
-        if numbered.behind.turn(&topic, end, page) == Caught::WithGap {
-            self.pending.push_back(gap());
-        }
-        Poll::Ready(Ok(()))
+        let Some(catch_up) = &mut self.catch_up else { return Poll::Pending };
+        let (connection, common, epoch) = (&self.connection, &self.common, catch_up.epoch);
+        catch_up.poll_read(cx, &mut self.pending, |topic, after| {
+            Box::pin(page(connection.clone(), common.clone(), epoch, topic, after))
+        })
     }
 
     /// What has come as a message; `None` if it is none, or is read from the stream.
     fn take(&mut self, pushed: Pushed) -> Result<Option<Arrival>, BackplaneError> {
         let Pushed { channel, mut data } = pushed;
-        let position = match &self.numbered {
+        let position = match &self.catch_up {
             Some(_) => match split_position(&data) {
                 Some((position, len)) => {
                     data.advance(len);
@@ -142,13 +103,11 @@ impl RedisInbound {
         };
         let Some(topic) = self.common.keys.topic(&channel) else { return Ok(self.ignore()) };
         let Ok(publication) = Publication::decode(topic, data) else { return Ok(self.ignore()) };
-        if let (Some(numbered), Some(position)) = (&mut self.numbered, position) {
-            if position.epoch != numbered.epoch {
+        if let (Some(catch_up), Some(position)) = (&mut self.catch_up, position) {
+            if position.epoch != catch_up.epoch {
                 return Err(began_anew());
             }
-            self.common.knows(position.sequence);
-            numbered.last = numbered.last.max(position.sequence);
-            if !numbered.behind.is_next(topic, position) {
+            if !catch_up.is_next(&self.common.knowledge, topic, position) {
                 return Ok(None);
             }
         }
@@ -156,7 +115,7 @@ impl RedisInbound {
     }
 
     fn ignore(&self) -> Option<Arrival> {
-        self.common.ignore();
+        self.common.knowledge.ignore();
         None
     }
 
@@ -167,16 +126,16 @@ impl RedisInbound {
     ) -> Result<Option<Position>, BackplaneError> {
         let topic = pattern.as_str();
         self.connection.subscribe(self.common.keys.channel(topic)).await.map_err(failed)?;
-        let Some(numbered) = &mut self.numbered else { return Ok(None) };
-        let from = after.unwrap_or(Position { epoch: numbered.epoch, sequence: 0 });
-        let read = read(&mut self.connection, &self.common, topic, from, 0, Which::Oldest).await?;
-        if read.newest.epoch != numbered.epoch {
+        let Some(catch_up) = &mut self.catch_up else { return Ok(None) };
+        let from = after.unwrap_or(Position { epoch: catch_up.epoch, sequence: 0 });
+        let (newest, read) = read(&mut self.connection, &self.common, topic, from, 0, Which::Oldest).await?;
+        if newest.epoch != catch_up.epoch {
             return Err(began_anew());
         }
         if after.is_some() && !read.is_complete {
-            numbered.behind.add(topic.into(), from);
+            catch_up.add_topic(topic, from);
         }
-        Ok(Some(read.newest))
+        Ok(Some(newest))
     }
 
     async fn subscribe_to_pattern(&mut self, pattern: &Pattern) -> Result<(), BackplaneError> {
@@ -186,22 +145,21 @@ impl RedisInbound {
             }
             *self.globs.entry(glob).or_default() += 1;
         }
-        let Some(numbered) = &mut self.numbered else { return Ok(()) };
-        let heard = self.common.heard().of(pattern);
+        let Some(catch_up) = &mut self.catch_up else { return Ok(()) };
+        let heard = self.common.knowledge.heard().of(pattern);
         let keys = &self.common.keys;
         let mut count = ::redis::cmd("HGET");
         let count: u64 = count.arg(&keys.state).arg("count").query_async(&mut self.connection).await.map_err(failed)?;
-        numbered.patterns.insert(pattern.clone(), if heard.is_some() { 0 } else { count });
+        let mut topics = Vec::new();
         if let Some(heard) = heard {
             // What was published since, also in topics that nobody here has heard of.
-            let from = if heard.epoch == numbered.epoch { heard.sequence } else { 0 };
+            let from = if heard.epoch == catch_up.epoch { heard.sequence } else { 0 };
             let mut call = ::redis::cmd("ZRANGEBYSCORE");
             call.arg(&keys.topics).arg(alloc::format!("({from}")).arg("+inf");
-            let topics: Vec<String> = call.query_async(&mut self.connection).await.map_err(failed)?;
-            for topic in topics.into_iter().filter(|topic| !topic.is_empty() && pattern.matches(topic)) {
-                numbered.behind.add(topic.into(), heard);
-            }
+            topics = call.query_async::<Vec<String>>(&mut self.connection).await.map_err(failed)?;
         }
+        let topics = topics.into_iter().filter(|topic| !topic.is_empty() && pattern.matches(topic));
+        catch_up.add_pattern(pattern, count, heard, topics.map(Arc::from));
         Ok(())
     }
 }
@@ -216,20 +174,15 @@ impl Inbound for RedisInbound {
             return self.subscribe_to_topic(pattern, after).await;
         }
         self.subscribe_to_pattern(pattern).await?;
-        Ok(self.numbered.as_ref().map(|numbered| Position { epoch: numbered.epoch, sequence: 0 }))
+        Ok(self.catch_up.as_ref().map(|catch_up| Position { epoch: catch_up.epoch, sequence: 0 }))
     }
 
     async fn unsubscribe(&mut self, pattern: &Pattern) -> Result<(), BackplaneError> {
-        if pattern.is_exact() {
-            if let Some(Numbered { behind, patterns, .. }) = &mut self.numbered {
-                if !patterns.keys().any(|other| other.matches(pattern.as_str())) {
-                    behind.remove(pattern.as_str());
-                }
-            }
-            return self.connection.unsubscribe(self.common.keys.channel(pattern.as_str())).await.map_err(failed);
+        if let Some(catch_up) = &mut self.catch_up {
+            catch_up.remove(pattern);
         }
-        if let Some(numbered) = &mut self.numbered {
-            numbered.patterns.remove(pattern);
+        if pattern.is_exact() {
+            return self.connection.unsubscribe(self.common.keys.channel(pattern.as_str())).await.map_err(failed);
         }
         for glob in self.common.keys.globs(pattern) {
             let Some(count) = self.globs.get_mut(&glob) else { continue };
@@ -249,15 +202,10 @@ impl Inbound for RedisInbound {
 
 impl Drop for RedisInbound {
     fn drop(&mut self) {
-        let Some(numbered) = &mut self.numbered else { return };
-        let not_handed_out = self.pending.iter().filter_map(|arrival| match arrival {
-            Arrival::Message(arrived) => arrived.position.map(|position| position.sequence.saturating_sub(1)),
-            Arrival::Gap { .. } => None,
-        });
-        let lowest = not_handed_out.chain(numbered.behind.lowest()).min();
-        let sequence = lowest.map_or(numbered.last, |lowest| lowest.min(numbered.last));
-        let patterns = numbered.patterns.drain().map(|(pattern, from)| (pattern, from.max(sequence)));
-        self.common.heard().end(numbered.epoch, patterns);
+        if let Some(catch_up) = &mut self.catch_up {
+            // What is in the inbox was not handed out, and is behind all that was.
+            catch_up.end(&self.common.knowledge, &mut self.pending, core::iter::empty());
+        }
     }
 }
 
@@ -267,24 +215,22 @@ impl fmt::Debug for RedisInbound {
     }
 }
 
-/// Tries the connection now and then, until it is lost.
-async fn beat(mut connection: MultiplexedConnection, interval: Duration) -> Result<Infallible, BackplaneError> {
-    loop {
-        sleep(interval).await;
-        let ping = ::redis::cmd("PING");
-        timeout(interval, ping.exec_async(&mut connection)).await.map_err(BackplaneError::new)?.map_err(failed)?;
-    }
+/// Tries the connection.
+async fn ping(mut connection: MultiplexedConnection) -> Result<(), BackplaneError> {
+    ::redis::cmd("PING").exec_async(&mut connection).await.map_err(failed)
 }
 
 /// Reads the next page of a topic that is behind.
 async fn page(
     mut connection: MultiplexedConnection,
     common: Arc<Common>,
+    epoch: u64,
     topic: Arc<str>,
     after: Position,
 ) -> Result<Read, BackplaneError> {
     let read = read(&mut connection, &common, &topic, after, PAGE, Which::Oldest);
-    timeout(common.config.heartbeat, read).await.map_err(BackplaneError::new)?
+    let (newest, read) = within(common.config.heartbeat, read).await?;
+    if newest.epoch == epoch { Ok(read) } else { Err(began_anew()) }
 }
 
 /// Reads the position that a numbered message begins with, and says how many bytes it and the space behind it take.
@@ -297,14 +243,8 @@ fn began_anew() -> BackplaneError {
     BackplaneError::new("the engine has begun to count anew")
 }
 
-/// Messages that are read at a time.
-const PAGE: usize = 64;
-
 /// The most bytes of a position as text: 16 hexadecimal digits, `-`, 20 decimal digits.
 const LONGEST_POSITION: usize = 16 + 1 + 20;
-
-/// Messages that are looked at in one poll.
-const ROUNDS: usize = 64;
 
 #[cfg(test)]
 mod tests {

@@ -36,7 +36,7 @@ impl RedisOutbound {
             call.arg(publication.origin.number).arg(&*publication.topic).arg(&publication.encode()[..]);
         }
         let count = call.invoke_async(&mut self.connection).await.map_err(failed)?;
-        self.common.knows(count);
+        self.common.knowledge.knows(count);
         Ok(())
     }
 }
@@ -58,7 +58,7 @@ impl Outbound for RedisOutbound {
         if self.epoch.is_none() || limit == 0 {
             return Ok(History::default());
         }
-        let read = read(&mut self.connection, &self.common, topic, after, limit, Which::Newest).await?;
+        let (_, read) = read(&mut self.connection, &self.common, topic, after, limit, Which::Newest).await?;
         Ok(History { messages: read.messages, is_complete: read.is_complete })
     }
 }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use super::super::backplane::{Arrived, BackplaneError, Publication};
 use super::super::behind::Page;
+use super::super::catch_up::Read;
 use super::super::position::Position;
 use super::inbox::bytes;
 use super::{Common, failed, hex};
@@ -21,19 +22,8 @@ pub(super) enum Which {
     Newest,
 }
 
-/// What was read.
-pub(super) struct Read {
-    /// The last message of the topic, whether it is still there or not.
-    pub(super) newest: Position,
-    /// Whether nothing is missing behind the position.
-    pub(super) is_complete: bool,
-    pub(super) messages: Vec<Arrived>,
-    /// Where it ended.
-    pub(super) end: Position,
-    pub(super) page: Page,
-}
-
-/// Reads so many messages behind a position, or with a limit of 0 only how the topic stands.
+/// Reads so many messages behind a position, or with a limit of 0 only how the topic stands: also its last message, whether that is
+/// still there or not.
 pub(super) async fn read(
     connection: &mut MultiplexedConnection,
     common: &Common,
@@ -41,7 +31,7 @@ pub(super) async fn read(
     after: Position,
     limit: usize,
     which: Which,
-) -> Result<Read, BackplaneError> {
+) -> Result<(Position, Read), BackplaneError> {
     let mut call = common.scripts.read.prepare_invoke();
     call.key(&common.keys.state).key(&common.keys.topics).key(common.keys.stream(topic));
     let which = if which == Which::Oldest { "oldest" } else { "newest" };
@@ -59,7 +49,7 @@ pub(super) async fn read(
     let mut messages = Vec::with_capacity(entries.len());
     for entry in entries {
         let Some((sequence, before, data)) = entry_of(entry) else {
-            common.ignore();
+            common.knowledge.ignore();
             continue;
         };
         is_complete &= before <= end.sequence;
@@ -69,10 +59,10 @@ pub(super) async fn read(
                 let publication = Publication { topic: name.clone(), ..publication };
                 messages.push(Arrived { publication, position: Some(end) });
             }
-            Err(_) => common.ignore(),
+            Err(_) => common.knowledge.ignore(),
         }
     }
-    Ok(Read { newest: at(last), is_complete, messages, end, page })
+    Ok((at(last), Read { is_complete, messages, end, page }))
 }
 
 /// The number of an entry, that of the one before it, and its data; `None` if it is none of ours.

@@ -7,10 +7,9 @@ use crate::pubsub::post::Whose;
 use crate::pubsub::remote::Admission;
 
 impl<P: Clone, B> State<P, B> {
-    /// Lets a subscriber, who is awake, begin with the oldest message that is held, but for what it has seen: up to a position.
-    pub(in super::super) fn rewind(&mut self, seat: u32, id: u64, seen: Option<Position>) {
-        let first = self.log.first();
-        self.move_back(seat, id, first);
+    /// Lets a subscriber, who is awake, begin at a place that is held, but for what it has seen: up to a position.
+    pub(in super::super) fn begin_at(&mut self, seat: u32, id: u64, place: u64, seen: Option<Position>) {
+        self.move_to(seat, id, place);
         if let (Some(index), Some(seen)) = (self.index(seat, id), seen) {
             self.subscribers[index].sent = seen;
         }
@@ -21,7 +20,7 @@ impl<P: Clone, B> State<P, B> {
         let Some(index) = self.index(seat, id) else { return };
         let Subscriber { cursor, view, .. } = self.subscribers[index];
         let (place, _) = self.log.place_of_last(messages, cursor, view);
-        self.move_back(seat, id, place);
+        self.move_to(seat, id, place);
     }
 
     /// What a newcomer sees: what was delivered early and is the newest as it was, and of what was before that, what comes back.
@@ -93,15 +92,17 @@ impl<P: Clone, B> State<P, B> {
         Some(Standing::Final)
     }
 
-    fn move_back(&mut self, seat: u32, id: u64, place: u64) {
+    fn move_to(&mut self, seat: u32, id: u64, place: u64) {
         let Some(index) = self.index(seat, id) else { return };
         let sent = self.position_before(place);
         let subscriber = &mut self.subscribers[index];
         let (is_counted, is_strict) = (subscriber.is_counted(), subscriber.is_strict());
         let known = core::mem::replace(&mut subscriber.cursor, place);
         subscriber.sent = sent;
-        if is_counted {
+        if is_counted && place < known {
             self.log.want_between(place, known, is_strict);
+        } else if is_counted {
+            self.log.pass(known, place, is_strict);
         }
     }
 

@@ -1,0 +1,85 @@
+//! What this node has published to an engine that numbers, and has not come back yet.
+//!
+//! Whoever takes something out also gets the peers that it was not for, to be let go without a lock: with the last of a peer goes
+//! the application's state, which may use the hub.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use super::backplane::Publication;
+use super::config::Bounds;
+use super::peer::Peer;
+
+/// The publications that have not come back, oldest first.
+pub(super) struct Unheard<S> {
+    publications: VecDeque<Sent<S>>,
+    bytes: usize,
+}
+
+/// A publication, and whom it is not for.
+pub(super) struct Sent<S> {
+    pub(super) publication: Publication,
+    pub(super) sender: Option<Peer<S>>,
+    /// Whether it is not to be delivered here before it comes back.
+    pub(super) is_forgotten: bool,
+}
+
+impl<S> Default for Unheard<S> {
+    fn default() -> Self {
+        Self { publications: VecDeque::new(), bytes: 0 }
+    }
+}
+
+impl<S> Unheard<S> {
+    /// Keeps a publication until it has come back; the oldest go where there are too many.
+    #[must_use]
+    pub(super) fn push(&mut self, sent: Sent<S>, bounds: Bounds) -> Vec<Peer<S>> {
+        let mut gone = Vec::new();
+        self.bytes += sent.publication.payload.len();
+        self.publications.push_back(sent);
+        while self.publications.len() > bounds.messages || self.bytes > bounds.bytes {
+            let Some(sent) = self.pop() else { break };
+            gone.extend(sent.sender);
+        }
+        gone
+    }
+
+    /// Takes the oldest one; with the last, the memory for them.
+    pub(super) fn pop(&mut self) -> Option<Sent<S>> {
+        let Some(sent) = self.publications.pop_front() else {
+            self.publications = VecDeque::new();
+            return None;
+        };
+        self.bytes -= sent.publication.payload.len();
+        Some(sent)
+    }
+
+    /// Takes note that none of a topic is to be delivered here before it comes back. Lets go of nobody.
+    pub(super) fn forget(&mut self, topic: &str) {
+        let of_topic = self.publications.iter_mut().filter(|sent| *sent.publication.topic == *topic);
+        of_topic.for_each(|sent| sent.is_forgotten = true);
+    }
+
+    /// Takes out a publication that has come back, and with it all before in its topic: whom it is not for, and whom those were not.
+    #[must_use]
+    pub(super) fn heard(&mut self, publication: &Publication) -> (Option<Peer<S>>, Vec<Peer<S>>) {
+        let number = publication.origin.number;
+        if self.publications.front().is_some_and(|first| first.publication.origin.number == number) {
+            return (self.pop().and_then(|sent| sent.sender), Vec::new());
+        }
+        let mut sender = None;
+        let mut gone = Vec::new();
+        let Self { publications, bytes } = self;
+        publications.retain_mut(|sent| {
+            let known = sent.publication.origin.number;
+            let is_kept = known > number || sent.publication.topic != publication.topic;
+            if !is_kept {
+                *bytes -= sent.publication.payload.len();
+                let peer = sent.sender.take();
+                if known == number { sender = peer } else { gone.extend(peer) }
+            }
+            is_kept
+        });
+        (sender, gone)
+    }
+}
