@@ -27,6 +27,10 @@ pub(super) struct Item {
 }
 
 impl Share for Item {
+    fn number(&self) -> u64 {
+        self.body.number()
+    }
+
     fn prepared(&self) -> &PreparedMessage {
         self.body.prepared()
     }
