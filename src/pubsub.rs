@@ -57,6 +57,7 @@
 
 mod ask;
 mod attach;
+mod attachments;
 mod backplane;
 #[cfg(any(feature = "nats", feature = "redis"))]
 mod behind;
@@ -68,6 +69,7 @@ mod event;
 mod hooks;
 mod hub;
 mod log;
+mod marks;
 mod member;
 mod memory;
 #[cfg(feature = "nats")]

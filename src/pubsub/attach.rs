@@ -5,10 +5,12 @@ use alloc::vec::Vec;
 use core::task::Waker;
 
 use super::ask::Missing;
+use super::attachments::Attachment;
 use super::config::{SlowConsumer, Start};
 use super::hub::Shared;
+use super::marks::Mark;
 use super::pattern::Pattern;
-use super::peer::{Attachment, Mark, Peer};
+use super::peer::Peer;
 use super::post::Topic;
 use super::registry::Registry;
 use super::topic::{Settled, Wish};
@@ -46,7 +48,7 @@ impl<S: Send + Sync + 'static> Shared<S> {
             By::Name { is_present } => (true, is_present, 0),
             By::Pattern => (false, false, 1),
         };
-        let known = peer.mailbox().attachments.get_mut(&topic.id).map(|at| {
+        let known = peer.mailbox().attachments.get_mut(topic.id).map(|at| {
             at.patterns += patterns;
             (at.is_named, at.is_present) = (at.is_named || is_named, at.is_present || is_present);
             (at.seat, at.is_named, at.is_present)
@@ -124,12 +126,12 @@ impl<S: Send + Sync + 'static> Shared<S> {
         topic: &Arc<Topic<S>>,
     ) -> Option<bool> {
         let mut mailbox = peer.mailbox();
-        let attachment = mailbox.attachments.get_mut(&topic.id).filter(|at| at.is_named)?;
+        let attachment = mailbox.attachments.get_mut(topic.id).filter(|at| at.is_named)?;
         let was_present = core::mem::take(&mut attachment.is_present);
         attachment.is_named = false;
         let (seat, is_over) = (attachment.seat, attachment.patterns == 0);
         if is_over {
-            mailbox.attachments.remove(&topic.id);
+            mailbox.attachments.remove(topic.id);
         }
         mailbox.named -= 1;
         drop(mailbox);
@@ -139,13 +141,13 @@ impl<S: Send + Sync + 'static> Shared<S> {
 
     pub(super) fn detach_pattern(&self, registry: &mut Registry<S>, peer: &Peer<S>, topic: &Arc<Topic<S>>) {
         let mut mailbox = peer.mailbox();
-        let Some(attachment) = mailbox.attachments.get_mut(&topic.id) else { return };
+        let Some(attachment) = mailbox.attachments.get_mut(topic.id) else { return };
         attachment.patterns = attachment.patterns.saturating_sub(1);
         if attachment.patterns > 0 || attachment.is_named {
             return;
         }
         let seat = attachment.seat;
-        mailbox.attachments.remove(&topic.id);
+        mailbox.attachments.remove(topic.id);
         drop(mailbox);
         self.detach(registry, peer, topic, seat, true);
     }

@@ -10,7 +10,8 @@ use alloc::vec::Vec;
 use core::cmp::Reverse;
 
 use super::log::Slot;
-use super::peer::{Mark, Peer};
+use super::marks::Mark;
+use super::peer::Peer;
 use super::position::Position;
 use super::post::Body;
 use super::topic::{Reading, Settled};
@@ -167,7 +168,7 @@ impl Marked {
     fn take<S: Send + Sync + 'static>(peer: &Peer<S>, turn: u64, until: u64) -> Self {
         let mut mailbox = peer.mailbox();
         let Some((mark, next)) = mailbox.take_mark(until) else { return Self::Nothing(mailbox.next_mark()) };
-        match mailbox.attachments.get_mut(&mark.topic) {
+        match mailbox.attachments.get_mut(mark.topic) {
             Some(at) if at.turn != turn => {
                 at.turn = turn;
                 Self::Topic(at.topic.clone(), at.seat, next)

@@ -327,7 +327,7 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
 
     fn attachment(&self, topic: &str) -> Option<(Arc<super::post::Topic<S>>, u32)> {
         let topic = self.place.hub.shared.find(topic)?;
-        let seat = self.place.peer.mailbox().attachments.get(&topic.id)?.seat;
+        let seat = self.place.peer.mailbox().attachments.get(topic.id)?.seat;
         Some((topic, seat))
     }
 

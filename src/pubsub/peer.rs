@@ -5,18 +5,15 @@
 //! there is one for each topic, and more only where the connection has left it and come back meanwhile.
 
 use alloc::boxed::Box;
-use alloc::collections::BinaryHeap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::cmp::Reverse;
 use core::fmt;
-use core::hash::{BuildHasherDefault, Hasher};
 use core::sync::atomic::AtomicBool;
 use core::task::Waker;
-use std::collections::HashMap;
 
+use super::attachments::{Attachment, Attachments};
+use super::marks::{Mark, Marks};
 use super::pattern::Pattern;
-use super::post::Topic;
 use super::sync::{Mutex, MutexGuard, Ordering, lock};
 use crate::close::Close;
 
@@ -36,23 +33,16 @@ struct Inner<S> {
 /// What others have for a connection.
 pub(super) struct Mailbox<S> {
     /// Topics with news, and since when: the oldest first.
-    marks: BinaryHeap<Reverse<Mark>>,
+    marks: Marks,
     /// The task, if it waits.
     waker: Option<Waker>,
     orders: Option<Box<Orders>>,
-    pub(super) attachments: Attachments<S>,
+    pub(super) attachments: Attachments<Attachment<S>>,
     /// The patterns that it subscribes to, and how many topics by name.
     pub(super) patterns: Vec<Pattern>,
     pub(super) named: u32,
     /// Whether the connection has left.
     pub(super) is_gone: bool,
-}
-
-/// A topic has news: since when, and which it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Mark {
-    pub(super) stamp: u64,
-    pub(super) topic: u64,
 }
 
 /// What is told seldom.
@@ -75,21 +65,6 @@ impl Orders {
     }
 }
 
-/// By the number of the topic.
-pub(super) type Attachments<S> = HashMap<u64, Attachment<S>, BuildHasherDefault<Numbers>>;
-
-/// A connection in a topic.
-pub(super) struct Attachment<S> {
-    pub(super) topic: Arc<Topic<S>>,
-    pub(super) seat: u32,
-    /// Whether it asked for the topic by its name, and by how many patterns.
-    pub(super) is_named: bool,
-    pub(super) is_present: bool,
-    pub(super) patterns: u16,
-    /// The last turn in which it was in hand: there may be a mark from before it left the topic and came back.
-    pub(super) turn: u64,
-}
-
 /// Whether a connection has something to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Attention {
@@ -100,10 +75,10 @@ pub(super) enum Attention {
 impl<S> Peer<S> {
     pub(super) fn new(id: u64, state: S) -> Self {
         let mailbox = Mailbox {
-            marks: BinaryHeap::new(),
+            marks: Marks::default(),
             waker: None,
             orders: None,
-            attachments: HashMap::default(),
+            attachments: Attachments::default(),
             patterns: Vec::new(),
             named: 0,
             is_gone: false,
@@ -139,7 +114,7 @@ impl<S> Peer<S> {
     pub(super) fn mark(&self, mark: Mark) {
         let waker = {
             let mut mailbox = self.mailbox();
-            mailbox.marks.push(Reverse(mark));
+            mailbox.marks.push(mark);
             mailbox.waker.take()
         };
         waker.into_iter().for_each(Waker::wake);
@@ -186,21 +161,21 @@ impl<S> Peer<S> {
 impl<S> Mailbox<S> {
     /// Takes the oldest mark that is no newer than `until`; with it, when the next one begins.
     pub(super) fn take_mark(&mut self, until: u64) -> Option<(Mark, Option<u64>)> {
-        if self.marks.peek()?.0.stamp > until {
+        if self.marks.peek()?.stamp > until {
             return None;
         }
-        let Reverse(mark) = self.marks.pop()?;
-        Some((mark, self.marks.peek().map(|next| next.0.stamp)))
+        let mark = self.marks.pop()?;
+        Some((mark, self.next_mark()))
     }
 
     /// When the oldest mark is from.
     pub(super) fn next_mark(&self) -> Option<u64> {
-        self.marks.peek().map(|mark| mark.0.stamp)
+        self.marks.peek().map(|mark| mark.stamp)
     }
 
     /// Puts a mark in, for who is awake.
     pub(super) fn put_mark(&mut self, mark: Mark) {
-        self.marks.push(Reverse(mark));
+        self.marks.push(mark);
     }
 
     /// The task that waits, to be woken.
@@ -209,9 +184,9 @@ impl<S> Mailbox<S> {
     }
 
     /// Takes everything out, when the connection leaves.
-    pub(super) fn leave(&mut self) -> Attachments<S> {
+    pub(super) fn leave(&mut self) -> Attachments<Attachment<S>> {
         self.is_gone = true;
-        self.marks = BinaryHeap::new();
+        self.marks = Marks::default();
         core::mem::take(&mut self.attachments)
     }
 }
@@ -233,24 +208,5 @@ impl<S> Eq for Peer<S> {}
 impl<S: fmt::Debug> fmt::Debug for Peer<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Peer").field("id", &self.inner.id).field("state", &self.inner.state).finish_non_exhaustive()
-    }
-}
-
-/// Hashes numbers that we have given ourselves, one after the other: nobody can choose them.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Numbers(u64);
-
-impl Hasher for Numbers {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        // By an odd number near to 2^64 divided by the golden ratio, so that the upper bits differ, too.
-        self.0 = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
     }
 }

@@ -8,7 +8,8 @@ use super::config::{Bounds, Envelope};
 use super::delivery::Readable;
 use super::hub::Shared;
 use super::log::{Entry, Log, Readers, Slot, Standing};
-use super::peer::{Mark, Peer};
+use super::marks::Mark;
+use super::peer::Peer;
 use super::position::Position;
 use super::sync::{Counter, Mutex, MutexGuard, Ordering, lock};
 use super::topic::{Reading, Settled, State};
@@ -95,7 +96,7 @@ impl<S: Send + Sync + 'static> Topic<S> {
     pub(super) fn deliver(&self, hub: &Shared<S>, post: Post<'_, S>) -> Delivered {
         let Post { message, may_be_encoded, sender, whose, position } = post;
         // Where the sender is in this topic, if it is.
-        let seat = sender.and_then(|peer| peer.mailbox().attachments.get(&self.id).map(|at| at.seat));
+        let seat = sender.and_then(|peer| peer.mailbox().attachments.get(self.id).map(|at| at.seat));
         let (woken, stamp, position) = {
             let mut state = self.lock();
             if state.is_gone {

@@ -14,13 +14,14 @@ use std::collections::HashMap;
 
 use super::ask::Ask;
 use super::attach::{By, Subscribed};
+use super::attachments::{Attachment, Numbers};
 use super::backplane::History;
 use super::bridge::Interest;
 use super::config::{Bounds, SlowConsumer, Start, Subscription};
 use super::error::{PublishError, SubscribeError};
 use super::hub::{Hub, Shared};
 use super::pattern::Pattern;
-use super::peer::{Attachment, Numbers, Peer};
+use super::peer::Peer;
 use super::position::Position;
 use super::post::Topic;
 use super::sync::{Ordering, lock};
@@ -138,7 +139,7 @@ impl<S: Send + Sync + 'static> Shared<S> {
             let topic = self.find(name);
             if let Some(topic) = &topic {
                 let mailbox = peer.mailbox();
-                if mailbox.attachments.get(&topic.id).is_some_and(|at| at.is_named) {
+                if mailbox.attachments.get(topic.id).is_some_and(|at| at.is_named) {
                     return Ok((Subscribed::Whole, false));
                 }
             }
@@ -158,7 +159,7 @@ impl<S: Send + Sync + 'static> Shared<S> {
             }
             if let Subscribed::Behind(wish) = subscribed {
                 // Behind the interest, so that nothing is missed in between.
-                let at = peer.mailbox().attachments.get(&topic.id).map(|at| at.seat);
+                let at = peer.mailbox().attachments.get(topic.id).map(|at| at.seat);
                 let ask = at.map(|seat| Ask { topic: topic.clone(), peer: peer.clone(), seat, wish });
                 unasked = match self.bridge() {
                     Some(bridge) => ask.and_then(|ask| bridge.ask(ask)),
@@ -368,7 +369,7 @@ impl<S: Send + Sync + 'static> Registry<S> {
             };
             if is_idle {
                 for (peer, seat) in subscribers {
-                    peer.mailbox().attachments.remove(&topic.id);
+                    peer.mailbox().attachments.remove(topic.id);
                     topic.lock().remove(seat, peer.id());
                 }
                 self.forget(hub, &topic);
