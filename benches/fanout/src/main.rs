@@ -62,7 +62,7 @@ const HELP: &str = "\
 One message to many over TCP, beside other libraries; prints tables in Markdown.
 
   --quick        at most three minutes, instead of a quarter of an hour
-  --rounds N     of all, in turns; 9 by default, and 3 if it is quick
+  --rounds N     of all, in turns, however long that takes; by default 9, and if it is quick 3, or fewer if that is too long
   --only TEXT    the libraries with that in their name, beside each other
   --stage TEXT   the stages with that in their name, as it is told while they run
   --seconds S    how long a figure takes in a round
@@ -94,7 +94,9 @@ fn main() -> Outcome<()> {
             other => return Err(other.unexpected().into()),
         }
     }
-    effort.rounds = rounds.unwrap_or(effort.rounds);
+    if let Some(rounds) = rounds {
+        (effort.rounds, effort.all) = (rounds, Duration::MAX);
+    }
     effort.each = seconds.map_or(effort.each, Duration::from_secs_f64);
     let machine = table::machine();
     let samples = measure(effort, &only, &stage)?;

@@ -1,6 +1,6 @@
 //! Frames that many connections are sent one behind the other, copied into one piece for all connections of a thread.
 //!
-//! A write of many pieces costs the system more for each than a short message costs to copy: two thirds more for 64 of 1 KiB. So
+//! A write of many pieces costs the system more for each than a short message costs to copy: for 64 of 1 KiB a third more. So
 //! what several connections have been sent from where it lies is copied here, once, and the connections that follow on this
 //! thread are sent the copy. What only a few are sent is never copied.
 
