@@ -57,6 +57,7 @@
 
 mod ask;
 mod attach;
+mod attachments;
 mod backplane;
 #[cfg(any(feature = "nats", feature = "redis"))]
 mod behind;
@@ -75,6 +76,7 @@ mod hub;
 #[cfg(any(feature = "nats", feature = "redis"))]
 mod knowledge;
 mod log;
+mod marks;
 mod member;
 mod memory;
 #[cfg(feature = "nats")]

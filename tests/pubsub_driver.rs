@@ -129,6 +129,39 @@ async fn what_is_to_be_sent_as_it_is_is_not_compressed_and_shared_all_the_same()
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_many_are_sent_is_joined_for_those_that_encode_it_alike_and_each_gets_it() {
+    let hub = Hub::new(HubConfig::default());
+    let deflates = [None, Some(Context::NoTakeover)];
+    let mut crowds = deflates.map(|deflate| [(); 10].map(|()| End::new(&hub, Role::Server, deflate, timeless())));
+    for crowd in &crowds {
+        // One is sent what was joined and takes only some of it.
+        crowd[7].stream.script().most = 100;
+    }
+    for round in 0..3 {
+        let sent = publish(&hub, round * 5..round * 5 + 5);
+        for crowd in &mut crowds {
+            for end in &mut *crowd {
+                end.stream.script().pieces.clear();
+                let mut got = Vec::new();
+                while got.len() < sent.len() {
+                    got.extend(end.got());
+                }
+                assert_eq!(got, sent);
+                let counters = end.member.socket().sent();
+                assert_eq!(counters.messages, 5 * (round as u64 + 1));
+                assert_eq!(counters.wire_bytes, end.stream.output().len() as u64);
+            }
+            let pieces = crowd.each_ref().map(|end| end.stream.script().pieces.clone());
+            // A head and a payload for each message, and then all of them as one.
+            assert!(pieces[..4].iter().all(|pieces| pieces.len() == 10));
+            assert!(pieces[4..7].iter().all(|pieces| pieces.len() == 1));
+            assert!(pieces[4] == pieces[5] && pieces[5] == pieces[6], "from the same place");
+            assert_eq!(pieces[7][0], (pieces[6][0].0, 100));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn message_longer_than_a_fragment_goes_out_in_fragments_in_its_place() {
     for deflate in [None, Some(Context::NoTakeover), Some(Context::Takeover)] {
         let hub = Hub::new(HubConfig::default());

@@ -6,6 +6,8 @@
 //! deadlines. [`Wakers`] has why that is sound.
 
 mod down;
+#[cfg(feature = "pubsub")]
+mod joined;
 mod receive;
 mod send;
 #[cfg(feature = "pubsub")]

@@ -42,6 +42,9 @@ enum Body<'m> {
 /// One of many messages that go to many: what is lent to be written is this.
 #[cfg(feature = "pubsub")]
 pub(crate) trait Share {
+    /// A number that no other message of this program has or had.
+    fn number(&self) -> u64;
+
     /// The message.
     fn prepared(&self) -> &PreparedMessage;
 

@@ -4,7 +4,8 @@ use alloc::sync::Arc;
 
 use super::backplane::History;
 use super::hub::Shared;
-use super::peer::{Mark, Peer};
+use super::marks::Mark;
+use super::peer::Peer;
 use super::position::Position;
 use super::post::Topic;
 use crate::prepared::PreparedMessage;

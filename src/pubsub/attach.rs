@@ -5,10 +5,12 @@ use alloc::vec::Vec;
 use core::task::Waker;
 
 use super::ask::Missing;
+use super::attachments::Attachment;
 use super::config::{SlowConsumer, Start};
 use super::hub::Shared;
+use super::marks::Mark;
 use super::pattern::Pattern;
-use super::peer::{Attachment, Mark, Peer};
+use super::peer::Peer;
 use super::post::Topic;
 use super::registry::Registry;
 use super::topic::{Settled, Wish};

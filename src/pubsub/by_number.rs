@@ -1,10 +1,9 @@
 //! Values by number: a list while it is short, as most are, and a table when it is not.
 
 use alloc::vec::Vec;
-use core::hash::BuildHasherDefault;
+use core::hash::{BuildHasherDefault, Hasher};
 use std::collections::HashMap;
 
-use super::peer::Numbers;
 use super::room::push;
 
 /// Values by number.
@@ -86,6 +85,25 @@ impl<V> ByNumber<V> {
             Self::Few(few) => few.len(),
             Self::Many(many) => many.len(),
         }
+    }
+}
+
+/// Hashes numbers that we have given ourselves, one after the other: nobody can choose them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Numbers(u64);
+
+impl Hasher for Numbers {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // By an odd number near to 2^64 divided by the golden ratio, so that the upper bits differ, too.
+        self.0 = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
     }
 }
 

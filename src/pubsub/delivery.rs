@@ -10,7 +10,8 @@ use alloc::vec::Vec;
 use core::cmp::Reverse;
 
 use super::log::Slot;
-use super::peer::{Mark, Peer};
+use super::marks::Mark;
+use super::peer::Peer;
 use super::position::Position;
 use super::post::Body;
 use super::topic::{Reading, Settled};
@@ -27,6 +28,10 @@ pub(super) struct Item {
 }
 
 impl Share for Item {
+    fn number(&self) -> u64 {
+        self.body.number()
+    }
+
     fn prepared(&self) -> &PreparedMessage {
         self.body.prepared()
     }

@@ -5,19 +5,16 @@
 //! there is one for each topic, and more only where the connection has left it and come back meanwhile.
 
 use alloc::boxed::Box;
-use alloc::collections::BinaryHeap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::cmp::Reverse;
 use core::fmt;
-use core::hash::Hasher;
 use core::sync::atomic::AtomicBool;
 use core::task::Waker;
 
-use super::by_number::ByNumber;
+use super::attachments::{Attachment, Attachments};
+use super::marks::{Mark, Marks};
 use super::pattern::Pattern;
 use super::post::Topic;
-use super::room;
 use super::sync::{Mutex, MutexGuard, Ordering, lock};
 use crate::close::Close;
 
@@ -37,24 +34,16 @@ struct Inner<S> {
 /// What others have for a connection.
 pub(super) struct Mailbox<S> {
     /// Topics with news, and since when: the oldest first.
-    marks: BinaryHeap<Reverse<Mark>>,
+    marks: Marks,
     /// The task, if it waits.
     waker: Option<Waker>,
     orders: Option<Box<Orders>>,
-    /// Where it is in its topics, by their number.
-    pub(super) attachments: ByNumber<Attachment<S>>,
+    pub(super) attachments: Attachments<Attachment<S>>,
     /// The patterns that it subscribes to, and how many topics by name.
     pub(super) patterns: Vec<Pattern>,
     pub(super) named: u32,
     /// Whether the connection has left.
     pub(super) is_gone: bool,
-}
-
-/// A topic has news: since when, and which it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Mark {
-    pub(super) stamp: u64,
-    pub(super) topic: u64,
 }
 
 /// What is told seldom.
@@ -87,18 +76,6 @@ impl Orders {
     }
 }
 
-/// A connection in a topic.
-pub(super) struct Attachment<S> {
-    pub(super) topic: Arc<Topic<S>>,
-    pub(super) seat: u32,
-    /// Whether it asked for the topic by its name, and by how many patterns.
-    pub(super) is_named: bool,
-    pub(super) is_present: bool,
-    pub(super) patterns: u16,
-    /// The last turn in which it was in hand: there may be a mark from before it left the topic and came back.
-    pub(super) turn: u64,
-}
-
 /// Whether a connection has something to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Attention {
@@ -109,10 +86,10 @@ pub(super) enum Attention {
 impl<S> Peer<S> {
     pub(super) fn new(id: u64, state: S) -> Self {
         let mailbox = Mailbox {
-            marks: BinaryHeap::new(),
+            marks: Marks::default(),
             waker: None,
             orders: None,
-            attachments: ByNumber::default(),
+            attachments: Attachments::default(),
             patterns: Vec::new(),
             named: 0,
             is_gone: false,
@@ -149,7 +126,7 @@ impl<S> Peer<S> {
     pub(super) fn mark(&self, mark: Mark) {
         let waker = {
             let mut mailbox = self.mailbox();
-            mailbox.put_mark(mark);
+            mailbox.marks.push(mark);
             mailbox.waker.take()
         };
         waker.into_iter().for_each(Waker::wake);
@@ -212,24 +189,21 @@ impl<S> Peer<S> {
 impl<S> Mailbox<S> {
     /// Takes the oldest mark that is no newer than `until`; with it, when the next one begins.
     pub(super) fn take_mark(&mut self, until: u64) -> Option<(Mark, Option<u64>)> {
-        if self.marks.peek()?.0.stamp > until {
+        if self.marks.peek()?.stamp > until {
             return None;
         }
-        let Reverse(mark) = self.marks.pop()?;
-        Some((mark, self.marks.peek().map(|next| next.0.stamp)))
+        let mark = self.marks.pop()?;
+        Some((mark, self.next_mark()))
     }
 
     /// When the oldest mark is from.
     pub(super) fn next_mark(&self) -> Option<u64> {
-        self.marks.peek().map(|mark| mark.0.stamp)
+        self.marks.peek().map(|mark| mark.stamp)
     }
 
     /// Puts a mark in.
     pub(super) fn put_mark(&mut self, mark: Mark) {
-        if self.marks.len() == self.marks.capacity() {
-            self.marks.reserve_exact(room::more(self.marks.len()));
-        }
-        self.marks.push(Reverse(mark));
+        self.marks.push(mark);
     }
 
     /// Takes a topic out that has vanished, and its mark at some time: who does not look at its marks has not more of them than twice
@@ -238,7 +212,7 @@ impl<S> Mailbox<S> {
         self.attachments.remove(topic);
         if self.marks.len() > 2 * self.attachments.len() + 64 {
             let Self { marks, attachments, .. } = self;
-            marks.retain(|Reverse(mark)| attachments.get(mark.topic).is_some());
+            marks.retain(|mark| attachments.get(mark.topic).is_some());
         }
     }
 
@@ -248,9 +222,9 @@ impl<S> Mailbox<S> {
     }
 
     /// Takes everything out, when the connection leaves.
-    pub(super) fn leave(&mut self) -> ByNumber<Attachment<S>> {
+    pub(super) fn leave(&mut self) -> Attachments<Attachment<S>> {
         self.is_gone = true;
-        self.marks = BinaryHeap::new();
+        self.marks = Marks::default();
         core::mem::take(&mut self.attachments)
     }
 }
@@ -272,24 +246,5 @@ impl<S> Eq for Peer<S> {}
 impl<S: fmt::Debug> fmt::Debug for Peer<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Peer").field("id", &self.inner.id).field("state", &self.inner.state).finish_non_exhaustive()
-    }
-}
-
-/// Hashes numbers that we have given ourselves, one after the other: nobody can choose them.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Numbers(u64);
-
-impl Hasher for Numbers {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        // By an odd number near to 2^64 divided by the golden ratio, so that the upper bits differ, too.
-        self.0 = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
     }
 }

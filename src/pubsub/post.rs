@@ -8,9 +8,10 @@ use super::config::{Bounds, Envelope};
 use super::delivery::Readable;
 use super::hub::Shared;
 use super::log::{Entry, Limits, Log, Readers, Slot, Standing};
-use super::peer::{Mark, Peer};
+use super::marks::Mark;
+use super::peer::Peer;
 use super::position::Position;
-use super::sync::{Mutex, MutexGuard, lock};
+use super::sync::{Counter, Mutex, MutexGuard, Ordering, lock};
 use super::topic::{Reading, Settled, State};
 use crate::driver::Share;
 use crate::message::{MessageKind, MessageRef};
@@ -26,11 +27,16 @@ pub(super) struct Topic<S> {
 /// A message as all subscribers get it.
 #[derive(Debug)]
 pub(super) struct Body {
+    number: u64,
     message: PreparedMessage,
     may_be_encoded: bool,
 }
 
 impl Share for Body {
+    fn number(&self) -> u64 {
+        self.number
+    }
+
     fn prepared(&self) -> &PreparedMessage {
         &self.message
     }
@@ -186,10 +192,14 @@ impl<S: 'static> Shared<S> {
             None => message.clone(),
         };
         let len = message.payload().len();
-        let body = Arc::new(Body { message, may_be_encoded });
+        let number = BODIES.fetch_add(1, Ordering::Relaxed);
+        let body = Arc::new(Body { number, message, may_be_encoded });
         Entry { position, stamp, except, len, unread: Readers::default(), standing: Standing::Final, body }
     }
 }
+
+/// How many messages there were, of all hubs.
+static BODIES: Counter = Counter::new(0);
 
 /// A prepared message as a message.
 fn lend(message: &PreparedMessage) -> MessageRef<'_> {

@@ -14,13 +14,15 @@ use std::collections::HashMap;
 
 use super::ask::Ask;
 use super::attach::{By, Subscribed};
+use super::attachments::Attachment;
 use super::backplane::History;
+use super::by_number::Numbers;
 use super::changes::Interest;
 use super::config::{Bounds, SlowConsumer, Start, Subscription};
 use super::error::{PublishError, SubscribeError};
 use super::hub::{Hub, Shared};
 use super::pattern::Pattern;
-use super::peer::{Attachment, Numbers, Peer};
+use super::peer::Peer;
 use super::position::Position;
 use super::post::Topic;
 use super::sync::{Ordering, lock};

@@ -1,4 +1,5 @@
-//! Writing what many connections share: many messages in one vectored write, from where they lie.
+//! Writing what many connections share: many messages in one vectored write, from where they lie, or from where they were joined
+//! for all connections of the thread.
 //!
 //! What the transport does not take stays with the caller, but for the one message that it broke off in. So a peer that does
 //! not read holds one message here, and what else waits for it can still be left out.
@@ -10,7 +11,7 @@ use bytes::Bytes;
 
 use super::super::outgoing::{Outgoing, Share};
 use super::super::transport::Transport;
-use super::{Asker, Core, INSERTED};
+use super::{Asker, Core, INSERTED, joined};
 use crate::adapter::Error;
 use crate::error::SendError;
 use crate::frame::FrameHead;
@@ -82,20 +83,30 @@ impl<T: Transport> Core<T> {
         }
         let parts = parts.iter().flatten();
         let Some(transport) = &mut self.transport else { return Ok(Some(0)) };
-        let mut pieces = [IoSlice::new(&[]); PIECES];
-        let before = self.outbox.pieces(&mut pieces);
-        // Half of a frame may stand at the end of what is queued only if all of it is written before.
-        let waiting = self.outbox.waiting();
-        let is_whole = pieces[..before].iter().map(|piece| piece.len()).sum::<usize>() == waiting;
-        let mut filled = before;
-        if is_whole {
-            for ((head, payload), slots) in parts.clone().zip(pieces[before..].chunks_exact_mut(2)) {
-                (slots[0], slots[1]) = (IoSlice::new(head), IoSlice::new(payload));
-                filled += 2;
-            }
-        }
         let cx = &mut Context::from_waker(Waker::noop());
-        let written = T::poll_uncounted(cx, |cx| transport.poll_write_vectored(cx, &pieces[..filled]));
+        let waiting = self.outbox.waiting();
+        let joined = if waiting == 0 {
+            let numbered = messages.iter().zip(parts.clone());
+            let numbered = numbered.map(|(message, (head, payload))| (message.number(), *head, *payload));
+            joined::with(numbered, |bytes| T::poll_uncounted(cx, |cx| transport.poll_write(cx, bytes)))
+        } else {
+            None
+        };
+        let (written, offered) = joined.map(|written| (written, count)).unwrap_or_else(|| {
+            let mut pieces = [IoSlice::new(&[]); PIECES];
+            let before = self.outbox.pieces(&mut pieces);
+            // Half of a frame may stand at the end of what is queued only if all of it is written before.
+            let is_whole = pieces[..before].iter().map(|piece| piece.len()).sum::<usize>() == waiting;
+            let mut filled = before;
+            if is_whole {
+                for ((head, payload), slots) in parts.clone().zip(pieces[before..].chunks_exact_mut(2)) {
+                    (slots[0], slots[1]) = (IoSlice::new(head), IoSlice::new(payload));
+                    filled += 2;
+                }
+            }
+            let written = T::poll_uncounted(cx, |cx| transport.poll_write_vectored(cx, &pieces[..filled]));
+            (written, (filled - before) / 2)
+        });
         let mut written = match written {
             Poll::Ready(Ok(0)) => {
                 self.fail(ErrorKind::WriteZero);
@@ -119,7 +130,7 @@ impl<T: Transport> Core<T> {
             self.note_progress();
         }
         let mut begun = 0;
-        for ((head, payload), message) in parts.zip(messages).take((filled - before) / 2) {
+        for ((head, payload), message) in parts.zip(messages).take(offered) {
             if written == 0 {
                 break;
             }
