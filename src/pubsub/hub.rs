@@ -351,8 +351,8 @@ fn part(name: &str) -> usize {
     let hash = name
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    // Less than `PARTS`.
-    usize::try_from(hash >> 60).unwrap_or_default() % PARTS
+    // The last letters, in which names differ most, are in the middle bits until now. Less than `PARTS`.
+    usize::try_from((hash ^ (hash >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 60).unwrap_or_default() % PARTS
 }
 
 /// The number of parts.
@@ -367,5 +367,18 @@ impl<S> Clone for Hub<S> {
 impl<S> fmt::Debug for Hub<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hub").field("config", &self.shared.config).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::collections::BTreeSet;
+    use alloc::format;
+
+    #[test]
+    fn names_that_differ_in_their_last_letter_are_in_different_parts() {
+        let parts: BTreeSet<usize> = (0..64).map(|number| part(&format!("room/{number}"))).collect();
+        assert!(parts.len() > PARTS * 3 / 4 && parts.iter().all(|part| *part < PARTS), "{parts:?}");
     }
 }
