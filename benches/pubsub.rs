@@ -99,10 +99,13 @@ fn socket() -> WebSocket<Void> {
     WebSocket::server(Void, Config::default())
 }
 
+fn poll<F: Future>(future: F, waker: &Waker) -> Poll<F::Output> {
+    pin!(future).as_mut().poll(&mut Context::from_waker(waker))
+}
+
 /// Polls what has to wait, once.
 fn run(future: impl Future, waker: &Waker) {
-    let polled: Poll<_> = pin!(future).as_mut().poll(&mut Context::from_waker(waker));
-    assert!(polled.is_pending());
+    assert!(poll(future, waker).is_pending());
 }
 
 /// A hub whose topics are subscribed to, by a member each or all by the same number of members.
@@ -186,6 +189,130 @@ fn publish_to_the_awake(bencher: Bencher<'_, '_>, subscribers: usize) {
     let crowd = Crowd::new(subscribers, |_| "room/1".into());
     let message = PreparedMessage::new(payload());
     bencher.bench_local(|| crowd.hub.publish("room/1", &message).unwrap());
+}
+
+/// What publishing from several threads costs. Where the time for two is that for one, they do not wait for each other. They begin
+/// together, when all of them run, so that this can be read from the fastest where others want the cores, too.
+mod threads {
+    use super::*;
+    use std::hint::spin_loop;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+    /// How many threads, and how many subscribers each of them adds.
+    const RUNS: [(usize, usize); 6] = [(1, 0), (2, 0), (1, 1), (2, 1), (1, 1_000), (2, 1_000)];
+
+    /// How many messages, or deliveries, a thread makes in an iteration: enough that they meet, and too few to be interrupted.
+    const EACH: usize = 1_000;
+
+    /// Measures the work of threads, which is told the number of its thread.
+    fn measure(bencher: Bencher<'_, '_>, threads: usize, work: impl Fn(usize) + Sync) {
+        // Rounds in which the others are ready, have begun, and are done.
+        let (ready, begun, done) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+        let (round, wait) = (AtomicUsize::new(0), |counter: &AtomicUsize, until: usize| {
+            while counter.load(SeqCst) < until {
+                spin_loop();
+            }
+        });
+        std::thread::scope(|scope| {
+            for thread in 1..threads {
+                let (ready, begun, done, round, work) = (&ready, &begun, &done, &round, &work);
+                scope.spawn(move || {
+                    for number in 1.. {
+                        wait(round, number);
+                        ready.fetch_add(1, SeqCst);
+                        wait(begun, number);
+                        if begun.load(SeqCst) == usize::MAX {
+                            return;
+                        }
+                        work(thread);
+                        done.fetch_add(1, SeqCst);
+                    }
+                });
+            }
+            let others = threads - 1;
+            let bencher = bencher.counter(ItemsCount::new(threads * EACH));
+            let begin = || {
+                let number = round.fetch_add(1, SeqCst) + 1;
+                wait(&ready, others * number);
+            };
+            bencher.with_inputs(begin).bench_local_values(|()| {
+                let number = begun.fetch_add(1, SeqCst) + 1;
+                work(0);
+                wait(&done, others * number);
+            });
+            begun.store(usize::MAX, SeqCst);
+            round.store(usize::MAX, SeqCst);
+        });
+    }
+
+    /// A hub with a topic for each thread, or one for all.
+    struct Many {
+        hub: Hub,
+        topics: [&'static str; 2],
+        /// The subscribers of each thread.
+        members: [Mutex<Vec<Member<Void>>>; 2],
+        /// One for each thread, as what counts the owners of a message is not the hub's.
+        messages: [PreparedMessage; 2],
+        waker: Waker,
+    }
+
+    impl Many {
+        fn new(topics: [&'static str; 2], threads: usize, subscribers: usize) -> Self {
+            let hub = Hub::new(HubConfig::default());
+            let members = [0, 1].map(|thread| {
+                let members = (0..if thread < threads { subscribers } else { 0 }).map(|_| {
+                    let mut member = hub.join(socket(), ());
+                    member.subscribe(topics[thread]).unwrap();
+                    member
+                });
+                Mutex::new(members.collect())
+            });
+            let messages = [(); 2].map(|()| PreparedMessage::new(payload()));
+            Self { hub, topics, members, messages, waker: Arc::new(Task).into() }
+        }
+
+        /// Publishes only: nobody is woken, as all have something to read already.
+        fn publish(&self, thread: usize) {
+            for _ in 0..EACH {
+                self.hub.publish(self.topics[thread], &self.messages[thread]).unwrap();
+            }
+        }
+
+        /// Publishes, and delivers to the subscribers of this thread, who are woken each time.
+        fn deliver(&self, thread: usize) {
+            let mut members = self.members[thread].lock().unwrap();
+            for _ in 0..EACH / members.len() {
+                self.hub.publish(self.topics[thread], &self.messages[thread]).unwrap();
+                // Where a thread was interrupted for long, its members are told that they have skipped something.
+                members.iter_mut().for_each(|member| drop(poll(member.next(), &self.waker)));
+            }
+        }
+    }
+
+    #[divan::bench(args = RUNS, sample_size = 1, sample_count = 300)]
+    fn publish_to_one_topic(bencher: Bencher<'_, '_>, (threads, subscribers): (usize, usize)) {
+        let many = Many::new(["room/1"; 2], threads, subscribers);
+        measure(bencher, threads, |thread| many.publish(thread));
+    }
+
+    #[divan::bench(args = RUNS, sample_size = 1, sample_count = 300)]
+    fn publish_to_a_topic_each(bencher: Bencher<'_, '_>, (threads, subscribers): (usize, usize)) {
+        let many = Many::new(["room/1", "room/2"], threads, subscribers);
+        measure(bencher, threads, |thread| many.publish(thread));
+    }
+
+    #[divan::bench(args = RUNS[2..].iter().copied(), sample_size = 1, sample_count = 300)]
+    fn deliver_from_one_topic(bencher: Bencher<'_, '_>, (threads, subscribers): (usize, usize)) {
+        let many = Many::new(["room/1"; 2], threads, subscribers);
+        measure(bencher, threads, |thread| many.deliver(thread));
+    }
+
+    #[divan::bench(args = RUNS[2..].iter().copied(), sample_size = 1, sample_count = 300)]
+    fn deliver_from_a_topic_each(bencher: Bencher<'_, '_>, (threads, subscribers): (usize, usize)) {
+        let many = Many::new(["room/1", "room/2"], threads, subscribers);
+        measure(bencher, threads, |thread| many.deliver(thread));
+    }
 }
 
 /// To one of so many topics, each with a subscriber.

@@ -25,7 +25,7 @@ use super::peer::Peer;
 use super::position::Position;
 use super::post::{Delivered, Post, Topic, Whose};
 use super::registry::Registry;
-use super::sync::{AtomicU64, Counter, Mutex, Ordering, RwLock};
+use super::sync::{Apart, AtomicU64, Counter, Mutex, Ordering, RwLock};
 use crate::driver::{Outgoing, Transport, WebSocket};
 
 /// Topics, and the connections that subscribe to them: shared by all tasks, and cheap to clone.
@@ -41,10 +41,10 @@ pub(super) struct Shared<S> {
     /// What topics hold, if the hooks do not say otherwise.
     pub(super) limits: Arc<Limits>,
     /// The topics by name, in several parts, so that threads seldom meet.
-    names: Box<[RwLock<Names<S>>]>,
+    names: Box<[Apart<RwLock<Names<S>>>]>,
     pub(super) registry: Mutex<Registry<S>>,
     /// How many messages were published.
-    stamp: AtomicU64,
+    stamp: Apart<AtomicU64>,
     /// How many patterns are subscribed to.
     pub(super) patterns: AtomicU64,
     /// The number that a connection or topic was given last.
@@ -137,9 +137,9 @@ impl<S: Send + Sync + 'static> Hub<S> {
             limits: Arc::new(Limits { lag: config.lag, history: config.history }),
             config,
             hooks: Box::new(hooks),
-            names: (0..PARTS).map(|_| RwLock::new(HashSet::new())).collect(),
+            names: (0..PARTS).map(|_| Apart(RwLock::new(HashSet::new()))).collect(),
             registry: Mutex::new(Registry::default()),
-            stamp: AtomicU64::new(0),
+            stamp: Apart(AtomicU64::new(0)),
             patterns: AtomicU64::new(0),
             numbers: Counter::new(0),
             members: Counter::new(0),
@@ -215,21 +215,21 @@ impl<S: Send + Sync + 'static> Hub<S> {
 impl<S: 'static> Shared<S> {
     /// The topic of this name.
     pub(super) fn find(&self, name: &str) -> Option<Arc<Topic<S>>> {
-        let names = self.names[part(name)].read().unwrap_or_else(PoisonError::into_inner);
+        let names = self.names[part(name)].0.read().unwrap_or_else(PoisonError::into_inner);
         names.get(name).map(|named| named.0.clone())
     }
 
     /// Lets a topic be found. Only the registry does that.
     pub(super) fn add(&self, topic: &Arc<Topic<S>>) {
         self.topics.fetch_add(1, Ordering::Relaxed);
-        let mut names = self.names[part(&topic.name)].write().unwrap_or_else(PoisonError::into_inner);
+        let mut names = self.names[part(&topic.name)].0.write().unwrap_or_else(PoisonError::into_inner);
         names.insert(Named(topic.clone()));
     }
 
     /// Lets nobody find a topic any more. Only the registry does that.
     pub(super) fn remove(&self, name: &str) {
         let removed = {
-            let mut names = self.names[part(name)].write().unwrap_or_else(PoisonError::into_inner);
+            let mut names = self.names[part(name)].0.write().unwrap_or_else(PoisonError::into_inner);
             let removed = names.take(name);
             if names.capacity() > 64 && names.len() < names.capacity() / 8 {
                 names.shrink_to_fit();
@@ -252,12 +252,12 @@ impl<S: 'static> Shared<S> {
 
     /// The stamp of the newest message.
     pub(super) fn now(&self) -> u64 {
-        self.stamp.load(Ordering::SeqCst)
+        self.stamp.0.load(Ordering::SeqCst)
     }
 
     /// The stamp of the next message.
     pub(super) fn next_stamp(&self) -> u64 {
-        self.stamp.fetch_add(1, Ordering::SeqCst) + 1
+        self.stamp.0.fetch_add(1, Ordering::SeqCst) + 1
     }
 
     pub(super) fn count_skipped(&self, messages: u64) {
@@ -352,8 +352,8 @@ fn part(name: &str) -> usize {
     let hash = name
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    // Less than `PARTS`.
-    usize::try_from(hash >> 60).unwrap_or_default() % PARTS
+    // The last letters, in which names differ most, are in the middle bits until now. Less than `PARTS`.
+    usize::try_from((hash ^ (hash >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 60).unwrap_or_default() % PARTS
 }
 
 /// The number of parts.
@@ -368,5 +368,18 @@ impl<S> Clone for Hub<S> {
 impl<S> fmt::Debug for Hub<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hub").field("config", &self.shared.config).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::collections::BTreeSet;
+    use alloc::format;
+
+    #[test]
+    fn names_that_differ_in_their_last_letter_are_in_different_parts() {
+        let parts: BTreeSet<usize> = (0..64).map(|number| part(&format!("room/{number}"))).collect();
+        assert!(parts.len() > PARTS * 3 / 4 && parts.iter().all(|part| *part < PARTS), "{parts:?}");
     }
 }

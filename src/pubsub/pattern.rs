@@ -49,6 +49,7 @@ impl Pattern {
         &self.text
     }
 
+    /// The same, to be shared.
     pub(super) fn text(&self) -> &Arc<str> {
         &self.text
     }

@@ -389,10 +389,10 @@ impl<S: Send + Sync + 'static> Registry<S> {
             taken = taken.or_else(|| slow.find_map(|(topic, _)| Some((topic.clone(), topic.lock().vanish()?))));
         }
         for (topic, _) in others.into_iter().rev() {
-            let mut state = topic.lock();
-            state.is_listed = !state.is_gone;
-            drop(state);
-            self.idle.push_front(topic);
+            let is_gone = topic.lock().is_gone;
+            if !is_gone {
+                self.idle.push_front(topic);
+            }
         }
         taken
     }

@@ -20,3 +20,9 @@ use std::sync::PoisonError;
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// What threads write at the same time as others write or read what is beside it: two cache lines of its own, as processors fetch
+/// them in pairs.
+#[derive(Debug)]
+#[repr(align(128))]
+pub(super) struct Apart<T>(pub(super) T);
