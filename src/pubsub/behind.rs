@@ -108,9 +108,10 @@ impl Behind {
         if is_beyond { Caught::WithGap } else { Caught::Well }
     }
 
-    /// The lowest sequence that a topic is behind.
-    pub(super) fn lowest(&self) -> Option<u64> {
-        self.places.values().map(|place| place.after.sequence).min()
+    /// The lowest sequence of this epoch that a topic is behind: where it was in another one, all of this is to be read.
+    pub(super) fn lowest(&self, epoch: u64) -> Option<u64> {
+        let places = self.places.values();
+        places.map(|place| if place.after.epoch == epoch { place.after.sequence } else { 0 }).min()
     }
 }
 
@@ -165,6 +166,6 @@ mod tests {
             assert_eq!(behind.turn(topic, at(1), Page::More), Caught::Well);
         }
         behind.remove("a");
-        assert_eq!((behind.next().unwrap().0, behind.lowest()), ("b".into(), Some(1)));
+        assert_eq!((behind.next().unwrap().0, behind.lowest(7), behind.lowest(8)), ("b".into(), Some(1), Some(0)));
     }
 }

@@ -130,7 +130,7 @@ impl CatchUp {
         pending: &mut VecDeque<Arrival>,
         taken: impl Iterator<Item = u64>,
     ) {
-        let mut sequence = taken.map(|taken| taken.saturating_sub(1)).chain(self.behind.lowest()).min();
+        let mut sequence = taken.map(|taken| taken.saturating_sub(1)).chain(self.behind.lowest(self.epoch)).min();
         let mut gaps = Vec::new();
         for arrival in pending.drain(..) {
             match arrival {

@@ -138,7 +138,8 @@ impl Subscription {
     }
 
     /// Begins behind the message that the client has seen last, for a client that comes back: it is sent what it has missed. If
-    /// not all of that is there any more, [`Event::Gap`](super::Event::Gap) says so, and it is sent what is there.
+    /// not all of that is there any more, or its node itself has missed some of it, [`Event::Gap`](super::Event::Gap) says so, and it is
+    /// sent what is there.
     ///
     /// A position is one of a single topic: for a pattern, this is not looked at. Nor is it where a pattern of the connection
     /// matches the topic already, as then nothing is missed. `None` changes nothing.

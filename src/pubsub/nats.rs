@@ -52,7 +52,7 @@ use super::knowledge::Knowledge;
 /// reported as a gap. A batch that is published again within two minutes is known by its origins.
 ///
 /// If the stream was made anew, or is shorter than a node knows that it was, a new epoch begins, and every client that comes
-/// back is told of a gap. What a crash of the server's machine took, and others have written over before such a node is back,
+/// back is told of a gap. A node that publishes sees that at once, one that only listens within [`NatsConfig::heartbeat`]. What a crash of the server's machine took, and others have written over before such a node is back,
 /// is not seen.
 ///
 /// Without history, each node counts for itself, and each lost connection is a gap ([`Numbering::Node`]).

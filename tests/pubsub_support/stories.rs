@@ -165,7 +165,7 @@ pub async fn engine_that_is_away_again_and_again(mut engine: impl Engine, histor
     for ((node, _), got) in clients.iter().zip(&got) {
         for (of, Got { numbers, gaps }) in got.iter().enumerate() {
             assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "twice or out of order: {numbers:?}");
-            let is_whole = numbers.len() as u32 == numbers.last().unwrap() + 1;
+            let is_whole = numbers.iter().copied().eq(0..=*numbers.last().unwrap());
             let is_kept = history > 0 && fate != Fate::Wiped;
             let must_be_whole = is_kept || (history == 0 && *node == of) || *gaps == 0;
             assert!(is_whole || !must_be_whole, "at {node}, of {of}, {gaps} gaps: {numbers:?}");
