@@ -37,25 +37,25 @@ impl Display for Stage {
 
 const STAGES: [Stage; 5] = [
     Stage { plan: Plan::Same(1), connections: 1_000, messages: &[1, 8, 64] },
-    Stage { plan: Plan::Same(1), connections: 10_000, messages: &[1, 8, 64] },
     // 100,000 topics.
     Stage { plan: Plan::Own(100), connections: 1_000, messages: &[1] },
     Stage { plan: Plan::Patterns, connections: 1_000, messages: &[1, 8, 64] },
-    // For the memory of a subscription: beside the first.
+    // For the memory of a subscription, beside the first.
     Stage { plan: Plan::Same(101), connections: 1_000, messages: &[1] },
+    Stage { plan: Plan::Same(1), connections: 10_000, messages: &[1, 8, 64] },
 ];
 
 /// How long a run takes.
 #[derive(Clone, Copy, Debug)]
 struct Effort {
     rounds: usize,
-    /// No round begins after that.
+    /// No server is started after that.
     all: Duration,
-    /// A figure takes that long in a round, and a turn more.
+    /// A figure takes that long in a round, and a turn more, or as long as its least number of turns.
     each: Duration,
 }
 
-const QUICK: Effort = Effort { rounds: 3, all: Duration::from_secs(70), each: Duration::from_millis(200) };
+const QUICK: Effort = Effort { rounds: 3, all: Duration::from_secs(150), each: Duration::from_millis(200) };
 const WHOLE: Effort = Effort { rounds: 9, all: Duration::from_secs(30 * 60), each: Duration::from_secs(1) };
 
 const HELP: &str = "\
@@ -120,26 +120,26 @@ fn measure(effort: Effort, only: &str, in_name: &str) -> Outcome<Samples> {
     let (cores, started, mut samples) = (Cores::divide()?, Instant::now(), Samples::default());
     let mut failed = Vec::new();
     for round in 1..=effort.rounds {
-        if started.elapsed() > effort.all {
-            eprintln!("no time for more rounds");
-            break;
-        }
         let stages = STAGES.iter().filter(|stage| stage.connections <= has && stage.to_string().contains(in_name));
         for stage in stages {
             let libraries = Library::ALL.into_iter().filter(|library| library.has(stage.plan));
             for library in libraries.filter(|library| library.name().contains(only)) {
+                if started.elapsed() > effort.all {
+                    eprintln!("no time for more: round {round} is cut off");
+                    return Ok(samples);
+                }
                 let seconds = started.elapsed().as_secs();
                 eprintln!("{seconds:>4} s, round {round}: {stage}: {}", library.name());
                 if failed.contains(&library) {
                     continue;
                 }
+                samples.rounds = round;
                 if let Err(error) = run(library, stage, effort.each, &cores, &mut samples) {
                     eprintln!("       it fails: {error}");
                     failed.push(library);
                 }
             }
         }
-        samples.rounds = round;
     }
     Ok(samples)
 }
@@ -154,9 +154,9 @@ fn run(library: Library, stage: &Stage, each: Duration, cores: &Cores, samples: 
     for &messages in messages {
         let received = connections * usize::from(messages);
         // Something for each topic, but no more than has to be.
-        let least = (LEAST / received).max(1) + 1;
-        // The first turns do not count.
-        for _ in 0..least.div_ceil(4) {
+        let least = LEAST.div_ceil(received);
+        // The first turns do not count; a turn as large as all of them needs none, behind the smaller ones.
+        for _ in 0..(if least > 1 { least.div_ceil(4) } else { 0 }) {
             turn(&mut server, &mut clients, messages, received)?;
         }
         let (worked, started, mut turns) = (server.worked()?, Instant::now(), 0);

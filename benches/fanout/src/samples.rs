@@ -17,7 +17,7 @@ pub enum Figure {
 #[derive(Debug, Default)]
 pub struct Samples {
     all: Vec<(Library, Figure, f64)>,
-    /// Rounds that came to an end.
+    /// How many rounds were begun.
     pub rounds: usize,
 }
 

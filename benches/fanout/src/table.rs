@@ -18,7 +18,7 @@ pub fn all(samples: &Samples, machine: &str, arguments: &[String]) -> Outcome<St
     writeln!(
         text,
         "\nMade by `cargo run --release --manifest-path benches/fanout/Cargo.toml -- {}`; \
-         [its README](fanout/README.md) says how it was measured. {}. Medians of {} rounds, with the least and the most in small print.",
+         [its README](fanout/README.md) says how it was measured. {}. Medians of {} rounds at most, with the least and the most in small print.",
         arguments.join(" "),
         machine,
         samples.rounds,
