@@ -71,10 +71,10 @@ fn subscription_takes_190_bytes_at_most() {
 }
 
 #[test]
-fn only_subscription_of_a_connection_takes_150_bytes_at_most() {
+fn only_subscription_of_a_connection_takes_160_bytes_at_most() {
     let only = cost(1000, 1);
     println!("1000 members with one subscription each: {only} bytes, what is there for the first included");
-    assert!((40..=150).contains(&only), "{only} bytes");
+    assert!((40..=160).contains(&only), "{only} bytes");
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn topics_and_members_that_come_and_go_leave_no_memory_behind() {
 }
 
 #[test]
-fn topic_takes_500_bytes_at_most_with_its_subscriber() {
+fn topic_takes_520_bytes_at_most_with_its_subscriber() {
     let runtime = runtime();
     let _entered = runtime.enter();
     let hub = hub(|config| config.max_subscriptions = 20_000);
@@ -239,5 +239,5 @@ fn topic_takes_500_bytes_at_most_with_its_subscriber() {
     }
     let each = (allocator::held() - before) / 10_000;
     println!("a topic with its subscriber: {each} bytes");
-    assert!((200..=500).contains(&each), "{each} bytes");
+    assert!((200..=520).contains(&each), "{each} bytes");
 }

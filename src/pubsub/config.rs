@@ -20,7 +20,7 @@ pub struct HubConfig {
     pub history: Bounds,
     /// What happens to a subscriber that lags too far behind. Default [`SlowConsumer::SkipOldest`].
     pub slow_consumer: SlowConsumer,
-    /// The most topics that exist at a time. Default 100,000, at most 500 bytes each, one subscriber and a short name
+    /// The most topics that exist at a time. Default 100,000, at most 520 bytes each, one subscriber and a short name
     /// included, and what they keep. Where one is too many, the one that has been without need for the longest vanishes. If none
     /// is found, it is the oldest that is needed only by those who subscribe by a pattern and have not been sent all of it, one with
     /// history last: they lose what they were not sent, and [`Event::Skipped`](super::Event::Skipped) says how much, or are closed if
