@@ -1,6 +1,5 @@
 //! What a node knows of an engine that numbers, whatever connection it has.
 
-use alloc::string::String;
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -15,12 +14,10 @@ pub(super) struct Knowledge {
 }
 
 /// What the node knows of the numbering: enough to see whether the engine has lost something since.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Known {
     /// `None` before the first connection.
     pub(super) epoch: Option<u64>,
-    /// The run of the server, where an engine counts by that.
-    pub(super) run: String,
     /// The last number that there was.
     pub(super) last: u64,
 }

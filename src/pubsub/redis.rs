@@ -15,6 +15,7 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use core::fmt;
 use core::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{AsyncConnectionConfig, Client, IntoConnectionInfo, ProtocolVersion, RedisError, Script};
@@ -77,6 +78,8 @@ pub(super) struct Common {
     keys: Keys,
     scripts: Scripts,
     knowledge: Knowledge,
+    /// The run of the server that counted when the node knew of a number last.
+    run: Mutex<String>,
 }
 
 struct Scripts {
@@ -135,7 +138,7 @@ impl RedisBackplane {
             read: Script::new(include_str!("redis/read.lua")),
         };
         let keys = Keys::new(&config.prefix);
-        let common = Common { config, keys, scripts, knowledge: Knowledge::default() };
+        let common = Common { config, keys, scripts, knowledge: Knowledge::default(), run: Mutex::default() };
         Ok(Self { client, common: Arc::new(common) })
     }
 
@@ -177,16 +180,24 @@ impl RedisBackplane {
         let info: String = ::redis::cmd("INFO").arg("server").query_async(connection).await.map_err(failed)?;
         let run = info.lines().find_map(|line| line.strip_prefix("run_id:"));
         let run = run.ok_or_else(|| BackplaneError::new("the server does not tell its run_id"))?.trim();
-        let known = self.common.knowledge.known().clone();
+        let known = *self.common.knowledge.known();
+        let known_run = self.common.run().clone();
         let keys = &self.common.keys;
         let mut call = self.common.scripts.open.prepare_invoke();
         call.key(&keys.state).key(&keys.topics).key(&keys.runs);
         call.arg(run).arg(hex(rand::random()));
-        call.arg(known.epoch.map(hex)).arg(known.epoch.map(|_| known.run)).arg(known.epoch.map(|_| known.last));
+        call.arg(known.epoch.map(hex)).arg(known.epoch.map(|_| known_run)).arg(known.epoch.map(|_| known.last));
         let (epoch, count): (String, u64) = call.invoke_async(connection).await.map_err(failed)?;
         let epoch = u64::from_str_radix(&epoch, 16).map_err(BackplaneError::new)?;
-        *self.common.knowledge.known() = Known { epoch: Some(epoch), run: run.to_string(), last: count };
+        *self.common.knowledge.known() = Known { epoch: Some(epoch), last: count };
+        *self.common.run() = run.to_string();
         Ok(Position { epoch, sequence: count })
+    }
+}
+
+impl Common {
+    fn run(&self) -> MutexGuard<'_, String> {
+        self.run.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

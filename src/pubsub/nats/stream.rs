@@ -75,14 +75,14 @@ impl Log {
             context.update_stream(Config { description, ..wanted.clone() }).await.map_err(failed)?;
         }
         let (mut epoch, begun) = (epoch_of(info), info.state.last_sequence);
-        let known = common.knowledge.known().clone();
+        let known = *common.knowledge.known();
         if known.epoch == Some(epoch) && known.last > begun {
             // All who see it on this run of the server choose the same.
             epoch = mix(epoch, client.server_info().server_id.as_bytes());
             let description = Some(format!("{EPOCH}{epoch:x}"));
             context.update_stream(Config { description, ..wanted }).await.map_err(failed)?;
         }
-        *common.knowledge.known() = Known { epoch: Some(epoch), last: begun, ..Known::default() };
+        *common.knowledge.known() = Known { epoch: Some(epoch), last: begun };
         Ok(Self { context, name, stream, common, epoch, begun })
     }
 
@@ -101,7 +101,7 @@ impl Log {
     /// Looks whether the stream is still the same.
     pub(super) async fn check(&self) -> Result<Info, BackplaneError> {
         let info = self.stream.get_info().await.map_err(failed)?;
-        let known = self.common.knowledge.known().clone();
+        let known = *self.common.knowledge.known();
         if epoch_of(&info) != self.epoch || (known.epoch == Some(self.epoch) && info.state.last_sequence < known.last) {
             return Err(began_anew());
         }
@@ -210,8 +210,8 @@ impl Log {
     /// A consumer of a subject's newest messages between two numbers, so many or a few more, and with which number it begins.
     ///
     /// The server has no name for that place. But it says how many messages are before a new consumer, so the place is guessed
-    /// from how many there are between two that are known, and every other time half-way, so that it is found soon
-    /// however they lie.
+    /// from how many there are between two that are known, and every other time half-way, so that it is found soon however
+    /// they lie.
     async fn consume_newest(
         &self,
         subject: &str,
