@@ -113,6 +113,7 @@ const FEW: usize = 8;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::collections::btree_map::Entry;
     use alloc::collections::{BTreeMap, BTreeSet};
     use proptest::prelude::*;
 
@@ -123,9 +124,9 @@ mod tests {
             for (step, (is_put_in, number)) in steps.into_iter().enumerate() {
                 if !is_put_in {
                     prop_assert_eq!(values.remove(number), expected.remove(&number));
-                } else if !expected.contains_key(&number) {
+                } else if let Entry::Vacant(vacant) = expected.entry(number) {
                     values.insert(number, step);
-                    expected.insert(number, step);
+                    vacant.insert(step);
                 }
                 prop_assert_eq!(values.len(), expected.len());
                 for number in 0..24 {

@@ -60,6 +60,9 @@ impl<S> Default for Registry<S> {
 /// There are too many topics.
 struct TooMany;
 
+/// A topic that has vanished, and what those lose who were in it.
+type Vanished<S> = (Arc<Topic<S>>, Vec<Loss<Peer<S>>>);
+
 impl<S: Send + Sync + 'static> Hub<S> {
     /// Subscribes a connection.
     pub(super) fn subscribe(&self, peer: &Peer<S>, wish: &Subscription) -> Result<Subscribed, SubscribeError> {
@@ -367,7 +370,7 @@ impl<S: Send + Sync + 'static> Registry<S> {
 
     /// Lets a topic vanish: one that nobody needs, and if none is found, the oldest that is there only for those who are slow; one with
     /// history last.
-    fn take_out(&mut self) -> Option<(Arc<Topic<S>>, Vec<Loss<Peer<S>>>)> {
+    fn take_out(&mut self) -> Option<Vanished<S>> {
         let (mut taken, mut others) = (None, Vec::new());
         while taken.is_none() && others.len() < TRIES {
             let Some(topic) = self.idle.pop_front() else { break };

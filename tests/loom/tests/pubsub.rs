@@ -157,3 +157,43 @@ fn member_that_is_told_to_close_while_it_goes_to_sleep_closes() {
         closing.join().unwrap();
     });
 }
+
+#[test]
+fn member_that_is_told_to_close_while_it_begins_to_wait_in_a_send_ends_that() {
+    check(|| {
+        let (hub, line) = (hub(9), Line::new(0, b""));
+        let mut member = join(&hub, &line);
+        member.subscribe("t").unwrap();
+        let peer = member.peer().clone();
+        let closing = thread::spawn(move || peer.close(sockeye::Close::normal()));
+        let sent = block_on(member.send("a"));
+        assert!(matches!(sent, Err(Error::Send(sockeye::SendError::Closed))));
+        closing.join().unwrap();
+        assert_eq!(hub.present_count("t"), 0);
+    });
+}
+
+#[test]
+fn message_of_a_topic_that_vanishes_while_it_is_sent_comes_or_is_counted() {
+    check(|| {
+        let mut config = HubConfig::default();
+        config.max_topics = 1;
+        let (hub, line) = (Hub::new(config), Line::new(usize::MAX, b""));
+        let mut member = join(&hub, &line);
+        member.subscribe("#").unwrap();
+        hub.publish("1", "a").unwrap();
+        let publisher = hub.clone();
+        // While the first topic is being sent, there is no room for another.
+        let publishing = thread::spawn(move || publisher.publish("2", "b").is_ok());
+        let reading = line.clone();
+        let ending = thread::spawn(move || reading.end());
+        let events = serve(member);
+        ending.join().unwrap();
+        let (published, skipped) = (publishing.join().unwrap(), hub.stats().skipped);
+        let told: u64 =
+            events.iter().map(|event| if let Event::Skipped { messages, .. } = event { *messages } else { 0 }).sum();
+        assert!(told <= skipped && skipped <= 1, "{events:?}, {skipped}");
+        let came = line.written().windows(3).any(|frame| frame == frames("a"));
+        assert!(came != (skipped == 1) || !published, "{came}, {skipped}");
+    });
+}
