@@ -31,7 +31,8 @@ impl Samples {
         let of_both = self.all.iter().filter(|(whose, what, _)| (*whose, *what) == (library, figure));
         let mut sorted: Vec<f64> = of_both.map(|(_, _, value)| *value).collect();
         sorted.sort_by(f64::total_cmp);
-        Some([*sorted.first()?, sorted[sorted.len() / 2], *sorted.last()?])
+        let median = (sorted.get(sorted.len() / 2)? + sorted[(sorted.len() - 1) / 2]) / 2.0;
+        Some([*sorted.first()?, median, *sorted.last()?])
     }
 
     pub fn median(&self, library: Library, figure: Figure) -> Option<f64> {
