@@ -83,7 +83,7 @@ fn every_method_has_its_signature() {
     let _: fn(&Client, &'static str, BackoffConfig) -> Result<Reconnecting, Error> = Client::reconnecting;
     let _: fn(&Client, &'static str, BackoffConfig) -> Result<blocking::Reconnecting, Error> =
         Client::reconnecting_blocking;
-    let _: fn(Reconnecting, fn(&Retry<'_, Error>)) -> Reconnecting = Reconnecting::on_retry;
+    let _: Option<fn(Reconnecting) -> Reconnecting> = Some(|one| one.on_retry(|_: &Retry<'_, Error>| {}));
     let _: fn(&mut Reconnecting, Option<CloseCode>) = Reconnecting::closed;
     let _: fn(&mut blocking::Reconnecting) -> Result<Option<blocking::WebSocket>, Error> = blocking::Reconnecting::next;
     let _: fn(&mut blocking::Reconnecting, Option<CloseCode>) = blocking::Reconnecting::closed;
