@@ -138,7 +138,8 @@ pub fn machine() -> String {
         said("date", &["-u", "+%Y-%m-%d"]),
         model.map_or("unknown", |(_, model)| model.trim()),
         std::thread::available_parallelism().map_or(0, usize::from),
-        system("kernel/osrelease"),
+        // Without what its builder has put behind the version.
+        system("kernel/osrelease").split('-').next().unwrap_or_default(),
         system("net/ipv4/tcp_congestion_control"),
         said("rustc", &["--version"]),
         version("tokio-tungstenite"),

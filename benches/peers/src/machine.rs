@@ -17,7 +17,8 @@ pub fn describe(rounds: usize, read: usize) -> Value {
     json!({
         "cpu": model.map_or("unknown", |(_, model)| model.trim()),
         "cores": std::thread::available_parallelism().map_or(0, usize::from),
-        "kernel": fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim(),
+        // Without what its builder has put behind the version.
+        "kernel": fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().split('-').next(),
         "system": std::env::consts::OS,
         "architecture": std::env::consts::ARCH,
         "compiler": said(Command::new("rustc").arg("--version")),
