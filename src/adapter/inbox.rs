@@ -124,6 +124,7 @@ impl Inbox {
     }
 
     /// Whether a message is there that is best given away as a copy of what lies in the buffer.
+    #[cfg(feature = "driver")]
     #[inline]
     pub(crate) fn has_short_message(&self, connection: &Connection) -> bool {
         self.has_message_of(LONG - 1, connection)
@@ -398,6 +399,7 @@ impl Inbox {
 }
 
 /// From how many bytes on it matters how often a message is copied.
+#[cfg(feature = "driver")]
 const LONG: usize = 16 * 1024;
 
 /// The most bytes that are received at once to be gathered, as much as takes half of the smallest cache next to a core: a frame
