@@ -574,15 +574,12 @@ impl Connection {
         assembler: &'m mut Assembler,
         output: &mut Vec<u8>,
     ) -> Result<Option<Received<'m>>, ProtocolError> {
+        // As most calls end that come after the last message.
+        if self.owed_pong.is_none() && input.is_empty() && self.receiver.is_quiet() {
+            return Ok(None);
+        }
+        assembler.keep_only(self.receiver.open_message());
         if self.owed_pong.is_none() {
-            // As most calls end that come after the last message.
-            if input.is_empty() && self.receiver.is_quiet() {
-                return Ok(None);
-            }
-            if self.receiver.is_quiet() {
-                // One whose end went elsewhere.
-                assembler.abandon();
-            }
             match self.receiver.receive_fragments(input, assembler.max()) {
                 Ok(Some(message)) => return Ok(Some(Received::Message(message))),
                 Ok(None) => {}

@@ -260,6 +260,9 @@ pub struct Chunk<'b> {
     pub(crate) frame_remaining: u64,
     /// Payload bytes of the message's frames so far, those still to come included.
     pub(crate) message_len: u64,
+    /// Which message it belongs to: how many ended before that on the connection, as far as 32 bits tell. That of a chunk which is
+    /// a whole message means nothing.
+    pub(crate) number: u32,
 }
 
 impl<'b> Chunk<'b> {
@@ -325,7 +328,7 @@ impl<'b> From<MessageRef<'b>> for Chunk<'b> {
             MessageRef::Binary(bytes) => Payload::Binary(bytes),
         };
         let message_len = message.payload().len() as u64;
-        Self { payload, is_first: true, is_last: true, frame_remaining: 0, message_len }
+        Self { payload, is_first: true, is_last: true, frame_remaining: 0, message_len, number: 0 }
     }
 }
 

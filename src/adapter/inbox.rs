@@ -355,7 +355,7 @@ impl Inbox {
         let Some(mut undecoded) = self.undecoded.take() else { return Ok(None) };
         let Undecoded { ref bytes, kind, is_first, is_last, frame_remaining } = *undecoded;
         let payload = Payload::Encoded { kind, bytes: &self.buffer[bytes.clone()] };
-        let mut rest = Some(Chunk { payload, is_first, is_last, frame_remaining, message_len: 0 });
+        let mut rest = Some(Chunk { payload, is_first, is_last, frame_remaining, message_len: 0, number: 0 });
         match self.assembler.decode_some(&mut rest, most) {
             Ok(decoded) => {
                 if let Some(Payload::Encoded { bytes, .. }) = rest.map(|rest| rest.payload) {

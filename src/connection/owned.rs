@@ -84,10 +84,7 @@ impl Connection {
         assembler: &mut Assembler,
         output: &mut Vec<u8>,
     ) -> Result<Option<Message>, ProtocolError> {
-        if self.receiver.is_quiet() {
-            // One whose end went elsewhere.
-            assembler.abandon();
-        }
+        assembler.keep_only(self.receiver.open_message());
         let max = assembler.max();
         loop {
             let (origin, len) = (input.as_ptr().addr(), input.len());

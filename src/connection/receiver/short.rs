@@ -157,7 +157,7 @@ impl Receiver {
             return Ok(None);
         }
 
-        let is_last = first & 0x80 != 0;
+        let (is_last, number) = (first & 0x80 != 0, self.message_number());
         let payload = self.take_frame(layout, input);
         let payload = match message.kind {
             MessageKind::Binary => Payload::Binary(payload),
@@ -175,7 +175,7 @@ impl Receiver {
         } else {
             (self.message, self.pace) = (Some(message), Pace::Amid);
         }
-        Ok(Some(Chunk { payload, is_first, is_last, frame_remaining: 0, message_len: message.len }))
+        Ok(Some(Chunk { payload, is_first, is_last, frame_remaining: 0, message_len: message.len, number }))
     }
 
     /// How many bytes have to be read behind the input, at least, for the message that begins at its front to lie in it whole;
