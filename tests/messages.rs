@@ -130,6 +130,28 @@ fn the_end_of_a_message_is_not_put_to_the_beginning_of_one_before_it() {
     }
 }
 
+#[test]
+fn the_rest_of_a_message_that_began_as_chunks_may_be_longer_than_messages_are() {
+    let mut config = Config::default();
+    config.max_message_size = 4;
+    for (name, call) in CALLS {
+        // In one frame, in another, and where a message that went elsewhere has begun in the assembler.
+        for (begin, begun, rest) in [
+            (&b""[..], &b"\x82\x05AA"[..], &b"AAA\x81\x01D"[..]),
+            (b"", b"\x02\x02AA", b"\x80\x03AAA\x81\x01D"),
+            (b"\x02\x02AA", b"\x80\x00\x02\x02AA", b"\x80\x03AAA\x81\x01D"),
+        ] {
+            let mut client = Connection::client(config.clone());
+            let mut assembler = client.assembler();
+            assert_eq!(buffered(&mut client, &mut assembler, begin, 0), []);
+            let (mut begun, mut output) = (begun.to_vec(), Vec::new());
+            let mut input = &mut begun[..];
+            while client.receive(&mut input, &mut output).unwrap().is_some() {}
+            assert_eq!(call(&mut client, &mut assembler, rest), [Message::from("D")], "{name}");
+        }
+    }
+}
+
 /// A client whose next message has three bytes of five.
 fn held() -> (Connection, Vec<u8>) {
     (Connection::client(Config::default()), b"\x81\x05Hel".to_vec())

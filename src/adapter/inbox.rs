@@ -168,9 +168,7 @@ impl Inbox {
                 (Next::Chunk, Mode::Messages) | (Next::Other, _) => {}
             }
             let max = match mode {
-                // What goes on with a message that was not read to its end as chunks is only skipped.
-                Mode::Messages if connection.is_inside_message() && !self.assembler.is_open() => u64::MAX,
-                Mode::Messages => self.assembler.max() as u64,
+                Mode::Messages => connection.longest_for(&self.assembler),
                 Mode::Chunks => u64::MAX,
             };
             // No more than stays in the cache next to the core until it is unmasked, checked and gathered.

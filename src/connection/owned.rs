@@ -106,10 +106,10 @@ impl Connection {
             }
             let is_whole = !is_gathered && self.peek(input) == Next::Message;
             let step = if is_whole { len } else { len.min(STEP) };
-            let mut rest = &mut input[..step];
-            let event = match self.receive_fragment(&mut rest, max as u64, output)? {
+            let (mut rest, longest) = (&mut input[..step], self.longest_for(assembler));
+            let event = match self.receive_fragment(&mut rest, longest, output)? {
                 Some(chunk) => Some(Event::Data(chunk)),
-                None => self.receive_any(&mut rest, max as u64, output)?,
+                None => self.receive_any(&mut rest, longest, output)?,
             };
             let taken = step - rest.len();
             let owned = match event {

@@ -249,7 +249,6 @@ impl Receiver {
     }
 
     /// Whether a message has begun, was told of, and has not ended.
-    #[cfg(feature = "std")]
     pub(crate) fn is_inside_message(&self) -> bool {
         self.message.is_some_and(|message| message.is_announced)
     }
