@@ -270,8 +270,8 @@ pub struct Chunk<'b> {
     pub(crate) frame_remaining: u64,
     /// Payload bytes of the message's frames so far, those still to come included.
     pub(crate) message_len: u64,
-    /// Which message it belongs to: how many ended before that on the connection, as far as 32 bits tell. That of a chunk which is
-    /// a whole message means nothing.
+    /// Which message it belongs to: how many ended before that on the connection, as far as 32 bits tell. 0 for a whole message,
+    /// so that its chunk is the same wherever it stands.
     pub(crate) number: u32,
 }
 

@@ -77,6 +77,17 @@ fn a_message_whose_beginning_went_elsewhere_is_not_another_one() {
     assert_eq!(client.receive_message(&mut &mut end[..], &mut assembler, &mut output), Ok(None));
 }
 
+#[test]
+fn the_chunk_of_a_whole_message_is_the_same_wherever_it_stands() {
+    let mut client = Connection::client(Config::default());
+    let (frame, payload) = ([&b"\x82\x7f\0\0\0\0\0\x01\0\0"[..], &[7; 65_536]].concat(), [7; 65_536]);
+    for _ in 0..2 {
+        let (mut wire, mut output) = (frame.clone(), Vec::new());
+        let whole = Event::Data(MessageRef::Binary(&payload).into());
+        assert!(client.receive(&mut &mut wire[..], &mut output) == Ok(Some(whole)));
+    }
+}
+
 /// All that a call makes of what is left.
 type Call = fn(&mut Connection, &mut Assembler, &[u8]) -> Vec<Message>;
 

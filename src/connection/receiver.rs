@@ -476,6 +476,7 @@ impl Receiver {
 
         let is_first = !message.is_announced;
         let is_last = frame.fin && frame.remaining == 0;
+        let number = if is_first && is_last { 0 } else { number };
         let message_len = message.len;
         message.is_announced = true;
         let payload = match (message.kind, message.is_encoded) {

@@ -157,7 +157,8 @@ impl Receiver {
             return Ok(None);
         }
 
-        let (is_last, number) = (first & 0x80 != 0, self.message_number());
+        let is_last = first & 0x80 != 0;
+        let number = if is_first && is_last { 0 } else { self.message_number() };
         let payload = self.take_frame(layout, input);
         let payload = match message.kind {
             MessageKind::Binary => Payload::Binary(payload),
