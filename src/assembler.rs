@@ -47,7 +47,7 @@ pub struct Assembler {
     gathered: Gathered,
     stage: Stage,
     /// Which message it is: see [`Chunk`].
-    number: u32,
+    number: u16,
     max: usize,
     /// Boxed, for most connections have none.
     decoding: Option<Box<Decoding>>,
@@ -271,7 +271,7 @@ impl Assembler {
     }
 
     /// Forgets the message under assembly, unless it is the one that is under way: the rest of it went elsewhere.
-    pub(crate) fn keep_only(&mut self, under_way: Option<u32>) {
+    pub(crate) fn keep_only(&mut self, under_way: Option<u16>) {
         if under_way != Some(self.number) {
             self.abandon();
         }

@@ -270,9 +270,9 @@ pub struct Chunk<'b> {
     pub(crate) frame_remaining: u64,
     /// Payload bytes of the message's frames so far, those still to come included.
     pub(crate) message_len: u64,
-    /// Which message it belongs to: how many ended before that on the connection, as far as 32 bits tell. 0 for a whole message,
+    /// Which message it belongs to: how many ended before that on the connection, as far as 16 bits tell. 0 for a whole message,
     /// so that its chunk is the same wherever it stands.
-    pub(crate) number: u32,
+    pub(crate) number: u16,
 }
 
 impl<'b> Chunk<'b> {

@@ -238,14 +238,14 @@ impl Receiver {
     }
 
     /// The number of the message that is under way, as its chunks have it.
-    pub(crate) fn open_message(&self) -> Option<u32> {
+    pub(crate) fn open_message(&self) -> Option<u16> {
         self.message.map(|_| self.message_number())
     }
 
     /// The number of the message that is under way or comes next.
     #[expect(clippy::cast_possible_truncation, reason = "it wraps around")]
-    fn message_number(&self) -> u32 {
-        self.counters.messages as u32
+    fn message_number(&self) -> u16 {
+        self.counters.messages as u16
     }
 
     /// Whether a message has begun, was told of, and has not ended.
