@@ -46,6 +46,8 @@ use crate::utf8::Utf8Tail;
 pub struct Assembler {
     gathered: Gathered,
     stage: Stage,
+    /// Which message it is: see [`Chunk`].
+    number: u16,
     max: usize,
     /// Boxed, for most connections have none.
     decoding: Option<Box<Decoding>>,
@@ -105,6 +107,7 @@ impl Assembler {
         Self {
             gathered: Gathered::Binary(Vec::new()),
             stage: Stage::Empty,
+            number: 0,
             max: config.max_message_size,
             decoding: None,
             tail: Utf8Tail::default(),
@@ -267,6 +270,13 @@ impl Assembler {
         }
     }
 
+    /// Forgets the message under assembly, unless it is the one that is under way: the rest of it went elsewhere.
+    pub(crate) fn keep_only(&mut self, under_way: Option<u16>) {
+        if under_way != Some(self.number) {
+            self.abandon();
+        }
+    }
+
     /// Forgets the message under assembly: the rest of it goes elsewhere.
     pub(crate) fn abandon(&mut self) {
         if self.stage == Stage::Open {
@@ -310,6 +320,7 @@ impl Assembler {
         if chunk.is_first {
             self.begin(&chunk);
         }
+        self.keep_only(Some(chunk.number));
         // What goes on with a message that began elsewhere, as a stream of chunks, is no message.
         if self.stage != Stage::Open {
             self.drop_encoded(chunk)?;
@@ -365,7 +376,7 @@ impl Assembler {
             (_, MessageKind::Binary) => Gathered::Binary(Vec::new()),
         };
         self.tail.reset();
-        self.stage = Stage::Open;
+        (self.stage, self.number) = (Stage::Open, chunk.number);
     }
 
     /// Lets the extension decode one chunk, a step at a time, each checked before the next is made.

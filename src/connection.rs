@@ -471,10 +471,10 @@ impl Connection {
         self.receiver.config()
     }
 
-    /// Whether a message has begun, was told of, and has not ended.
-    #[cfg(feature = "std")]
-    pub(crate) fn is_inside_message(&self) -> bool {
-        self.receiver.is_inside_message()
+    /// How long a message may be that is received next: what goes on with one whose beginning went elsewhere is only skipped.
+    pub(crate) fn longest_for(&self, assembler: &Assembler) -> u64 {
+        let is_skipped = self.receiver.is_inside_message() && !assembler.is_open();
+        if is_skipped { u64::MAX } else { assembler.max() as u64 }
     }
 
     /// Whether the next thing to be received is a whole message of no more than `max` bytes that lies in the input, and
@@ -574,15 +574,12 @@ impl Connection {
         assembler: &'m mut Assembler,
         output: &mut Vec<u8>,
     ) -> Result<Option<Received<'m>>, ProtocolError> {
+        // As most calls end that come after the last message.
+        if self.owed_pong.is_none() && input.is_empty() && self.receiver.is_quiet() {
+            return Ok(None);
+        }
+        assembler.keep_only(self.receiver.open_message());
         if self.owed_pong.is_none() {
-            // As most calls end that come after the last message.
-            if input.is_empty() && self.receiver.is_quiet() {
-                return Ok(None);
-            }
-            if self.receiver.is_quiet() {
-                // One whose end went elsewhere.
-                assembler.abandon();
-            }
             match self.receiver.receive_fragments(input, assembler.max()) {
                 Ok(Some(message)) => return Ok(Some(Received::Message(message))),
                 Ok(None) => {}
@@ -593,7 +590,7 @@ impl Connection {
             }
         }
         loop {
-            let max = assembler.max() as u64;
+            let max = self.longest_for(assembler);
             let chunk = match self.receive_fragment(input, max, output)? {
                 Some(chunk) => chunk,
                 None => match self.receive_any(input, max, output)? {

@@ -16,11 +16,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 /// Makes bytes of their own of these.
-#[inline]
 pub(crate) fn bytes(original: &[u8]) -> Bytes {
-    if original.len() <= PIECE {
-        return Bytes::copy_from_slice(original);
-    }
     let mut copy = Vec::with_capacity(original.len());
     for piece in original.chunks(PIECE) {
         copy.extend_from_slice(piece);
@@ -29,11 +25,7 @@ pub(crate) fn bytes(original: &[u8]) -> Bytes {
 }
 
 /// Makes a text of its own of this.
-#[inline]
 pub(crate) fn text(original: &str) -> String {
-    if original.len() <= PIECE {
-        return original.into();
-    }
     let (mut copy, mut rest) = (String::with_capacity(original.len()), original);
     while !rest.is_empty() {
         // A character has four bytes at most.
@@ -46,7 +38,7 @@ pub(crate) fn text(original: &str) -> String {
 }
 
 /// The most bytes that are copied at once.
-const PIECE: usize = 2 * 1024;
+pub(crate) const PIECE: usize = 2 * 1024;
 
 #[cfg(test)]
 mod tests {

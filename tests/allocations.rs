@@ -322,7 +322,7 @@ fn a_connection_is_not_larger_than_documented() {
     assert!(size_of::<Connection>() <= 256, "{} bytes", size_of::<Connection>());
     assert!(size_of::<Receiver>() <= 112, "{} bytes", size_of::<Receiver>());
     assert!(size_of::<Sender>() <= 88, "{} bytes", size_of::<Sender>());
-    assert!(size_of::<Assembler>() <= 72, "{} bytes", size_of::<Assembler>());
+    assert!(size_of::<Assembler>() <= 64, "{} bytes", size_of::<Assembler>());
     assert!(size_of::<Event<'_>>() <= 136, "{} bytes", size_of::<Event<'_>>());
     assert!(size_of::<Message>() <= 32, "{} bytes", size_of::<Message>());
 }

@@ -221,6 +221,25 @@ fn a_long_binary_message_is_given_away_with_the_buffer_that_it_was_read_into() {
     });
 }
 
+/// At the bounds that the documentation of `receive` names.
+#[test]
+fn a_binary_message_of_32_to_64_kib_is_given_away_with_its_buffer() {
+    runtime().block_on(async {
+        for (len, is_shared) in [(32 * 1024 - 1, false), (32 * 1024, true), (64 * 1024 - 1, true), (64 * 1024, true)] {
+            let stream = Memory::new(&request_and_message());
+            let mut socket = idle(stream.clone()).await;
+            let head = match u16::try_from(len) {
+                Ok(len) => [&b"\x82\xfe"[..], &len.to_be_bytes(), &[0; 4]].concat(),
+                Err(_) => [&b"\x82\xff"[..], &(len as u64).to_be_bytes(), &[0; 4]].concat(),
+            };
+            stream.0.lock().unwrap().input.extend_from_slice(&[head, vec![1; len]].concat());
+            let (message, taken) = allocator::measure(|| now(socket.receive()));
+            assert_eq!(message.unwrap().unwrap(), Message::from(vec![1; len]));
+            assert_eq!(taken.bytes < 1024, is_shared, "{len} bytes: {taken:?}");
+        }
+    });
+}
+
 /// Polls a future that need not wait.
 fn now<T>(future: impl Future<Output = T>) -> T {
     match std::pin::pin!(future).poll(&mut Context::from_waker(std::task::Waker::noop())) {

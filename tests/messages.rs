@@ -1,7 +1,8 @@
 //! Chunks and whole messages of the same connection (RFC 6455 §5.4), through the engine and the blocking adapter.
 
+use bytes::BytesMut;
 use sockeye::blocking::{Plain, WebSocket};
-use sockeye::{Config, Connection, Event, Message, MessageRef, Received};
+use sockeye::{Assembler, Assembly, Config, Connection, Event, Message, MessageRef, Received};
 
 /// "Hello" in two fragments, "A" and "B" in two, then "end", as a server sends them.
 const WIRE: &[u8] = b"\x01\x03Hel\x80\x02lo\x01\x01A\x80\x01B\x81\x03end";
@@ -74,6 +75,92 @@ fn a_message_whose_beginning_went_elsewhere_is_not_another_one() {
     let (begin, end) = wire.split_at_mut(3);
     assert!(matches!(client.receive(&mut &mut begin[..], &mut output), Ok(Some(Event::Data(_)))));
     assert_eq!(client.receive_message(&mut &mut end[..], &mut assembler, &mut output), Ok(None));
+}
+
+#[test]
+fn the_chunk_of_a_whole_message_is_the_same_wherever_it_stands() {
+    let mut client = Connection::client(Config::default());
+    let (frame, payload) = ([&b"\x82\x7f\0\0\0\0\0\x01\0\0"[..], &[7; 65_536]].concat(), [7; 65_536]);
+    for _ in 0..2 {
+        let (mut wire, mut output) = (frame.clone(), Vec::new());
+        let whole = Event::Data(MessageRef::Binary(&payload).into());
+        assert!(client.receive(&mut &mut wire[..], &mut output) == Ok(Some(whole)));
+    }
+}
+
+/// All that a call makes of what is left.
+type Call = fn(&mut Connection, &mut Assembler, &[u8]) -> Vec<Message>;
+
+/// The calls that take an assembler, and pushing into it by hand.
+const CALLS: [(&str, Call); 4] = [
+    ("receive_message", |client, assembler, wire| buffered(client, assembler, wire, 0)),
+    ("receive_buffered", |client, assembler, wire| buffered(client, assembler, wire, 1024)),
+    ("receive_owned", |client, assembler, wire| {
+        let (mut input, mut output) = (BytesMut::from(wire), Vec::new());
+        let received = || client.receive_owned(&mut input, assembler, &mut output).unwrap();
+        std::iter::from_fn(received).collect()
+    }),
+    ("push", |client, assembler, wire| {
+        let (mut wire, mut output, mut messages) = (wire.to_vec(), Vec::new(), Vec::new());
+        let mut input = &mut wire[..];
+        while let Some(Event::Data(chunk)) = client.receive(&mut input, &mut output).unwrap() {
+            match assembler.push(chunk).unwrap() {
+                Assembly::Whole(message) => messages.push(message.to_owned()),
+                Assembly::Complete => messages.push(assembler.take()),
+                Assembly::Partial => {}
+            }
+        }
+        messages
+    }),
+];
+
+fn buffered(client: &mut Connection, assembler: &mut Assembler, wire: &[u8], room: usize) -> Vec<Message> {
+    let (mut wire, mut output, mut messages) = (wire.to_vec(), Vec::new(), Vec::new());
+    let mut input = &mut wire[..];
+    while let Some(received) = client.receive_buffered(&mut input, room, assembler, &mut output).unwrap() {
+        if let Received::Message(message) = received {
+            messages.push(message.to_owned());
+        }
+    }
+    messages
+}
+
+#[test]
+fn the_end_of_a_message_is_not_put_to_the_beginning_of_one_before_it() {
+    for (name, call) in CALLS {
+        for between in [&b"\x80\x02AA\x02\x01B"[..], b"\x80\x02AA\x82\x01B\x01\x01C", b"\x00\x02AA\x80\x00\x01\x01B"] {
+            let mut client = Connection::client(Config::default());
+            let mut assembler = client.assembler();
+            assert_eq!(buffered(&mut client, &mut assembler, b"\x02\x02AA", 0), []);
+            // The end of that and the beginning of another go elsewhere.
+            let (mut elsewhere, mut output) = (between.to_vec(), Vec::new());
+            let mut input = &mut elsewhere[..];
+            while client.receive(&mut input, &mut output).unwrap().is_some() {}
+            assert_eq!(call(&mut client, &mut assembler, b"\x80\x01B\x81\x01D"), [Message::from("D")], "{name}");
+        }
+    }
+}
+
+#[test]
+fn the_rest_of_a_message_that_began_as_chunks_may_be_longer_than_messages_are() {
+    let mut config = Config::default();
+    config.max_message_size = 4;
+    for (name, call) in CALLS {
+        // In one frame, in another, and where a message that went elsewhere has begun in the assembler.
+        for (begin, begun, rest) in [
+            (&b""[..], &b"\x82\x05AA"[..], &b"AAA\x81\x01D"[..]),
+            (b"", b"\x02\x02AA", b"\x80\x03AAA\x81\x01D"),
+            (b"\x02\x02AA", b"\x80\x00\x02\x02AA", b"\x80\x03AAA\x81\x01D"),
+        ] {
+            let mut client = Connection::client(config.clone());
+            let mut assembler = client.assembler();
+            assert_eq!(buffered(&mut client, &mut assembler, begin, 0), []);
+            let (mut begun, mut output) = (begun.to_vec(), Vec::new());
+            let mut input = &mut begun[..];
+            while client.receive(&mut input, &mut output).unwrap().is_some() {}
+            assert_eq!(call(&mut client, &mut assembler, rest), [Message::from("D")], "{name}");
+        }
+    }
 }
 
 /// A client whose next message has three bytes of five.

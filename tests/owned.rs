@@ -3,11 +3,11 @@
 mod common;
 mod replay;
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use common::wire::{BINARY, CLOSE, CONTINUATION, FIN, PING, ROLES, TEXT, head_to, to};
 use proptest::prelude::*;
 use replay::{Seen, connection, cut, receive_messages, receive_owned};
-use sockeye::{Assembler, Config, Connection, Message, ProtocolError, Role, State};
+use sockeye::{Assembler, Config, Connection, Message, ProtocolError, Received, Role, State};
 
 /// What receives.
 struct Receiving {
@@ -162,40 +162,149 @@ fn size() -> impl Strategy<Value = usize> {
     ]
 }
 
+/// A message: whether it is text, and its frames by their lengths, with whether a ping follows.
+type Sent = (bool, Vec<(usize, bool)>);
+
+fn sent() -> impl Strategy<Value = Vec<Sent>> {
+    prop::collection::vec((any::<bool>(), prop::collection::vec((size(), any::<bool>()), 1..4)), 1..6)
+}
+
+fn sizes() -> impl Strategy<Value = Vec<usize>> {
+    prop::collection::vec(prop_oneof![1usize..20, 1_000usize..70_000], 1..8)
+}
+
+/// A byte that is another one on its way.
+fn flip() -> impl Strategy<Value = Option<(prop::sample::Index, u8)>> {
+    prop::option::weighted(0.2, (any::<prop::sample::Index>(), 1u8..))
+}
+
+fn wire(role: Role, sent: &[Sent], flip: Option<(prop::sample::Index, u8)>) -> Vec<u8> {
+    let mut wire = Vec::new();
+    for (is_text, frames) in sent {
+        let len = frames.iter().map(|(len, _)| len).sum();
+        let whole: String = "zwölf Boxkämpfer ".chars().cycle().take(len).collect();
+        let (mut rest, mut opcode) = (whole.as_bytes(), if *is_text { TEXT } else { BINARY });
+        for (number, (len, has_ping)) in frames.iter().enumerate() {
+            let (piece, behind) = if number + 1 == frames.len() { (rest, &[][..]) } else { rest.split_at(*len) };
+            let fin = if number + 1 == frames.len() { FIN } else { 0 };
+            wire.extend(to(role, fin | opcode, piece));
+            if *has_ping {
+                wire.extend(to(role, FIN | PING, b"p"));
+            }
+            (rest, opcode) = (behind, CONTINUATION);
+        }
+    }
+    if let Some((at, flip)) = flip {
+        let at = at.index(wire.len());
+        wire[at] ^= flip;
+    }
+    wire
+}
+
+/// Which call receives what was read.
+#[derive(Clone, Copy, Debug)]
+enum Call {
+    Owned,
+    /// After the input was to be given memory back that messages have.
+    OwnedReclaimed,
+    /// With so much room.
+    Buffered(usize),
+}
+
+fn calls() -> impl Strategy<Value = Vec<Call>> {
+    let call = prop_oneof![
+        2 => Just(Call::Owned),
+        1 => Just(Call::OwnedReclaimed),
+        1 => prop_oneof![Just(0), Just(60_000)].prop_map(Call::Buffered),
+    ];
+    prop::collection::vec(call, 1..7)
+}
+
+/// The messages, the error and the output, where each piece is received by another call.
+fn receive_by_turns(
+    role: Role,
+    config: &Config,
+    pieces: &[&[u8]],
+    calls: &[Call],
+) -> (Vec<Seen>, Option<ProtocolError>, Vec<u8>) {
+    let Receiving { mut connection, mut assembler, mut input, mut output } = Receiving::new(role, config);
+    let (mut seen, mut error) = (Vec::new(), None);
+    // At the end nothing is held any more.
+    let pieces = pieces.iter().copied().zip(calls.iter().copied().cycle()).chain([(&[][..], Call::Buffered(0))]);
+    for (piece, call) in pieces {
+        input.extend_from_slice(piece);
+        loop {
+            let received = match call {
+                Call::Owned | Call::OwnedReclaimed => {
+                    if let Call::OwnedReclaimed = call {
+                        let _ = input.try_reclaim(70_000);
+                    }
+                    connection.receive_owned(&mut input, &mut assembler, &mut output)
+                }
+                Call::Buffered(room) => {
+                    let mut rest = &mut input[..];
+                    let received = loop {
+                        match connection.receive_buffered(&mut rest, room, &mut assembler, &mut output) {
+                            Ok(Some(Received::Message(message))) => break Ok(Some(message.to_owned())),
+                            Ok(Some(_)) => {}
+                            Ok(None) => break Ok(None),
+                            Err(error) => break Err(error),
+                        }
+                    };
+                    let left = rest.len();
+                    input.advance(input.len() - left);
+                    received
+                }
+            };
+            match received {
+                Ok(Some(message)) => seen.push(Seen::Message(message)),
+                Ok(None) => break,
+                Err(now) => break error = Some(now),
+            }
+        }
+    }
+    assert!(input.is_empty());
+    (seen, error, output)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
     /// The messages that were given away before are kept until the end, so nobody writes into them.
     #[test]
     fn long_messages_that_are_given_away_are_those_that_are_lent(
-        sent in prop::collection::vec((any::<bool>(), prop::collection::vec((size(), any::<bool>()), 1..4)), 1..6),
-        sizes in prop::collection::vec(prop_oneof![1usize..20, 1_000usize..70_000], 1..8),
-        flip in prop::option::weighted(0.2, (any::<prop::sample::Index>(), 1u8..)),
+        sent in sent(),
+        sizes in sizes(),
+        flip in flip(),
         is_server: bool,
     ) {
         let (role, config) = (if is_server { Role::Server } else { Role::Client }, Config::default());
-        let mut wire = Vec::new();
-        for (is_text, frames) in &sent {
-            let len = frames.iter().map(|(len, _)| len).sum();
-            let whole: String = "zwölf Boxkämpfer ".chars().cycle().take(len).collect();
-            let (mut rest, mut opcode) = (whole.as_bytes(), if *is_text { TEXT } else { BINARY });
-            for (number, (len, has_ping)) in frames.iter().enumerate() {
-                let (piece, behind) = if number + 1 == frames.len() { (rest, &[][..]) } else { rest.split_at(*len) };
-                let fin = if number + 1 == frames.len() { FIN } else { 0 };
-                wire.extend(to(role, fin | opcode, piece));
-                if *has_ping {
-                    wire.extend(to(role, FIN | PING, b"p"));
-                }
-                (rest, opcode) = (behind, CONTINUATION);
-            }
-        }
-        if let Some((at, flip)) = flip {
-            let at = at.index(wire.len());
-            wire[at] ^= flip;
-        }
+        let wire = wire(role, &sent, flip);
         let mut lent = receive_messages(&mut connection(role, &config), &config, [&wire[..]]);
         lent.seen.retain(|seen| matches!(seen, Seen::Message(_)));
         let given = receive_owned(&mut connection(role, &config), &config, cut(&wire, &sizes));
         prop_assert!(given == lent, "{} instead of {} messages, or others", given.seen.len(), lent.seen.len());
+    }
+
+    /// Within limits that some of them break.
+    #[test]
+    fn messages_are_the_same_whichever_call_receives_them(
+        sent in sent(),
+        (sizes, calls) in (sizes(), calls()),
+        flip in flip(),
+        is_server: bool,
+        max_message_size in prop_oneof![Just(20_000), Just(65_536), Just(1 << 20)],
+        max_frame_size in prop_oneof![Just(16_384), Just(65_535), Just(65_536), Just(1 << 20)],
+        max_fragments in prop_oneof![Just(2), Just(1024)],
+    ) {
+        let (role, mut config) = (if is_server { Role::Server } else { Role::Client }, Config::default());
+        config.max_message_size = max_message_size;
+        (config.max_frame_size, config.max_fragments) = (max_frame_size, max_fragments);
+        let wire = wire(role, &sent, flip);
+        let mut lent = receive_messages(&mut connection(role, &config), &config, [&wire[..]]);
+        lent.seen.retain(|seen| matches!(seen, Seen::Message(_)));
+        let (seen, error, output) = receive_by_turns(role, &config, &cut(&wire, &sizes), &calls);
+        prop_assert!(seen == lent.seen, "{} instead of {} messages, or others", seen.len(), lent.seen.len());
+        prop_assert_eq!((error, output), (lent.error, lent.output));
     }
 }

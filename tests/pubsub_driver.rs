@@ -3,6 +3,7 @@
 #[path = "async_support/mod.rs"]
 mod support;
 
+use proptest::prelude::*;
 use sockeye::deflate::{Context, Deflate};
 use sockeye::handshake::Extensions;
 use sockeye::pubsub::{Hub, HubConfig, Member};
@@ -219,4 +220,98 @@ async fn client_that_does_not_read_holds_one_message_and_its_time_runs() {
     let ended = tokio::time::timeout(support::secs(60), end.member.next()).await.expect("it is given up on");
     assert!(matches!(ended, Err(sockeye::driver::Error::Timeout(_))), "{ended:?}");
     assert_eq!(hub.stats().members, 0);
+}
+
+/// What happens in a crowd.
+#[derive(Clone, Debug)]
+enum Step {
+    /// A message of so many bytes to all.
+    Publish(usize),
+    /// One to a single member, of its own.
+    Send(usize, usize),
+    Run(usize),
+    RunAll,
+    /// The peer takes so many bytes more.
+    Open(usize, usize),
+    Ping(usize),
+}
+
+/// Enough for some of them to be sent what was joined.
+const CROWD: usize = 9;
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let len = || prop_oneof![4 => 0usize..40, 3 => 100usize..1500, 1 => 4080usize..4110];
+    let step = prop_oneof![
+        8 => len().prop_map(Step::Publish),
+        3 => (0..CROWD, len()).prop_map(|(who, len)| Step::Send(who, len)),
+        3 => (0..CROWD).prop_map(Step::Run),
+        6 => Just(Step::RunAll),
+        3 => (0..CROWD, 0usize..3000).prop_map(|(who, room)| Step::Open(who, room)),
+        2 => (0..CROWD).prop_map(Step::Ping),
+    ];
+    proptest::collection::vec(step, 0..60)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Slow ones and fast ones, of all ways to encode: each gets what was published and its own in the order in which they were
+    /// sent. One of its own is given up where it has to wait, and may be missing then.
+    #[test]
+    fn each_of_a_crowd_gets_everything_in_order(
+        steps in steps(),
+        peers in proptest::collection::vec((
+            prop_oneof![3 => Just(None), 2 => Just(Some(Context::NoTakeover)), 1 => Just(Some(Context::Takeover))],
+            prop_oneof![3 => Just(usize::MAX), 1 => 1usize..50, 1 => 100usize..5000],
+            prop_oneof![3 => Just(usize::MAX), 1 => 0usize..3000],
+        ), CROWD),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let _entered = runtime.enter();
+        let hub = Hub::new(HubConfig::default());
+        let mut crowd: Vec<_> = peers.into_iter().map(|(deflate, most, room)| {
+            let end = End::new(&hub, Role::Server, deflate, timeless());
+            (end.stream.script().most, end.stream.script().room) = (most, room);
+            // With each message, whether it must come.
+            (end, Vec::<(Message, bool)>::new())
+        }).collect();
+        let text = |number: usize, len| Message::from(format!("{number} {}", "abc ".repeat(len / 4)));
+        for (number, step) in steps.into_iter().enumerate() {
+            match step {
+                Step::Publish(len) => {
+                    hub.publish("t", text(number, len)).unwrap();
+                    crowd.iter_mut().for_each(|(_, due)| due.push((text(number, len), true)));
+                }
+                Step::Send(who, len) => {
+                    let (end, due) = &mut crowd[who];
+                    let is_sent = now(end.member.send(text(number, len))).is_some();
+                    due.push((text(number, len), is_sent));
+                }
+                Step::Run(who) => assert!(now(crowd[who].0.member.next()).is_none()),
+                Step::RunAll => crowd.iter_mut().for_each(|(end, _)| assert!(now(end.member.next()).is_none())),
+                Step::Open(who, more) => {
+                    crowd[who].0.stream.change(|script| script.room = script.room.saturating_add(more));
+                }
+                Step::Ping(who) => crowd[who].0.stream.feed(&support::masked(support::PING, b"p")),
+            }
+        }
+        for (mut end, due) in crowd {
+            end.stream.release();
+            let mut got = end.got();
+            let mut due = due.into_iter().peekable();
+            loop {
+                for message in got {
+                    let found = due.by_ref().find(|(next, must)| *next == message || *must);
+                    prop_assert_eq!(found.map(|(next, _)| next), Some(message));
+                }
+                if !due.clone().any(|(_, must)| must) {
+                    break;
+                }
+                let before = end.read;
+                got = end.got();
+                prop_assert!(end.read > before, "{:?} does not come", due.peek());
+            }
+            prop_assert_eq!(end.member.socket().sent().wire_bytes, end.stream.output().len() as u64);
+        }
+    }
 }

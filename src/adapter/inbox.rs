@@ -169,9 +169,7 @@ impl Inbox {
                 (Next::Chunk, Mode::Messages) | (Next::Other, _) => {}
             }
             let max = match mode {
-                // What goes on with a message that was not read to its end as chunks is only skipped.
-                Mode::Messages if connection.is_inside_message() && !self.assembler.is_open() => u64::MAX,
-                Mode::Messages => self.assembler.max() as u64,
+                Mode::Messages => connection.longest_for(&self.assembler),
                 Mode::Chunks => u64::MAX,
             };
             // No more than stays in the cache next to the core until it is unmasked, checked and gathered.
@@ -263,8 +261,8 @@ impl Inbox {
         }
     }
 
-    /// As [`Self::take`], without a copy where a binary message takes at least half of the buffer: then `share` makes it of
-    /// that, and `next` another buffer of what is not received.
+    /// As [`Self::take`], without a copy where a binary message takes at least half of what the buffer has room for behind a
+    /// header: then `share` makes it of that, and `next` another buffer of what is not received.
     #[cfg(feature = "driver")]
     pub(crate) fn take_shared(
         &mut self,
@@ -277,7 +275,7 @@ impl Inbox {
         if ready == Ready::Assembled {
             return self.take(ready, connection, output);
         }
-        let (origin, half) = (self.buffer.as_ptr().addr(), self.buffer.len() / 2);
+        let (origin, half) = (self.buffer.as_ptr().addr(), self.buffer.len().saturating_sub(FrameHeader::MAX) / 2);
         let part = match self.lend(ready, connection, output)? {
             Some(MessageRef::Binary(payload)) if payload.len() >= LONG.max(half) => {
                 let at = payload.as_ptr().addr() - origin;
@@ -356,7 +354,7 @@ impl Inbox {
         let Some(mut undecoded) = self.undecoded.take() else { return Ok(None) };
         let Undecoded { ref bytes, kind, is_first, is_last, frame_remaining } = *undecoded;
         let payload = Payload::Encoded { kind, bytes: &self.buffer[bytes.clone()] };
-        let mut rest = Some(Chunk { payload, is_first, is_last, frame_remaining, message_len: 0 });
+        let mut rest = Some(Chunk { payload, is_first, is_last, frame_remaining, message_len: 0, number: 0 });
         match self.assembler.decode_some(&mut rest, most) {
             Ok(decoded) => {
                 if let Some(Payload::Encoded { bytes, .. }) = rest.map(|rest| rest.payload) {

@@ -84,10 +84,7 @@ impl Connection {
         assembler: &mut Assembler,
         output: &mut Vec<u8>,
     ) -> Result<Option<Message>, ProtocolError> {
-        if self.receiver.is_quiet() {
-            // One whose end went elsewhere.
-            assembler.abandon();
-        }
+        assembler.keep_only(self.receiver.open_message());
         let max = assembler.max();
         loop {
             let (origin, len) = (input.as_ptr().addr(), input.len());
@@ -109,10 +106,10 @@ impl Connection {
             }
             let is_whole = !is_gathered && self.peek(input) == Next::Message;
             let step = if is_whole { len } else { len.min(STEP) };
-            let mut rest = &mut input[..step];
-            let event = match self.receive_fragment(&mut rest, max as u64, output)? {
+            let (mut rest, longest) = (&mut input[..step], self.longest_for(assembler));
+            let event = match self.receive_fragment(&mut rest, longest, output)? {
                 Some(chunk) => Some(Event::Data(chunk)),
-                None => self.receive_any(&mut rest, max as u64, output)?,
+                None => self.receive_any(&mut rest, longest, output)?,
             };
             let taken = step - rest.len();
             let owned = match event {

@@ -237,8 +237,18 @@ impl Receiver {
         FrameHeader::parse(input).ok().flatten().map(|(header, _)| header)
     }
 
+    /// The number of the message that is under way, as its chunks have it.
+    pub(crate) fn open_message(&self) -> Option<u16> {
+        self.message.map(|_| self.message_number())
+    }
+
+    /// The number of the message that is under way or comes next.
+    #[expect(clippy::cast_possible_truncation, reason = "it wraps around")]
+    fn message_number(&self) -> u16 {
+        self.counters.messages as u16
+    }
+
     /// Whether a message has begun, was told of, and has not ended.
-    #[cfg(feature = "std")]
     pub(crate) fn is_inside_message(&self) -> bool {
         self.message.is_some_and(|message| message.is_announced)
     }
@@ -448,6 +458,7 @@ impl Receiver {
     /// A frame is told of as soon as its header is there, if need be by an empty chunk, so that a message too big is
     /// refused before it is sent.
     fn data<'b>(&mut self, mut frame: Frame, input: &mut &'b mut [u8]) -> Result<Option<Event<'b>>, ProtocolError> {
+        let number = self.message_number();
         // A data frame without an open message does not get past `check_first`.
         let Some(message) = &mut self.message else { return Err(ProtocolError::UnexpectedContinuation) };
         let available = usize::try_from(frame.remaining).map_or(input.len(), |remaining| remaining.min(input.len()));
@@ -465,6 +476,7 @@ impl Receiver {
 
         let is_first = !message.is_announced;
         let is_last = frame.fin && frame.remaining == 0;
+        let number = if is_first && is_last { 0 } else { number };
         let message_len = message.len;
         message.is_announced = true;
         let payload = match (message.kind, message.is_encoded) {
@@ -484,7 +496,8 @@ impl Receiver {
             self.message = None;
         }
         self.stage = if frame.remaining == 0 { Stage::Header } else { Stage::Data(frame) };
-        Ok(Some(Event::Data(Chunk { payload, is_first, is_last, frame_remaining: frame.remaining, message_len })))
+        let frame_remaining = frame.remaining;
+        Ok(Some(Event::Data(Chunk { payload, is_first, is_last, frame_remaining, message_len, number })))
     }
 
     /// Checks a piece of a text message.

@@ -158,6 +158,7 @@ impl Receiver {
         }
 
         let is_last = first & 0x80 != 0;
+        let number = if is_first && is_last { 0 } else { self.message_number() };
         let payload = self.take_frame(layout, input);
         let payload = match message.kind {
             MessageKind::Binary => Payload::Binary(payload),
@@ -175,7 +176,7 @@ impl Receiver {
         } else {
             (self.message, self.pace) = (Some(message), Pace::Amid);
         }
-        Ok(Some(Chunk { payload, is_first, is_last, frame_remaining: 0, message_len: message.len }))
+        Ok(Some(Chunk { payload, is_first, is_last, frame_remaining: 0, message_len: message.len, number }))
     }
 
     /// How many bytes have to be read behind the input, at least, for the message that begins at its front to lie in it whole;
