@@ -102,7 +102,7 @@ impl<S: Send + Sync + 'static> Ask<S> {
             }
         }
         if !is_whole {
-            peer.order(|orders| orders.tell_gap(&topic.name));
+            peer.tell_gap(&topic);
         }
         peer.mark(Mark { stamp: 0, topic: topic.id });
     }

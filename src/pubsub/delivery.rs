@@ -87,7 +87,7 @@ impl Delivery {
         peer: &Peer<S>,
         turn: u64,
         until: u64,
-        skipped: &mut impl FnMut(&Arc<str>, u64, bool),
+        skipped: &mut impl FnMut(&dyn Readable, u64, bool),
     ) -> bool {
         let mut is_all = false;
         while !is_all && self.items.len() < GATHERED {
@@ -123,7 +123,7 @@ impl Delivery {
             });
             let Some(reading) = reading else { continue };
             if reading.skipped > 0 {
-                skipped(topic.name(), reading.skipped, !reading.is_conflated);
+                skipped(&**topic, reading.skipped, !reading.is_conflated);
             }
             match reading.next {
                 Some(next) => self.rest.push(Reverse((next, hand))),

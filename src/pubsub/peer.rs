@@ -16,6 +16,7 @@ use super::marks::{Mark, Marks};
 use super::pattern::Pattern;
 use super::post::Topic;
 use super::sync::{Mutex, MutexGuard, Ordering, lock};
+use super::told::NAMED;
 use crate::close::Close;
 
 /// A connection that has joined a hub: cheap to clone, and equal to itself only. It outlives the connection.
@@ -53,17 +54,43 @@ pub(super) struct Orders {
     pub(super) close: Option<Close>,
     /// Because it missed messages of this topic.
     pub(super) overrun: Option<Arc<str>>,
-    /// Messages of these topics are lost.
-    pub(super) gaps: Vec<Arc<str>>,
+    /// Messages of these are lost: of few topics, and of what the connection subscribes to, at most.
+    pub(super) gaps: Vec<Lost>,
     /// So many messages went with topics that a pattern matched, and vanished: as many as the connection has patterns, at most.
     pub(super) vanished: Vec<(Arc<str>, u64)>,
 }
 
+/// A topic of which messages are lost.
+#[derive(Debug)]
+pub(super) struct Lost {
+    topic: Arc<str>,
+    /// What the connection subscribes to: the topic, or a pattern.
+    wish: Arc<str>,
+}
+
+impl Lost {
+    /// A topic that was subscribed to by its name.
+    pub(super) fn named(topic: Arc<str>) -> Self {
+        Self { wish: topic.clone(), topic }
+    }
+
+    /// Whether who is told this name is told of it.
+    pub(super) fn is_told_by(&self, name: &Arc<str>) -> bool {
+        *name == self.topic || *name == self.wish
+    }
+
+    /// By which name it is told of where so much is told already.
+    pub(super) fn name(&self, told: usize) -> &Arc<str> {
+        if told < NAMED { &self.topic } else { &self.wish }
+    }
+}
+
 impl Orders {
     /// Adds a topic of which messages are lost, once.
-    pub(super) fn tell_gap(&mut self, topic: &Arc<str>) {
-        if !self.gaps.contains(topic) {
-            self.gaps.push(topic.clone());
+    fn tell_gap(&mut self, mut lost: Lost) {
+        if !self.gaps.iter().any(|known| lost.is_told_by(&known.topic)) {
+            lost.topic = lost.name(self.gaps.len()).clone();
+            self.gaps.push(lost);
         }
     }
 
@@ -138,6 +165,19 @@ impl<S> Peer<S> {
         waker.into_iter().for_each(Waker::wake);
     }
 
+    /// Tells it that messages of a topic are lost, if it is in that.
+    pub(super) fn tell_gap(&self, topic: &Topic<S>) {
+        let waker = {
+            let mut mailbox = self.mailbox();
+            let wish = mailbox.wish(topic.id, &topic.name);
+            wish.and_then(|wish| {
+                let lost = Lost { topic: topic.name.clone(), wish };
+                self.order_in(&mut mailbox, |orders| orders.tell_gap(lost))
+            })
+        };
+        waker.into_iter().for_each(Waker::wake);
+    }
+
     fn order_in(&self, mailbox: &mut Mailbox<S>, change: impl FnOnce(&mut Orders)) -> Option<Waker> {
         change(mailbox.orders.get_or_insert_default());
         self.inner.has_orders.store(true, Ordering::Relaxed);
@@ -152,7 +192,7 @@ impl<S> Peer<S> {
         if messages == 0 || mailbox.is_gone {
             return None;
         }
-        let pattern = mailbox.patterns.iter().find(|pattern| pattern.matches(&topic.name)).map(Pattern::text).cloned();
+        let pattern = mailbox.pattern_for(&topic.name);
         self.order_in(&mut mailbox, |orders| match pattern {
             _ if is_strict => orders.overrun = Some(topic.name.clone()),
             pattern => orders.tell_vanished(&pattern.unwrap_or_else(|| topic.name.clone()), messages),
@@ -199,6 +239,17 @@ impl<S> Mailbox<S> {
     /// When the oldest mark is from.
     pub(super) fn next_mark(&self) -> Option<u64> {
         self.marks.peek().map(|mark| mark.stamp)
+    }
+
+    /// What the connection subscribes to that a topic is in it: its name, or a pattern.
+    pub(super) fn wish(&self, topic: u64, name: &Arc<str>) -> Option<Arc<str>> {
+        let at = self.attachments.get(topic)?;
+        if at.is_named { Some(name.clone()) } else { self.pattern_for(name) }
+    }
+
+    /// A pattern that it subscribes to and that matches a name.
+    fn pattern_for(&self, name: &str) -> Option<Arc<str>> {
+        self.patterns.iter().find(|pattern| pattern.matches(name)).map(Pattern::text).cloned()
     }
 
     /// Puts a mark in.

@@ -133,7 +133,7 @@ impl<S: Send + Sync + 'static> Topic<S> {
             state.log.note_gap();
             state.subscribers().map(|(peer, _)| peer.clone()).collect()
         };
-        peers.iter().for_each(|peer| peer.order(|orders| orders.tell_gap(&self.name)));
+        peers.iter().for_each(|peer| peer.tell_gap(self));
     }
 }
 
