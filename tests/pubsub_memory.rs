@@ -16,7 +16,7 @@ use pubsub_support::{Client, config, hub, messages};
 use sockeye::PreparedMessage;
 use sockeye::pubsub::{
     Arrival, Backplane, BackplaneError, Bounds, BridgeConfig, Event, Hub, Inbound, MemoryBackplane, Numbering,
-    Outbound, Pattern, Position, Publication,
+    Outbound, Pattern, Position, Publication, Subscription,
 };
 use support::{now, poll, settle};
 use tokio::sync::Mutex;
@@ -276,6 +276,31 @@ fn member_that_only_sends_costs_nothing_for_what_it_skips_in_topics_that_vanish(
     // The first ones by their names, all others by the pattern.
     assert_eq!(told.iter().map(|(_, messages)| messages).sum::<u64>(), 2 * rounds);
     assert!(told.len() < 100 && told.last().unwrap().0 == "by/+", "{told:?}");
+}
+
+#[test]
+fn client_that_never_reads_costs_nothing_for_subscriptions_that_come_and_go() {
+    let runtime = runtime();
+    let _entered = runtime.enter();
+    let hub = hub(|config| (config.history, config.max_topics) = (messages(2), 200));
+    let mut client = Client::with_room(&hub, (), 0);
+    client.member.subscribe("first").unwrap();
+    (0..100).for_each(|_| assert!(hub.publish("first", "x").unwrap().receivers <= 1));
+    (0..50).for_each(|number| assert!(hub.publish(&format!("room/{number}"), "x").unwrap().receivers <= 1));
+    let mut round = |count: usize| {
+        for _ in 0..count {
+            client.member.subscribe(Subscription::to("room/+").last(1)).unwrap();
+            client.member.subscribe(Subscription::to("room/1").last(1)).unwrap();
+            assert_eq!(client.run(), []);
+            client.member.unsubscribe("room/+").unwrap();
+            client.member.unsubscribe("room/1").unwrap();
+        }
+    };
+    round(100);
+    let before = allocator::held();
+    round(1000);
+    let grown = allocator::held() - before;
+    assert!(grown.abs() <= 4096, "{grown} bytes more for 1,000 times 51 topics");
 }
 
 #[test]

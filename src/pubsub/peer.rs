@@ -257,9 +257,9 @@ impl<S> Mailbox<S> {
         self.marks.push(mark);
     }
 
-    /// Takes a topic out that has vanished, and its mark at some time: who does not look at its marks has not more of them than twice
-    /// its topics.
-    fn forget(&mut self, topic: u64) {
+    /// Takes a topic out that has vanished or is left, and its mark at some time: who does not look at its marks has not more of them
+    /// than twice its topics.
+    pub(super) fn forget(&mut self, topic: u64) {
         self.attachments.remove(topic);
         if self.marks.len() > 2 * self.attachments.len() + 64 {
             let Self { marks, attachments, .. } = self;
