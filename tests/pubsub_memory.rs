@@ -304,6 +304,26 @@ fn client_that_never_reads_costs_nothing_for_subscriptions_that_come_and_go() {
 }
 
 #[test]
+fn topics_that_vanish_with_a_pattern_leave_no_memory_behind() {
+    let runtime = runtime();
+    let _entered = runtime.enter();
+    let hub = hub(|_| {});
+    let mut client = Client::joining(&hub, ());
+    let mut round = |count: usize| {
+        client.member.subscribe("#").unwrap();
+        (0..count).for_each(|number| assert!(hub.publish(&format!("room/{number}"), "x").unwrap().receivers <= 1));
+        client.run();
+        client.member.unsubscribe("#").unwrap();
+        client.stream.change(|script| (script.output, script.pieces, script.writes) = Default::default());
+    };
+    round(10);
+    let before = allocator::held();
+    round(10_000);
+    let grown = allocator::held() - before;
+    assert!(grown <= 32 * 1024, "{grown} bytes more");
+}
+
+#[test]
 fn engine_that_is_away_costs_the_queue_and_leaves_nothing_behind_when_it_is_back() {
     for numbering in [Numbering::Engine, Numbering::Node] {
         runtime().block_on(async {

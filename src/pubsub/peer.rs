@@ -261,7 +261,9 @@ impl<S> Mailbox<S> {
     /// than twice its topics.
     pub(super) fn forget(&mut self, topic: u64) {
         self.attachments.remove(topic);
-        if self.marks.len() > 2 * self.attachments.len() + 64 {
+        if self.attachments.len() == 0 {
+            self.marks = Marks::default();
+        } else if self.marks.len() > 2 * self.attachments.len() + 64 {
             let Self { marks, attachments, .. } = self;
             marks.retain(|mark| attachments.get(mark.topic).is_some());
         }

@@ -407,10 +407,6 @@ impl<S: Send + Sync + 'static> Registry<S> {
             state.is_listed = true;
             drop(state);
             self.idle.push_back(topic.clone());
-            // Those that are gone already need not be remembered.
-            if self.idle.len() > 2 * self.live + 64 {
-                self.idle.retain(|topic| !topic.lock().is_gone);
-            }
         }
     }
 
@@ -419,6 +415,11 @@ impl<S: Send + Sync + 'static> Registry<S> {
         hub.remove(&topic.name);
         self.live -= 1;
         self.topics.remove(&topic.name);
+        // Those that are gone already need not be listed.
+        if self.idle.len() > 2 * self.live + 64 {
+            self.idle.retain(|topic| !topic.lock().is_gone);
+            self.idle.shrink_to(2 * self.idle.len());
+        }
     }
 }
 
