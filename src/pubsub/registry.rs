@@ -371,8 +371,8 @@ impl<S: Send + Sync + 'static> Registry<S> {
     /// Lets a topic vanish: one that nobody needs, and if none is found, the oldest that is there only for those who are slow; one with
     /// history last.
     fn take_out(&mut self) -> Option<Vanished<S>> {
-        let (mut taken, mut others) = (None, Vec::new());
-        while taken.is_none() && others.len() < TRIES {
+        let (mut taken, mut others, mut tries) = (None, Vec::new(), 0);
+        while taken.is_none() && tries < TRIES {
             let Some(topic) = self.idle.pop_front() else { break };
             let mut state = topic.lock();
             if state.is_gone || state.named() > 0 {
@@ -381,6 +381,8 @@ impl<S: Send + Sync + 'static> Registry<S> {
             }
             let losses = if state.is_idle() { state.vanish() } else { None };
             let has_history = state.log.has_history();
+            // Those are the oldest mostly, as many as go into the writes that are under way.
+            tries += usize::from(!state.is_in_hand());
             drop(state);
             match losses {
                 Some(losses) => taken = Some((topic, losses)),
