@@ -8,9 +8,10 @@ mod pubsub_support;
 
 use std::io::{self, IoSlice};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake};
 
 use pubsub_support::{Client, hub, messages, numbers};
 use sockeye::pubsub::{
@@ -265,6 +266,41 @@ async fn topic_is_made_while_the_oldest_ones_are_being_sent() {
     let event = now(member.next()).unwrap().unwrap();
     assert!(matches!(event, Some(Event::Skipped { topic, .. }) if *topic == *"#"));
     assert_eq!(stream.frames()[63].1, b"63");
+}
+
+/// A waker that runs the task that it wakes at once.
+struct Runs<F: FnOnce() + Send + 'static>(Mutex<Option<F>>);
+
+impl<F: FnOnce() + Send + 'static> Wake for Runs<F> {
+    fn wake(self: Arc<Self>) {
+        let task = self.0.lock().unwrap().take();
+        task.into_iter().for_each(|task| task());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn own_message_goes_behind_what_was_published_before_it_while_another_publisher_still_wakes() {
+    for is_first in [true, false] {
+        let hub = hub(|_| {});
+        let [mut woken, mut sends] = [(); 2].map(|()| Client::joining(&hub, ()));
+        let mut members = [&mut woken.member, &mut sends.member];
+        if !is_first {
+            members.reverse();
+        }
+        members.into_iter().for_each(|member| member.subscribe("t").unwrap());
+        assert_eq!(sends.run(), []);
+        let sends = Arc::new(Mutex::new(sends));
+        let other = sends.clone();
+        let task = move || {
+            let member = &mut other.lock().unwrap().member;
+            member.publish("t", "1").unwrap();
+            now(member.send("2")).unwrap().unwrap();
+        };
+        let waker = Arc::new(Runs(Mutex::new(Some(task)))).into();
+        assert!(pin!(woken.member.next()).poll(&mut Context::from_waker(&waker)).is_pending());
+        hub.publish("t", "0").unwrap();
+        assert_eq!(sends.lock().unwrap().got(), numbers(0..3));
+    }
 }
 
 #[tokio::test(start_paused = true)]

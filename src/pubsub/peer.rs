@@ -149,14 +149,11 @@ impl<S> Peer<S> {
         lock(&self.inner.mailbox)
     }
 
-    /// Says that a topic has news, and wakes the connection if it waits.
-    pub(super) fn mark(&self, mark: Mark) {
-        let waker = {
-            let mut mailbox = self.mailbox();
-            mailbox.marks.push(mark);
-            mailbox.waker.take()
-        };
-        waker.into_iter().for_each(Waker::wake);
+    /// Says that a topic has news: the task that is to be woken for that, if it waits.
+    pub(super) fn mark(&self, mark: Mark) -> Option<Waker> {
+        let mut mailbox = self.mailbox();
+        mailbox.marks.push(mark);
+        mailbox.waker.take()
     }
 
     /// Changes what the connection is told seldom, and wakes it.
