@@ -104,6 +104,28 @@ async fn what_else_a_member_is_told_does_not_end_a_send_that_waits() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn own_message_goes_behind_all_that_was_published_before_it_whatever_was_published_while_it_waited() {
+    let hub = hub(|_| {});
+    let (mut client, woken) = (Client::with_room(&hub, (), 0), Arc::new(Woken::default()));
+    for topic in ["a", "b"] {
+        client.member.subscribe(topic).unwrap();
+    }
+    for (topic, text) in [("a", "0"), ("a", "1"), ("b", "2")] {
+        hub.publish(topic, text.repeat(1 << 17)).unwrap();
+    }
+    let mut sending = Box::pin(client.member.send("3"));
+    assert!(poll(sending.as_mut(), &woken).is_pending());
+    // In a topic that has older news, too.
+    hub.publish("a", "4").unwrap();
+    client.stream.release();
+    assert!(matches!(poll(sending.as_mut(), &woken), Poll::Ready(Ok(()))));
+    drop(sending);
+    assert_eq!(client.run(), []);
+    let order: String = client.new_texts().iter().map(|text| &text[..1]).collect();
+    assert_eq!(order, "01234");
+}
+
+#[tokio::test(start_paused = true)]
 async fn connection_that_is_closed_while_it_sends_ends_in_time_if_the_client_never_reads() {
     // Behind a message that goes out in fragments the Close is not there yet, so that its time does not run.
     for (len, ended_by) in [(1, Timeout::Close), (1 << 20, Timeout::Output)] {

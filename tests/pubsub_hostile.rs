@@ -6,8 +6,12 @@ mod support;
 
 mod pubsub_support;
 
+use std::io::{self, IoSlice};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake};
 
 use pubsub_support::{Client, hub, messages, numbers};
 use sockeye::pubsub::{
@@ -15,7 +19,8 @@ use sockeye::pubsub::{
     SubscribeError, Subscription,
 };
 use sockeye::{Close, Message};
-use support::{now, soon};
+use support::{Mock, now, soon, timeless};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Hooks that use all of the hub that they are given.
 struct Meddles;
@@ -204,6 +209,98 @@ async fn what_a_member_that_only_sends_is_to_be_told_does_not_grow() {
     }
     let skipped = |topic: &str, messages| Event::Skipped { topic: topic.into(), messages };
     assert_eq!(client.run(), [skipped("a", 2000), skipped("b", 1000)]);
+}
+
+/// A stream with which something happens whenever it is written to, as another thread would do it meanwhile.
+struct Meanwhile<F>(Mock, F);
+
+impl<F: FnMut() + Send + Unpin + 'static> AsyncRead for Meanwhile<F> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buffer)
+    }
+}
+
+impl<F: FnMut() + Send + Unpin + 'static> AsyncWrite for Meanwhile<F> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        (self.1)();
+        Pin::new(&mut self.0).poll_write_vectored(cx, pieces)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn topic_is_made_while_the_oldest_ones_are_being_sent() {
+    let hub = hub(|config| config.max_topics = 100);
+    let stream = Mock::new("");
+    stream.script().is_vectored = true;
+    let (publisher, mut number) = (hub.clone(), 100);
+    let publish = move || {
+        let published = publisher.publish(&number.to_string(), number.to_string());
+        assert_eq!(published.map(|published| published.receivers), Ok(1));
+        number += 1;
+    };
+    let socket = sockeye::tokio::WebSocket::server(Meanwhile(stream.clone(), publish), timeless());
+    let mut member = hub.join(socket, ());
+    member.subscribe("#").unwrap();
+    (0..100).for_each(|number| assert!(hub.publish(&number.to_string(), number.to_string()).is_ok()));
+    // As many as go into one write are in hand while the first of the others vanishes for the new one.
+    let event = now(member.next()).unwrap().unwrap();
+    assert!(matches!(event, Some(Event::Skipped { topic, .. }) if *topic == *"#"));
+    assert_eq!(stream.frames()[63].1, b"63");
+}
+
+/// A waker that runs the task that it wakes at once.
+struct Runs<F: FnOnce() + Send + 'static>(Mutex<Option<F>>);
+
+impl<F: FnOnce() + Send + 'static> Wake for Runs<F> {
+    fn wake(self: Arc<Self>) {
+        let task = self.0.lock().unwrap().take();
+        task.into_iter().for_each(|task| task());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn own_message_goes_behind_what_was_published_before_it_while_another_publisher_still_wakes() {
+    for is_first in [true, false] {
+        let hub = hub(|_| {});
+        let [mut woken, mut sends] = [(); 2].map(|()| Client::joining(&hub, ()));
+        let mut members = [&mut woken.member, &mut sends.member];
+        if !is_first {
+            members.reverse();
+        }
+        members.into_iter().for_each(|member| member.subscribe("t").unwrap());
+        assert_eq!(sends.run(), []);
+        let sends = Arc::new(Mutex::new(sends));
+        let other = sends.clone();
+        let task = move || {
+            let member = &mut other.lock().unwrap().member;
+            member.publish("t", "1").unwrap();
+            now(member.send("2")).unwrap().unwrap();
+        };
+        let waker = Arc::new(Runs(Mutex::new(Some(task)))).into();
+        assert!(pin!(woken.member.next()).poll(&mut Context::from_waker(&waker)).is_pending());
+        hub.publish("t", "0").unwrap();
+        assert_eq!(sends.lock().unwrap().got(), numbers(0..3));
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,8 +14,13 @@ use std::time::Duration;
 use allocator::Counting;
 use pubsub_support::{Client, config, hub, messages};
 use sockeye::PreparedMessage;
-use sockeye::pubsub::{Bounds, BridgeConfig, Hub, MemoryBackplane, Numbering};
-use support::settle;
+use sockeye::pubsub::{
+    Arrival, Backplane, BackplaneError, Bounds, BridgeConfig, Event, Hub, Inbound, MemoryBackplane, Numbering,
+    Outbound, Pattern, Position, Publication, Subscription,
+};
+use support::{now, poll, settle};
+use tokio::sync::Mutex;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -72,6 +77,8 @@ fn subscription_takes_190_bytes_at_most() {
 
 #[test]
 fn only_subscription_of_a_connection_takes_160_bytes_at_most() {
+    // After the first time there is what belongs to the thread.
+    cost(1000, 1);
     let only = cost(1000, 1);
     println!("1000 members with one subscription each: {only} bytes, what is there for the first included");
     assert!((40..=160).contains(&only), "{only} bytes");
@@ -160,6 +167,162 @@ fn client_that_never_reads_costs_nothing_for_topics_that_vanish() {
     let grown = allocator::held() - before;
     assert!(grown.abs() <= 16 * 1024, "{grown} bytes more for 19,000 topics");
     assert_eq!((hub.stats().topics, hub.stats().skipped), (100, 19_900));
+}
+
+/// An engine that knows of gaps only, and tells of those that a test names.
+struct Gaps(Arc<Mutex<UnboundedReceiver<String>>>);
+
+impl Backplane for Gaps {
+    type Outbound = Self;
+    type Inbound = Self;
+
+    fn numbering(&self) -> Numbering {
+        Numbering::Node
+    }
+
+    async fn connect(&self) -> Result<(Self, Self), BackplaneError> {
+        Ok((Self(self.0.clone()), Self(self.0.clone())))
+    }
+}
+
+impl Outbound for Gaps {
+    async fn publish(&mut self, _: &[Publication]) -> Result<(), BackplaneError> {
+        Ok(())
+    }
+}
+
+impl Inbound for Gaps {
+    async fn subscribe(&mut self, _: &Pattern, _: Option<Position>) -> Result<Option<Position>, BackplaneError> {
+        Ok(None)
+    }
+
+    async fn unsubscribe(&mut self, _: &Pattern) -> Result<(), BackplaneError> {
+        Ok(())
+    }
+
+    async fn receive(&mut self) -> Result<Arrival, BackplaneError> {
+        let topic = self.0.lock().await.recv().await.ok_or_else(BackplaneError::lost)?;
+        Ok(Arrival::Gap { topic: topic.into() })
+    }
+}
+
+#[test]
+fn client_that_never_reads_costs_nothing_for_gaps_in_topics_that_vanish() {
+    for is_sending in [false, true] {
+        runtime().block_on(async {
+            let hub = hub(|config| config.max_topics = 100);
+            let (name, named) = unbounded_channel();
+            let engine = Gaps(Arc::new(Mutex::new(named)));
+            let bridge = tokio::spawn(hub.bridge(engine, BridgeConfig::default()).run());
+            settle().await;
+            let (mut client, woken) = (Client::with_room(&hub, (), 0), Arc::new(support::Woken::default()));
+            client.member.subscribe("by/+").unwrap();
+            client.member.subscribe("named").unwrap();
+            client.run();
+            let mut sending = Box::pin(client.member.send("own"));
+            let mut held = 0;
+            for number in 0..3000 {
+                let topic = format!("by/{number:05}");
+                hub.publish(&topic, "").unwrap();
+                name.send(topic).unwrap();
+                name.send("named".into()).unwrap();
+                settle().await;
+                assert!(!is_sending || poll(sending.as_mut(), &woken).is_pending());
+                if number == 999 {
+                    held = allocator::held();
+                }
+            }
+            let grown = allocator::held() - held;
+            assert!(grown.abs() <= 16 * 1024, "{grown} bytes more for gaps in 2,000 topics");
+            drop(sending);
+            // The first ones by their names, the others by the pattern.
+            let mut gaps: Vec<String> = Vec::new();
+            for event in client.run() {
+                match event {
+                    Event::Gap { topic } => gaps.push(topic.to_string()),
+                    Event::Skipped { topic, .. } => assert_eq!(&*topic, "by/+"),
+                    other => panic!("{other:?}"),
+                }
+            }
+            assert_eq!(gaps[..3], ["by/00000", "named", "by/00001"]);
+            assert!(gaps.len() < 100 && gaps.iter().filter(|gap| *gap == "by/+").count() == 1, "{gaps:?}");
+            bridge.abort();
+        });
+    }
+}
+
+#[test]
+fn member_that_only_sends_costs_nothing_for_what_it_skips_in_topics_that_vanish() {
+    let runtime = runtime();
+    let _entered = runtime.enter();
+    let hub = hub(|config| (config.max_topics, config.lag) = (100, messages(1)));
+    let mut client = Client::joining(&hub, ());
+    client.member.subscribe("by/+").unwrap();
+    let (mut held, rounds) = (0, 3000);
+    for number in 0..rounds {
+        (0..3).for_each(|_| assert!(hub.publish(&format!("by/{number:05}"), "x").unwrap().receivers <= 1));
+        now(client.member.send("own")).unwrap().unwrap();
+        client.stream.change(|script| (script.output, script.pieces, script.writes) = Default::default());
+        if number == 999 {
+            held = allocator::held();
+        }
+    }
+    let grown = allocator::held() - held;
+    assert!(grown.abs() <= 16 * 1024, "{grown} bytes more for 2,000 topics");
+    let skipped = |event| match event {
+        Event::Skipped { topic, messages } => (topic.to_string(), messages),
+        other => panic!("{other:?}"),
+    };
+    let told: Vec<_> = client.run().into_iter().map(skipped).collect();
+    assert_eq!(told[0], ("by/00000".to_owned(), 2));
+    // The first ones by their names, all others by the pattern.
+    assert_eq!(told.iter().map(|(_, messages)| messages).sum::<u64>(), 2 * rounds);
+    assert!(told.len() < 100 && told.last().unwrap().0 == "by/+", "{told:?}");
+}
+
+#[test]
+fn client_that_never_reads_costs_nothing_for_subscriptions_that_come_and_go() {
+    let runtime = runtime();
+    let _entered = runtime.enter();
+    let hub = hub(|config| (config.history, config.max_topics) = (messages(2), 200));
+    let mut client = Client::with_room(&hub, (), 0);
+    client.member.subscribe("first").unwrap();
+    (0..100).for_each(|_| assert!(hub.publish("first", "x").unwrap().receivers <= 1));
+    (0..50).for_each(|number| assert!(hub.publish(&format!("room/{number}"), "x").unwrap().receivers <= 1));
+    let mut round = |count: usize| {
+        for _ in 0..count {
+            client.member.subscribe(Subscription::to("room/+").last(1)).unwrap();
+            client.member.subscribe(Subscription::to("room/1").last(1)).unwrap();
+            assert_eq!(client.run(), []);
+            client.member.unsubscribe("room/+").unwrap();
+            client.member.unsubscribe("room/1").unwrap();
+        }
+    };
+    round(100);
+    let before = allocator::held();
+    round(1000);
+    let grown = allocator::held() - before;
+    assert!(grown.abs() <= 4096, "{grown} bytes more for 1,000 times 51 topics");
+}
+
+#[test]
+fn topics_that_vanish_with_a_pattern_leave_no_memory_behind() {
+    let runtime = runtime();
+    let _entered = runtime.enter();
+    let hub = hub(|_| {});
+    let mut client = Client::joining(&hub, ());
+    let mut round = |count: usize| {
+        client.member.subscribe("#").unwrap();
+        (0..count).for_each(|number| assert!(hub.publish(&format!("room/{number}"), "x").unwrap().receivers <= 1));
+        client.run();
+        client.member.unsubscribe("#").unwrap();
+        client.stream.change(|script| (script.output, script.pieces, script.writes) = Default::default());
+    };
+    round(10);
+    let before = allocator::held();
+    round(10_000);
+    let grown = allocator::held() - before;
+    assert!(grown <= 32 * 1024, "{grown} bytes more");
 }
 
 #[test]

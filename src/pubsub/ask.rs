@@ -1,6 +1,7 @@
 //! A client that comes back and has missed more than its node holds: what the engine still has is put in front of it.
 
 use alloc::sync::Arc;
+use core::task::Waker;
 
 use super::backplane::History;
 use super::hub::Shared;
@@ -102,8 +103,9 @@ impl<S: Send + Sync + 'static> Ask<S> {
             }
         }
         if !is_whole {
-            peer.order(|orders| orders.tell_gap(&topic.name));
+            peer.tell_gap(&topic);
         }
-        peer.mark(Mark { stamp: 0, topic: topic.id });
+        let waker = peer.mark(Mark { stamp: 0, topic: topic.id });
+        waker.into_iter().for_each(Waker::wake);
     }
 }

@@ -133,7 +133,7 @@ impl<S: Send + Sync + 'static> Shared<S> {
         attachment.is_named = false;
         let (seat, is_over) = (attachment.seat, attachment.patterns == 0);
         if is_over {
-            mailbox.attachments.remove(topic.id);
+            mailbox.forget(topic.id);
         }
         mailbox.named -= 1;
         drop(mailbox);
@@ -149,7 +149,7 @@ impl<S: Send + Sync + 'static> Shared<S> {
             return;
         }
         let seat = attachment.seat;
-        mailbox.attachments.remove(topic.id);
+        mailbox.forget(topic.id);
         drop(mailbox);
         self.detach(registry, peer, topic, seat, true);
     }

@@ -87,16 +87,12 @@ impl Delivery {
         peer: &Peer<S>,
         turn: u64,
         until: u64,
-        skipped: &mut impl FnMut(&Arc<str>, u64, bool),
+        skipped: &mut impl FnMut(&dyn Readable, u64, bool),
     ) -> bool {
         let mut is_all = false;
         while !is_all && self.items.len() < GATHERED {
             // The topic with the oldest news, and up to when it goes before all others.
-            let of_rest = self.rest.peek().map(|rest| rest.0.0);
-            if of_rest.is_some_and(|stamp| stamp > until) {
-                is_all = true;
-                break;
-            }
+            let of_rest = self.rest.peek().map(|rest| rest.0.0).filter(|stamp| *stamp <= until);
             let (hand, others) = match Marked::take(peer, turn, of_rest.unwrap_or(until)) {
                 Marked::Topic(topic, seat, next) => {
                     self.hands.push(Hand { topic, seat, from: 0, sent: None });
@@ -104,7 +100,7 @@ impl Delivery {
                 }
                 Marked::Left => continue,
                 Marked::Nothing(next) => {
-                    let Some(Reverse((_, hand))) = self.rest.pop() else {
+                    let Some(Reverse((_, hand))) = self.rest.pop().filter(|_| of_rest.is_some()) else {
                         is_all = true;
                         break;
                     };
@@ -123,7 +119,7 @@ impl Delivery {
             });
             let Some(reading) = reading else { continue };
             if reading.skipped > 0 {
-                skipped(topic.name(), reading.skipped, !reading.is_conflated);
+                skipped(&**topic, reading.skipped, !reading.is_conflated);
             }
             match reading.next {
                 Some(next) => self.rest.push(Reverse((next, hand))),

@@ -15,8 +15,8 @@ pub enum Event {
     /// know.
     Skipped {
         /// The name of the topic. Where topics have vanished because there were too many
-        /// ([`HubConfig::max_topics`](super::HubConfig::max_topics)), it is the pattern that the connection subscribes to, for all that
-        /// it matched: their names would have no end while a client does not read.
+        /// ([`HubConfig::max_topics`](super::HubConfig::max_topics)), and where 64 events wait to be told, it is the pattern that the
+        /// connection subscribes to, for all that it matched: the names would have no end while a client does not read.
         topic: Arc<str>,
         /// How many.
         messages: u64,
@@ -24,7 +24,8 @@ pub enum Event {
     /// Messages of a topic are missing that nobody has any more: not all that followed
     /// [`Subscription::since`](super::Subscription::since) is there, or a backplane has lost some. How many is not known.
     Gap {
-        /// The name of the topic.
+        /// The name of the topic. Where 64 events wait to be told, it is the pattern that the connection subscribes to, for all that
+        /// it matches.
         topic: Arc<str>,
     },
     /// The connection missed messages of a topic, and is being closed with 1013 for that.

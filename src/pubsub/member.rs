@@ -16,7 +16,7 @@ use super::delivery::Delivery;
 use super::error::{PublishError, SubscribeError};
 use super::event::Event;
 use super::hub::{Hub, Published};
-use super::peer::{Attention, Orders, Peer};
+use super::peer::{Attention, Lost, Orders, Peer};
 use super::position::Position;
 use super::told::Told;
 use super::{Pattern, PatternError, Subscription};
@@ -161,7 +161,7 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
             return Err(SubscribeError::Refused);
         }
         if self.place.hub.subscribe(&self.place.peer, &subscription)? == Subscribed::Gap {
-            self.told.events.push_back(Event::Gap { topic: pattern.as_str().into() });
+            self.told.miss(Lost::named(pattern.as_str().into()));
         }
         Ok(())
     }
@@ -304,7 +304,12 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
             let until = until.min(hub.shared.now());
             let is_all = delivery.gather(peer, *turn, until, &mut |topic, messages, is_told| {
                 hub.shared.count_skipped(messages);
-                told.skip(topic, messages, is_told);
+                if is_told {
+                    let wish = || peer.mailbox().wish(topic.id(), topic.name());
+                    told.skip(topic.name(), messages, || wish().unwrap_or_else(|| topic.name().clone()));
+                } else {
+                    told.skipped += messages;
+                }
             });
             // What tells of a gap comes before what follows it.
             if delivery.items.is_empty() || (heed == Heed::Events && !told.events.is_empty()) {

@@ -16,6 +16,7 @@ use super::marks::{Mark, Marks};
 use super::pattern::Pattern;
 use super::post::Topic;
 use super::sync::{Mutex, MutexGuard, Ordering, lock};
+use super::told::NAMED;
 use crate::close::Close;
 
 /// A connection that has joined a hub: cheap to clone, and equal to itself only. It outlives the connection.
@@ -53,17 +54,43 @@ pub(super) struct Orders {
     pub(super) close: Option<Close>,
     /// Because it missed messages of this topic.
     pub(super) overrun: Option<Arc<str>>,
-    /// Messages of these topics are lost.
-    pub(super) gaps: Vec<Arc<str>>,
+    /// Messages of these are lost: of few topics, and of what the connection subscribes to, at most.
+    pub(super) gaps: Vec<Lost>,
     /// So many messages went with topics that a pattern matched, and vanished: as many as the connection has patterns, at most.
     pub(super) vanished: Vec<(Arc<str>, u64)>,
 }
 
+/// A topic of which messages are lost.
+#[derive(Debug)]
+pub(super) struct Lost {
+    topic: Arc<str>,
+    /// What the connection subscribes to: the topic, or a pattern.
+    wish: Arc<str>,
+}
+
+impl Lost {
+    /// A topic that was subscribed to by its name.
+    pub(super) fn named(topic: Arc<str>) -> Self {
+        Self { wish: topic.clone(), topic }
+    }
+
+    /// Whether who is told this name is told of it.
+    pub(super) fn is_told_by(&self, name: &Arc<str>) -> bool {
+        *name == self.topic || *name == self.wish
+    }
+
+    /// By which name it is told of where so much is told already.
+    pub(super) fn name(&self, told: usize) -> &Arc<str> {
+        if told < NAMED { &self.topic } else { &self.wish }
+    }
+}
+
 impl Orders {
     /// Adds a topic of which messages are lost, once.
-    pub(super) fn tell_gap(&mut self, topic: &Arc<str>) {
-        if !self.gaps.contains(topic) {
-            self.gaps.push(topic.clone());
+    fn tell_gap(&mut self, mut lost: Lost) {
+        if !self.gaps.iter().any(|known| lost.is_told_by(&known.topic)) {
+            lost.topic = lost.name(self.gaps.len()).clone();
+            self.gaps.push(lost);
         }
     }
 
@@ -122,19 +149,29 @@ impl<S> Peer<S> {
         lock(&self.inner.mailbox)
     }
 
-    /// Says that a topic has news, and wakes the connection if it waits.
-    pub(super) fn mark(&self, mark: Mark) {
-        let waker = {
-            let mut mailbox = self.mailbox();
-            mailbox.marks.push(mark);
-            mailbox.waker.take()
-        };
-        waker.into_iter().for_each(Waker::wake);
+    /// Says that a topic has news: the task that is to be woken for that, if it waits.
+    pub(super) fn mark(&self, mark: Mark) -> Option<Waker> {
+        let mut mailbox = self.mailbox();
+        mailbox.marks.push(mark);
+        mailbox.waker.take()
     }
 
     /// Changes what the connection is told seldom, and wakes it.
     pub(super) fn order(&self, change: impl FnOnce(&mut Orders)) {
         let waker = self.order_in(&mut self.mailbox(), change);
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    /// Tells it that messages of a topic are lost, if it is in that.
+    pub(super) fn tell_gap(&self, topic: &Topic<S>) {
+        let waker = {
+            let mut mailbox = self.mailbox();
+            let wish = mailbox.wish(topic.id, &topic.name);
+            wish.and_then(|wish| {
+                let lost = Lost { topic: topic.name.clone(), wish };
+                self.order_in(&mut mailbox, |orders| orders.tell_gap(lost))
+            })
+        };
         waker.into_iter().for_each(Waker::wake);
     }
 
@@ -152,7 +189,7 @@ impl<S> Peer<S> {
         if messages == 0 || mailbox.is_gone {
             return None;
         }
-        let pattern = mailbox.patterns.iter().find(|pattern| pattern.matches(&topic.name)).map(Pattern::text).cloned();
+        let pattern = mailbox.pattern_for(&topic.name);
         self.order_in(&mut mailbox, |orders| match pattern {
             _ if is_strict => orders.overrun = Some(topic.name.clone()),
             pattern => orders.tell_vanished(&pattern.unwrap_or_else(|| topic.name.clone()), messages),
@@ -201,16 +238,29 @@ impl<S> Mailbox<S> {
         self.marks.peek().map(|mark| mark.stamp)
     }
 
+    /// What the connection subscribes to that a topic is in it: its name, or a pattern.
+    pub(super) fn wish(&self, topic: u64, name: &Arc<str>) -> Option<Arc<str>> {
+        let at = self.attachments.get(topic)?;
+        if at.is_named { Some(name.clone()) } else { self.pattern_for(name) }
+    }
+
+    /// A pattern that it subscribes to and that matches a name.
+    fn pattern_for(&self, name: &str) -> Option<Arc<str>> {
+        self.patterns.iter().find(|pattern| pattern.matches(name)).map(Pattern::text).cloned()
+    }
+
     /// Puts a mark in.
     pub(super) fn put_mark(&mut self, mark: Mark) {
         self.marks.push(mark);
     }
 
-    /// Takes a topic out that has vanished, and its mark at some time: who does not look at its marks has not more of them than twice
-    /// its topics.
-    fn forget(&mut self, topic: u64) {
+    /// Takes a topic out that has vanished or is left, and its mark at some time: who does not look at its marks has not more of them
+    /// than twice its topics.
+    pub(super) fn forget(&mut self, topic: u64) {
         self.attachments.remove(topic);
-        if self.marks.len() > 2 * self.attachments.len() + 64 {
+        if self.attachments.len() == 0 {
+            self.marks = Marks::default();
+        } else if self.marks.len() > 2 * self.attachments.len() + 64 {
             let Self { marks, attachments, .. } = self;
             marks.retain(|mark| attachments.get(mark.topic).is_some());
         }

@@ -1,7 +1,12 @@
 //! A topic that many share, and how a message gets into it: appended under its lock, and whoever waits is woken when that is free.
+//!
+//! Who publishes has its turn until those who were asleep have their marks. So whoever publishes next, or is told that something
+//! was published, finds that in every mailbox that it is in. Wakers run somebody else's code, and so when the turn is over.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cell::RefCell;
+use core::task::Waker;
 
 use super::backplane::Origin;
 use super::config::{Bounds, Envelope};
@@ -21,6 +26,8 @@ use crate::prepared::PreparedMessage;
 pub(super) struct Topic<S> {
     pub(super) id: u64,
     pub(super) name: Arc<str>,
+    /// Whose turn it is to publish.
+    turn: Mutex<()>,
     state: Mutex<State<Peer<S>, Arc<Body>>>,
 }
 
@@ -97,6 +104,7 @@ impl<S: Send + Sync + 'static> Topic<S> {
         let Post { message, may_be_encoded, sender, whose, position } = post;
         // Where the sender is in this topic, if it is.
         let seat = sender.and_then(|peer| peer.mailbox().attachments.get(self.id).map(|at| at.seat));
+        let turn = lock(&self.turn);
         let (woken, stamp, position) = {
             let mut state = self.lock();
             if state.is_gone {
@@ -113,12 +121,20 @@ impl<S: Send + Sync + 'static> Topic<S> {
             };
             (woken, stamp, position)
         };
+        let mut sleepers = woken.sleepers;
+        let mark = Mark { stamp, topic: self.id };
+        let mut wakers = WAKERS.try_with(RefCell::take).unwrap_or_default();
+        wakers.reserve_exact(sleepers.len());
+        wakers.extend(sleepers.iter().filter_map(|peer| peer.mark(mark)));
+        drop(turn);
         for peer in woken.overrun {
             peer.order(|orders| orders.overrun = Some(self.name.clone()));
         }
-        let mut sleepers = woken.sleepers;
-        let mark = Mark { stamp, topic: self.id };
-        sleepers.iter().for_each(|peer| peer.mark(mark));
+        wakers.drain(..).for_each(Waker::wake);
+        if wakers.capacity() <= KEPT {
+            // A thread that is ending keeps nothing.
+            let _ = WAKERS.try_with(|kept| kept.replace(wakers));
+        }
         sleepers.clear();
         if sleepers.capacity() > 0 {
             self.lock().give_back(sleepers);
@@ -133,7 +149,7 @@ impl<S: Send + Sync + 'static> Topic<S> {
             state.log.note_gap();
             state.subscribers().map(|(peer, _)| peer.clone()).collect()
         };
-        peers.iter().for_each(|peer| peer.order(|orders| orders.tell_gap(&self.name)));
+        peers.iter().for_each(|peer| peer.tell_gap(self));
     }
 }
 
@@ -175,7 +191,12 @@ impl<S: 'static> Shared<S> {
             limits => Arc::new(Limits { history, ..**limits }),
         };
         let log = Log::new(rand::random(), limits);
-        Arc::new(Topic { id: self.next_number(), name: name.into(), state: Mutex::new(State::new(log)) })
+        Arc::new(Topic {
+            id: self.next_number(),
+            name: name.into(),
+            turn: Mutex::new(()),
+            state: Mutex::new(State::new(log)),
+        })
     }
 
     /// What stands in the log of a topic for a message.
@@ -197,6 +218,14 @@ impl<S: 'static> Shared<S> {
         Entry { position, stamp, except, len, unread: Readers::default(), standing: Standing::Final, body }
     }
 }
+
+std::thread_local! {
+    /// Who is to be woken, whoever publishes: empty in between.
+    static WAKERS: RefCell<Vec<Waker>> = const { RefCell::new(Vec::new()) };
+}
+
+/// For how many that are woken memory is kept.
+const KEPT: usize = 1024;
 
 /// How many messages there were, of all hubs.
 static BODIES: Counter = Counter::new(0);

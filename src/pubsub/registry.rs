@@ -371,8 +371,8 @@ impl<S: Send + Sync + 'static> Registry<S> {
     /// Lets a topic vanish: one that nobody needs, and if none is found, the oldest that is there only for those who are slow; one with
     /// history last.
     fn take_out(&mut self) -> Option<Vanished<S>> {
-        let (mut taken, mut others) = (None, Vec::new());
-        while taken.is_none() && others.len() < TRIES {
+        let (mut taken, mut others, mut tries) = (None, Vec::new(), 0);
+        while taken.is_none() && tries < TRIES {
             let Some(topic) = self.idle.pop_front() else { break };
             let mut state = topic.lock();
             if state.is_gone || state.named() > 0 {
@@ -381,6 +381,8 @@ impl<S: Send + Sync + 'static> Registry<S> {
             }
             let losses = if state.is_idle() { state.vanish() } else { None };
             let has_history = state.log.has_history();
+            // Those are the oldest mostly, as many as go into the writes that are under way.
+            tries += usize::from(!state.is_in_hand());
             drop(state);
             match losses {
                 Some(losses) => taken = Some((topic, losses)),
@@ -407,10 +409,6 @@ impl<S: Send + Sync + 'static> Registry<S> {
             state.is_listed = true;
             drop(state);
             self.idle.push_back(topic.clone());
-            // Those that are gone already need not be remembered.
-            if self.idle.len() > 2 * self.live + 64 {
-                self.idle.retain(|topic| !topic.lock().is_gone);
-            }
         }
     }
 
@@ -419,6 +417,11 @@ impl<S: Send + Sync + 'static> Registry<S> {
         hub.remove(&topic.name);
         self.live -= 1;
         self.topics.remove(&topic.name);
+        // Those that are gone already need not be listed.
+        if self.idle.len() > 2 * self.live + 64 {
+            self.idle.retain(|topic| !topic.lock().is_gone);
+            self.idle.shrink_to(2 * self.idle.len());
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 
 use super::event::Event;
-use super::peer::Orders;
+use super::peer::{Lost, Orders};
 use crate::close::{Close, CloseCode};
 
 /// Events to be told, and how much was skipped.
@@ -19,9 +19,9 @@ impl Told {
     /// Takes note of what others order: how the connection is to close, if it is.
     pub(super) fn note(&mut self, orders: Orders) -> Option<Close> {
         let Orders { close, overrun, gaps, vanished } = orders;
-        self.events.extend(gaps.into_iter().map(|topic| Event::Gap { topic }));
+        gaps.into_iter().for_each(|lost| self.miss(lost));
         for (pattern, messages) in vanished {
-            self.skip(&pattern, messages, true);
+            self.skip(&pattern, messages, || pattern.clone());
         }
         match overrun {
             Some(topic) => {
@@ -32,21 +32,41 @@ impl Told {
         }
     }
 
-    /// Counts messages that were skipped, and adds them to what is to be told: once for each topic, however long nobody asks.
-    pub(super) fn skip(&mut self, topic: &Arc<str>, messages: u64, is_told: bool) {
+    /// Adds a topic of which messages are lost, once.
+    pub(super) fn miss(&mut self, lost: Lost) {
+        let is_known = |event: &Event| matches!(event, Event::Gap { topic } if lost.is_told_by(topic));
+        if !self.events.iter().any(is_known) {
+            self.events.push_back(Event::Gap { topic: lost.name(self.events.len()).clone() });
+        }
+    }
+
+    /// Counts messages that were skipped, and adds them to what is to be told: once for each topic, however long nobody asks, or
+    /// for all of those that are one wish of the connection's.
+    pub(super) fn skip(&mut self, topic: &Arc<str>, messages: u64, wish: impl FnOnce() -> Arc<str>) {
         self.skipped += messages;
-        if !is_told {
+        if self.skip_more(topic, messages) {
             return;
         }
+        let name = if self.events.len() < NAMED { topic.clone() } else { wish() };
+        if !self.skip_more(&name, messages) {
+            self.events.push_back(Event::Skipped { topic: name, messages });
+        }
+    }
+
+    /// Adds messages to those of a name that are to be told already; says whether there are some.
+    fn skip_more(&mut self, name: &Arc<str>, more: u64) -> bool {
         for event in &mut self.events {
             match event {
-                Event::Skipped { topic: known, messages: before } if known == topic => {
-                    *before += messages;
-                    return;
+                Event::Skipped { topic, messages } if topic == name => {
+                    *messages += more;
+                    return true;
                 }
                 _ => {}
             }
         }
-        self.events.push_back(Event::Skipped { topic: topic.clone(), messages });
+        false
     }
 }
+
+/// How many topics are told of by their names, whatever the connection subscribes to. There is no end of names.
+pub(super) const NAMED: usize = 64;

@@ -21,11 +21,15 @@ impl<P: Clone, B> State<P, B> {
         self.named == 0 && self.asleep == self.subscribers.len()
     }
 
+    /// Whether somebody is just being sent something.
+    pub(in super::super) fn is_in_hand(&self) -> bool {
+        self.subscribers.iter().any(|subscriber| subscriber.condition == Condition::InHand)
+    }
+
     /// Takes everybody out, for good; returns what each loses. `None` if somebody asked for the topic by its name, or is just being
     /// sent something: then it is as it was.
     pub(in super::super) fn vanish(&mut self) -> Option<Vec<Loss<P>>> {
-        let is_in_hand = self.subscribers.iter().any(|subscriber| subscriber.condition == Condition::InHand);
-        if self.named > 0 || is_in_hand {
+        if self.named > 0 || self.is_in_hand() {
             return None;
         }
         self.is_gone = true;

@@ -72,6 +72,22 @@ fn messages_of_two_publishers_come_once_each_in_the_order_of_their_numbers() {
 }
 
 #[test]
+fn own_message_goes_behind_what_was_published_before_it_whoever_publishes_meanwhile() {
+    check(|| {
+        let (hub, line) = (hub(9), Line::new(usize::MAX, b""));
+        let mut member = join(&hub, &line);
+        member.subscribe("t").unwrap();
+        let publisher = hub.clone();
+        let publishing = thread::spawn(move || publisher.publish("t", "a").unwrap().reach);
+        member.publish("t", "b").unwrap();
+        block_on(member.send("c")).unwrap();
+        let written = line.written();
+        assert!(["bc", "abc", "bac"].iter().any(|texts| written == frames(texts)), "{written:?}");
+        publishing.join().unwrap();
+    });
+}
+
+#[test]
 fn member_whose_socket_opens_while_something_is_published_gets_it() {
     check(|| {
         let (hub, line) = (hub(9), Line::new(1, b""));
