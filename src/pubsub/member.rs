@@ -188,6 +188,10 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
 
     /// Publishes a message to all subscribers of a topic but this connection.
     ///
+    /// The message has a number all the same: a client that looks for holes between the numbers that it is sent finds one here, unless it is
+    /// told [`Published::position`]. And it is in the history: the same client on another connection is sent it there, by
+    /// [`Subscription::since`] and [`Subscription::last`]. Who must never see it again puts its author into the message.
+    ///
     /// # Errors
     ///
     /// As [`Self::publish`].
