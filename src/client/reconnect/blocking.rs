@@ -46,6 +46,19 @@ pub struct Reconnecting<T = WebSocket, E = Error> {
 }
 
 /// Ends a [`Reconnecting`] from another thread.
+///
+/// ```
+/// use sockeye::client::{BackoffConfig, Client};
+///
+/// let mut reconnecting = Client::new().reconnecting_blocking("ws://127.0.0.1:9/", BackoffConfig::default())?;
+/// let stop = reconnecting.stop_handle();
+/// std::thread::spawn(move || stop.stop());   // on a signal, say
+/// # let mut reconnecting = reconnecting.on_retry(|_| {});
+/// while let Some(socket) = reconnecting.next()? {
+///     println!("{socket:?}");
+/// }
+/// # Ok::<(), sockeye::client::Error>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Stop {
     shared: Arc<(Mutex<bool>, Condvar)>,
