@@ -98,6 +98,11 @@
 //! back with one gets [`Event::Gap`] and then what is there. With a backplane that has history, clients may come back to another node,
 //! or to the same one after a restart, and miss nothing: see [`Numbering::Engine`].
 //!
+//! While the backplane is away, a node sends to its clients what is published on it at once. When the backplane is back, that is numbered
+//! behind what other nodes have published meanwhile. A client whose connection ends just then, when it has been sent the latter and not yet
+//! all of the former is numbered, says a position before it, and is sent it a second time. Where that matters, messages carry an
+//! identifier of the application's, and the client drops those that it has had.
+//!
 //! A hub is for any [transport](crate::driver::Transport); only a bridge needs tokio.
 
 mod ask;
