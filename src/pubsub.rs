@@ -96,12 +96,13 @@
 //!
 //! A hub has its history in memory: when its process is started anew, positions of before are of another epoch, and everybody who comes
 //! back with one gets [`Event::Gap`] and then what is there. With a backplane that has history, clients may come back to another node,
-//! or to the same one after a restart, and miss nothing: see [`Numbering::Engine`].
+//! or to the same one after a restart, and miss nothing: see [`Numbering::Engine`]. Only rooms that are new to a client of a pattern
+//! begin with what its node has of them.
 //!
-//! While the backplane is away, a node sends to its clients what is published on it at once. When the backplane is back, that is numbered
-//! behind what other nodes have published meanwhile. A client whose connection ends just then, when it has been sent the latter and not yet
-//! all of the former is numbered, says a position before it, and is sent it a second time. Where that matters, messages carry an
-//! identifier of the application's, and the client drops those that it has had.
+//! While the backplane is away, a node sends its own messages to its clients at once. When it is back, these get places behind those of
+//! other nodes that came before them; clients that have had them are sent only the others. One that goes then, and comes back before
+//! there was anything newer, says the place of one of the others, and is sent its node's messages a second time. Where that matters, messages carry
+//! an identifier of the application's, and the client drops those that it has had.
 //!
 //! A hub is for any [transport](crate::driver::Transport); only a bridge needs tokio.
 
