@@ -101,8 +101,8 @@
 //!
 //! While the backplane is away, a node sends its own messages to its clients at once. When it is back, these get places behind those of
 //! other nodes that came before them; clients that have had them are sent only the others. One that goes then, and comes back before
-//! there was anything newer, says the place of one of the others, and is sent its node's messages a second time. Where that matters, messages carry
-//! an identifier of the application's, and the client drops those that it has had.
+//! there was anything newer, says the place of one of the others, and is sent its node's messages a second time. Where that
+//! matters, messages carry an identifier of the application's, and the client drops those that it has had.
 //!
 //! A hub is for any [transport](crate::driver::Transport); only a bridge needs tokio.
 

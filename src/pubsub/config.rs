@@ -156,8 +156,8 @@ impl Subscription {
     /// not all of that is there any more, or its node itself has missed some of it, [`Event::Gap`](super::Event::Gap) says so, and it is
     /// sent what is there.
     ///
-    /// What it is sent is bounded by [`HubConfig::history`], not by [`HubConfig::lag`]. With [`SlowConsumer::KeepLatest`] it is the
-    /// latest message alone, and those before count as skipped.
+    /// It is sent all of it that the history holds, also where that is more than [`HubConfig::lag`]; with
+    /// [`SlowConsumer::KeepLatest`] the latest message alone, and those before count as skipped.
     ///
     /// A position is one of a single topic: for a pattern, this is not looked at. Nor is it where a pattern of the connection
     /// matches the topic already: what was missed before is not sent then, and there is no [`Event::Gap`](super::Event::Gap). So a

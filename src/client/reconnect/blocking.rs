@@ -50,14 +50,15 @@ pub struct Reconnecting<T = WebSocket, E = Error> {
 /// ```
 /// use sockeye::client::{BackoffConfig, Client};
 ///
-/// let mut reconnecting = Client::new().reconnecting_blocking("ws://127.0.0.1:9/", BackoffConfig::default())?;
+/// # // Where nobody listens any more.
+/// # let url = format!("ws://{}/", std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?);
+/// let mut reconnecting = Client::new().reconnecting_blocking(&*url, BackoffConfig::default())?;
 /// let stop = reconnecting.stop_handle();
 /// std::thread::spawn(move || stop.stop());   // on a signal, say
-/// # let mut reconnecting = reconnecting.on_retry(|_| {});
 /// while let Some(socket) = reconnecting.next()? {
 ///     println!("{socket:?}");
 /// }
-/// # Ok::<(), sockeye::client::Error>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Stop {
