@@ -53,6 +53,57 @@
 //! - **Many machines**: a [`Bridge`] joins hubs by a [`Backplane`]: `RedisBackplane` with the feature `redis`, `NatsBackplane`
 //!   with `nats`, or one of your own.
 //!
+//! # Coming back
+//!
+//! A client remembers, for each topic, the [`Position`] of the last message that it has handled, and says it when it is back. Of a
+//! topic that it names, [`Subscription::since`] is all there is to it. Who is in rooms by a pattern may have seen only some of
+//! them, so it is subscribed to these first, by their names, and then to the pattern, from the beginning of what is new to it.
+//! The other way round, the pattern is what counts, and what was missed is not sent.
+//!
+//! ```
+//! use sockeye::pubsub::{Bounds, Hub, HubConfig, Subscription};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let (near, far) = tokio::io::duplex(4096);
+//! # let request = sockeye::handshake::ClientRequest::new("example.com", "/")?;
+//! # let connector = sockeye::tokio::Connector::default();
+//! # let (socket, client) = tokio::join!(sockeye::tokio::accept(near), connector.handshake(far, request));
+//! # let (socket, mut client) = (socket?, client?);
+//! let mut config = HubConfig::default();
+//! config.history = Bounds { messages: 100, bytes: 64 * 1024 };
+//! let hub = Hub::<()>::new(config);
+//! hub.publish("room/1", "seen")?;
+//! let seen = [("room/1", hub.position("room/1"))];   // which an envelope tells the client, and the client says again
+//! hub.publish("room/1", "missed")?;
+//! hub.publish("room/2", "a room that is new to the client")?;
+//!
+//! let mut member = hub.join(socket, ());
+//! for (room, position) in seen {
+//!     member.subscribe(Subscription::to(room).since(position).hidden())?;
+//! }
+//! member.subscribe(Subscription::to("room/+").last(100))?;
+//! # for expected in ["missed", "a room that is new to the client"] {
+//! #     let received = tokio::select! {
+//! #         received = client.receive() => received?,
+//! #         event = member.next() => panic!("{event:?}"),
+//! #     };
+//! #     assert_eq!(received, Some(expected.into()));
+//! # }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A hub has its history in memory: when its process is started anew, positions of before are of another epoch, and everybody who comes
+//! back with one gets [`Event::Gap`] and then what is there. With a backplane that has history, clients may come back to another node,
+//! or to the same one after a restart, and miss nothing: see [`Numbering::Engine`]. Only rooms that are new to a client of a pattern
+//! begin with what its node has of them.
+//!
+//! While the backplane is away, a node sends its own messages to its clients at once. When it is back, these get places behind those of
+//! other nodes that came before them; clients that have had them are sent only the others. One that goes then, and comes back before
+//! there was anything newer, says the place of one of the others, and is sent its node's messages a second time. Where that
+//! matters, messages carry an identifier of the application's, and the client drops those that it has had.
+//!
 //! A hub is for any [transport](crate::driver::Transport); only a bridge needs tokio.
 
 mod ask;

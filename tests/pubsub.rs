@@ -289,6 +289,53 @@ async fn slow_subscriber_skips_the_oldest_and_both_sides_can_know_how_many() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn slow_subscriber_skips_nothing_that_the_history_keeps() {
+    let hub = hub(|config| (config.lag, config.history) = (messages(3), messages(6)));
+    let mut client = Client::with_room(&hub, (), 0);
+    client.member.subscribe("a").unwrap();
+    hub.publish("a", "0").unwrap();
+    assert_eq!(client.run(), [], "the first waits in the connection, and its time runs");
+    publish(&hub, 1..10);
+    client.stream.release();
+    assert_eq!(client.run(), [Event::Skipped { topic: "a".into(), messages: 3 }]);
+    assert_eq!(client.new_texts(), ["0", "4", "5", "6", "7", "8", "9"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn client_of_a_pattern_that_comes_back_names_what_it_knows_first() {
+    let hub = hub(|config| (config.lag, config.history) = (messages(1), messages(10)));
+    publish(&hub, 0..3);
+    let seen = Position { sequence: 1, ..hub.position("a").unwrap() };
+    hub.publish("b", "new").unwrap();
+
+    let mut client = Client::joining(&hub, ());
+    client.member.subscribe(Subscription::to("a").since(seen)).unwrap();
+    client.member.subscribe(Subscription::to("+").last(10)).unwrap();
+    assert_eq!(client.got(), ["1", "2", "new"], "each once, though there is room for a lag of 1");
+
+    let mut client = Client::joining(&hub, ());
+    client.member.subscribe("+").unwrap();
+    client.member.subscribe(Subscription::to("a").since(seen)).unwrap();
+    assert_eq!((client.run(), client.new_texts()), (vec![], vec![]), "the pattern is what counts");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_left_out_as_the_sender_is_sent_it_when_it_comes_back() {
+    let hub = hub(|config| config.history = messages(10));
+    let mut client = Client::joining(&hub, ());
+    client.member.subscribe("a").unwrap();
+    publish(&hub, 0..1);
+    let mine = client.member.publish_to_others("a", "mine").unwrap();
+    publish(&hub, 2..3);
+    assert_eq!(client.got(), ["0", "2"]);
+    let position = mine.position.unwrap();
+    assert_eq!(position.sequence, 2, "which is the hole in what it was sent");
+    let mut again = Client::joining(&hub, ());
+    again.member.subscribe(Subscription::to("a").since(Position { sequence: 1, ..position })).unwrap();
+    assert_eq!(again.got(), ["mine", "2"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn lag_is_bounded_in_bytes_and_the_newest_message_is_always_there() {
     let hub = hub(|config| config.lag.bytes = 100);
     let mut client = Client::with_room(&hub, (), 0);

@@ -70,6 +70,25 @@ pub type WebSocket = crate::blocking::WebSocket<Stream>;
 
 /// Connects to a `ws:` or `wss:` URL with the defaults: see [`Client::connect_blocking`].
 ///
+/// ```
+/// # let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// # let url = format!("ws://{}/chat", listener.local_addr()?);
+/// # let server = std::thread::spawn(move || {
+/// #     let mut socket = sockeye::blocking::accept(listener.accept()?.0)?;
+/// #     while let Some(message) = socket.receive()? {
+/// #         socket.send(&message)?;
+/// #     }
+/// #     Ok::<_, sockeye::Error>(())
+/// # });
+/// let mut socket = sockeye::client::blocking::connect(&url)?;   // such as `wss://example.com/chat`
+/// socket.send("hello")?;
+/// assert_eq!(socket.receive()?, Some("hello".into()));
+/// socket.close(sockeye::Close::normal())?;
+/// while socket.receive()?.is_some() {} // what was on its way, until the server has closed, too
+/// # server.join().unwrap()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 ///
 /// As [`Client::connect_blocking`].

@@ -85,6 +85,14 @@ impl Default for TcpOptions {
 /// after the one before, and the first that answers wins.
 ///
 /// The defaults are those of RFC 8305 §8.
+///
+/// ```
+/// use sockeye::client::{Client, Family, HappyEyeballs};
+///
+/// let mut happy_eyeballs = HappyEyeballs::default();
+/// happy_eyeballs.prefer = Family::V4;
+/// let client = Client::new().happy_eyeballs(happy_eyeballs);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HappyEyeballs {

@@ -80,6 +80,21 @@ pub(super) fn retry_after(refused: &RefusedResponse) -> Option<RetryAfter> {
 }
 
 /// What comes before another attempt; for a log, or a line that tells the user.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), sockeye::client::Error> {
+/// use sockeye::client::{BackoffConfig, Client};
+///
+/// let reconnecting = Client::new()
+///     .reconnecting("wss://example.com/prices", BackoffConfig::default())?
+///     .on_retry(|retry| match retry.error {
+///         Some(error) => eprintln!("{error}; attempt {} in {:?}", retry.failures + 1, retry.delay),
+///         None => eprintln!("the connection has ended; the next one in {:?}", retry.delay),
+///     });
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Retry<'a, E> {

@@ -20,6 +20,15 @@ use super::proxy::Tunneled;
 use super::tls::TlsStream;
 
 /// The stream of a connection that a [`Client`](super::Client) made.
+///
+/// ```no_run
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let socket = sockeye::client::connect("wss://example.com/chat").await?;
+/// let stream = socket.get_ref();
+/// println!("connected to {:?}, TLS: {}", stream.peer_addr(), stream.is_tls());
+/// # Ok(())
+/// # }
+/// ```
 pub struct Stream {
     inner: Inner,
 }

@@ -46,6 +46,88 @@ use crate::message::MessageKind;
 /// **Failing.** Whatever fails ends the connection: both halves are dropped, and [`Backplane::connect`] is called again,
 /// later each time. Nothing else is retried, so an engine's client should not connect again by itself, or must behave as
 /// if it had not.
+///
+/// # Example
+///
+/// One that keeps nothing and numbers nothing: a channel between the hubs of a process, in place of a socket to an engine.
+///
+/// ```
+/// use bytes::Bytes;
+/// use sockeye::pubsub::{
+///     Arrival, Arrived, Backplane, BackplaneError, Inbound, Numbering, Outbound, Pattern, Position, Publication,
+/// };
+/// use tokio::sync::broadcast;
+///
+/// type Line = (String, Bytes);
+///
+/// struct Engine(broadcast::Sender<Line>);
+/// struct Publishes(broadcast::Sender<Line>);
+/// struct Receives(broadcast::Receiver<Line>);
+///
+/// impl Backplane for Engine {
+///     type Outbound = Publishes;
+///     type Inbound = Receives;
+///
+///     fn numbering(&self) -> Numbering {
+///         Numbering::Node
+///     }
+///     async fn connect(&self) -> Result<(Publishes, Receives), BackplaneError> {
+///         Ok((Publishes(self.0.clone()), Receives(self.0.subscribe())))
+///     }
+/// }
+///
+/// impl Outbound for Publishes {
+///     async fn publish(&mut self, batch: &[Publication]) -> Result<(), BackplaneError> {
+///         for publication in batch {
+///             self.0.send((publication.topic.to_string(), publication.encode())).map_err(BackplaneError::new)?;
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// impl Inbound for Receives {
+///     // All messages come anyway; the bridge passes over what nobody wants, and what is this node's own.
+///     async fn subscribe(&mut self, _: &Pattern, _: Option<Position>) -> Result<Option<Position>, BackplaneError> {
+///         Ok(None)
+///     }
+///     async fn unsubscribe(&mut self, _: &Pattern) -> Result<(), BackplaneError> {
+///         Ok(())
+///     }
+///     async fn receive(&mut self) -> Result<Arrival, BackplaneError> {
+///         loop {
+///             let (topic, encoded) = self.0.recv().await.map_err(BackplaneError::new)?;   // also if it has lost some
+///             if let Ok(publication) = Publication::decode(&topic, encoded) {
+///                 return Ok(Arrival::Message(Arrived { publication, position: None }));
+///             }
+///         }
+///     }
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use sockeye::pubsub::{BridgeConfig, Hub, HubConfig};
+/// # let (near, far) = tokio::io::duplex(4096);
+/// # let request = sockeye::handshake::ClientRequest::new("example.com", "/")?;
+/// # let connector = sockeye::tokio::Connector::default();
+/// # let (socket, client) = tokio::join!(sockeye::tokio::accept(near), connector.handshake(far, request));
+/// # let (channel, _) = broadcast::channel(16);
+/// # let nodes = [(); 2].map(|()| Hub::<()>::new(HubConfig::default()));
+/// # for node in &nodes {
+/// #     tokio::spawn(node.bridge(Engine(channel.clone()), BridgeConfig::default()).run());
+/// #     while !node.bridge_status().is_some_and(|status| status.is_up) {
+/// #         tokio::task::yield_now().await;
+/// #     }
+/// # }
+/// # let (mut member, mut client) = (nodes[0].join(socket?, ()), client?);
+/// # member.subscribe("chat")?;
+/// # nodes[1].publish("chat", "hello")?;
+/// # let received = tokio::select! {
+/// #     received = client.receive() => received?,
+/// #     event = member.next() => panic!("{event:?}"),
+/// # };
+/// # assert_eq!(received, Some("hello".into()));
+/// # Ok(())
+/// # }
+/// ```
 pub trait Backplane: Send + Sync + 'static {
     /// The half that publishes.
     type Outbound: Outbound;

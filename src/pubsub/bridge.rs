@@ -33,7 +33,24 @@ use super::post::{Post, Whose};
 use super::unheard::{Sent, Unheard};
 use crate::prepared::PreparedMessage;
 
-/// How a bridge stands.
+/// How a bridge stands: for a health check, and to see why other nodes are not heard.
+///
+/// ```
+/// use sockeye::pubsub::{BridgeConfig, Hub, HubConfig, MemoryBackplane, Numbering};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let hub = Hub::<()>::new(HubConfig::default());
+/// assert_eq!(hub.bridge_status(), None);
+/// let bridge = hub.bridge(MemoryBackplane::new(Numbering::Engine), BridgeConfig::default());
+/// let status = hub.bridge_status().unwrap_or_default();
+/// assert!(!status.is_up, "not before it runs");
+/// if let Some(error) = status.last_error {
+///     eprintln!("{error}; {} messages wait", status.queued);
+/// }
+/// tokio::spawn(bridge.run());
+/// # }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BridgeStatus {

@@ -7,11 +7,22 @@ use super::position::Position;
 use crate::message::{Message, MessageRef};
 
 /// The limits of a hub, and what it keeps.
+///
+/// ```
+/// use sockeye::pubsub::{Bounds, Hub, HubConfig, SlowConsumer};
+///
+/// let mut config = HubConfig::default();
+/// config.history = Bounds { messages: 500, bytes: 256 * 1024 };   // for who comes back
+/// config.lag = Bounds { messages: 800, bytes: 512 * 1024 };       // who is further behind ...
+/// config.slow_consumer = SlowConsumer::Close;                     // ... is closed, and may come back
+/// let hub = Hub::<()>::new(config);
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct HubConfig {
     /// How far a subscriber may lag behind its topic: a message is kept for those that have not been sent it yet, until it is
-    /// older than this. Default 1024 messages and 1 MiB for each topic, whoever waits for them: all share what is kept.
+    /// older than this. Default 1024 messages and 1 MiB for each topic, whoever waits for them: all share what is kept. What
+    /// [`Self::history`] keeps is there for them, too: where that is more, it is the bound.
     pub lag: Bounds,
     /// What a topic keeps for those who come back or come late ([`Subscription::since`], [`Subscription::last`]).
     /// Default none; both bounds must be more than 0 for it to keep anything. [`Hooks::history`](super::Hooks::history) can say
@@ -62,14 +73,18 @@ pub struct Bounds {
 /// published, under the lock of the topic: it must not use the hub. If it panics, so does the publish, and nobody gets the
 /// message; where that came from another node, it is [`Bridge::run`](super::Bridge::run) that ends.
 ///
+/// The name of a topic may hold any character, quotation marks and control characters among them, so it is to be escaped like
+/// any other text:
+///
 /// ```
 /// use sockeye::Message;
 /// use sockeye::pubsub::{Envelope, HubConfig};
 ///
-/// /// A client that comes back says the last `at` that it saw.
+/// /// A client that comes back says the last `at` that it saw. What is published is JSON already.
 /// fn envelope(inner: &Envelope<'_>) -> Message {
-///     let text = inner.message.as_text().unwrap_or_default();
-///     format!("{{\"topic\":{:?},\"at\":\"{}\",\"data\":{text}}}", inner.topic, inner.position).into()
+///     let topic = serde_json::Value::from(inner.topic);
+///     let data = inner.message.as_text().unwrap_or("null");
+///     format!("{{\"topic\":{topic},\"at\":\"{}\",\"data\":{data}}}", inner.position).into()
 /// }
 ///
 /// let mut config = HubConfig::default();
@@ -86,7 +101,7 @@ pub struct Envelope<'m> {
     pub message: MessageRef<'m>,
 }
 
-/// What happens to a subscriber that lags further behind than [`HubConfig::lag`].
+/// What happens to a subscriber that lags further behind than [`HubConfig::lag`] and [`HubConfig::history`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SlowConsumer {
@@ -141,8 +156,13 @@ impl Subscription {
     /// not all of that is there any more, or its node itself has missed some of it, [`Event::Gap`](super::Event::Gap) says so, and it is
     /// sent what is there.
     ///
+    /// It is sent all of it that the history holds, also where that is more than [`HubConfig::lag`]; with
+    /// [`SlowConsumer::KeepLatest`] the latest message alone, and those before count as skipped.
+    ///
     /// A position is one of a single topic: for a pattern, this is not looked at. Nor is it where a pattern of the connection
-    /// matches the topic already, as then nothing is missed. `None` changes nothing.
+    /// matches the topic already: what was missed before is not sent then, and there is no [`Event::Gap`](super::Event::Gap). So a
+    /// client of a pattern that comes back is subscribed to the names that it knows first, and to the pattern behind them: see
+    /// [coming back](super#coming-back). `None` changes nothing.
     #[must_use]
     pub fn since(mut self, last_seen: impl Into<Option<Position>>) -> Self {
         if let Some(position) = last_seen.into() {
@@ -151,8 +171,9 @@ impl Subscription {
         self
     }
 
-    /// Begins with the last messages of the topic's history, so many or as many as there are. Not looked at where a pattern of the
-    /// connection matches the topic already.
+    /// Begins with the last messages of the topic's history, so many or as many as there are; of a pattern, with so many of each
+    /// topic that it matches, but for those that the connection is in already. Not looked at where a pattern of the connection
+    /// matches the topic already.
     ///
     /// Where a backplane numbers and this node has fewer of a topic, the backplane is asked for its newest, but never for more than
     /// [`HubConfig::lag`] or [`HubConfig::history`] has room for. While it is away, and for a pattern, it is what is here.

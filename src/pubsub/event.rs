@@ -5,6 +5,25 @@ use alloc::sync::Arc;
 use crate::message::Message;
 
 /// What a member's task is told.
+///
+/// ```
+/// use sockeye::driver::Transport;
+/// use sockeye::pubsub::{Event, Member};
+///
+/// /// Serves a client that is to know what it missed.
+/// async fn serve<T: Transport>(mut member: Member<T>) -> Result<(), sockeye::Error> {
+///     while let Some(event) = member.next().await? {
+///         match event {
+///             Event::Message(message) => println!("{message:?}"),
+///             Event::Gap { topic } => member.send_first(format!("gap {topic}")).await?,
+///             Event::Skipped { topic, messages } => member.send_first(format!("skipped {topic} {messages}")).await?,
+///             Event::Overrun { topic } => eprintln!("too slow for {topic}"),   // is being closed: nothing to send, go on
+///             _ => {}
+///         }
+///     }
+///     Ok(())
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {

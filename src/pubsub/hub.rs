@@ -31,6 +31,20 @@ use crate::driver::{Outgoing, Transport, WebSocket};
 /// Topics, and the connections that subscribe to them: shared by all tasks, and cheap to clone.
 ///
 /// Each connection carries an `S`, the state that the application gives it: see [`Self::join`].
+///
+/// ```
+/// use sockeye::pubsub::{Bounds, Hub, HubConfig};
+///
+/// let mut config = HubConfig::default();
+/// config.history = Bounds { messages: 100, bytes: 64 * 1024 };
+/// let hub = Hub::<()>::new(config);   // a type is to be said, also where connections have no state
+///
+/// let published = hub.publish("room/1", "hello")?;
+/// assert_eq!((published.receivers, published.position), (0, hub.position("room/1")));
+/// assert_eq!(hub.held("room/1"), Bounds { messages: 1, bytes: 5 });
+/// assert_eq!((hub.present_count("room/1"), hub.stats().topics), (0, 1));
+/// # Ok::<(), sockeye::pubsub::PublishError>(())
+/// ```
 pub struct Hub<S = ()> {
     pub(super) shared: Arc<Shared<S>>,
 }
@@ -87,7 +101,7 @@ impl<S> Eq for Named<S> {}
 #[non_exhaustive]
 pub struct Published {
     /// The subscribers here that will be sent it, unless they skip it. 0 where a backplane numbers: they are sent it when it
-    /// comes back.
+    /// comes back, and so 0 does not say that nobody listens.
     pub receivers: usize,
     /// The place that it got in its topic; `None` if there is no such topic here, because nobody subscribes and nothing is
     /// kept, and where a backplane numbers.
@@ -152,6 +166,45 @@ impl<S: Send + Sync + 'static> Hub<S> {
     }
 
     /// Lets a connection join, with a state of the application's, which others see: [`Self::present`].
+    ///
+    /// Who it is, the opening handshake tells, before the connection is accepted; here, by a token in the query of the URL, which
+    /// is where browsers can put one:
+    ///
+    /// ```no_run
+    /// use sockeye::handshake::Rejection;
+    /// use sockeye::pubsub::{Hub, HubConfig};
+    /// use sockeye::tokio::Server;
+    ///
+    /// struct User {
+    ///     name: String,
+    /// }
+    ///
+    /// /// Tokens are such that nothing in them is percent-encoded: base64url, say.
+    /// fn who(query: Option<&str>) -> Option<User> {
+    ///     let token = query?.split('&').find_map(|pair| pair.strip_prefix("token="))?;
+    ///     (token == "abc123").then(|| User { name: "ann".into() })   // look it up
+    /// }
+    ///
+    /// # #[tokio::main]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let hub = Hub::<User>::new(HubConfig::default());
+    /// let server = Server::bind("127.0.0.1:9001").await?;
+    /// server.run(move |mut accepting, _peer| {
+    ///     let hub = hub.clone();
+    ///     async move {
+    ///         let user = who(accepting.request().await?.query());
+    ///         let Some(user) = user else {
+    ///             return Err(accepting.reject(Rejection::new(401)?).await);
+    ///         };
+    ///         let mut member = hub.join(accepting.accept().await?, user);
+    ///         while let Some(event) = member.next().await? {
+    ///             println!("{}: {event:?}", member.state().name);
+    ///         }
+    ///         Ok(())
+    ///     }
+    /// }).await
+    /// # }
+    /// ```
     pub fn join<T: Transport>(&self, socket: WebSocket<T>, state: S) -> Member<T, S> {
         let peer = Peer::new(self.shared.next_number(), state);
         self.shared.members.fetch_add(1, Ordering::Relaxed);

@@ -27,11 +27,23 @@ use crate::message::Message;
 /// A connection that has joined a [`Hub`]: it can subscribe, and is sent what its topics have whenever [`Self::next`] is
 /// awaited. It leaves when it is dropped.
 ///
-/// ```no_run
-/// use sockeye::driver::Error;
-/// use sockeye::pubsub::{Event, Hub};
+/// ```
+/// use sockeye::pubsub::{Event, Hub, HubConfig};
 ///
-/// # async fn serve(hub: Hub, stream: tokio::net::TcpStream) -> Result<(), Box<dyn std::error::Error>> {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (stream, far) = tokio::io::duplex(4096);
+/// # let client = async {
+/// #     let request = sockeye::handshake::ClientRequest::new("example.com", "/")?;
+/// #     let mut client = sockeye::tokio::Connector::default().handshake(far, request).await?;
+/// #     client.send("hello").await?;
+/// #     assert_eq!(client.receive().await?, Some("hello".into()));
+/// #     client.close(sockeye::Close::normal()).await?;
+/// #     assert_eq!(client.receive().await?, None);
+/// #     Ok::<_, Box<dyn std::error::Error>>(())
+/// # };
+/// # let serve = async {
+/// let hub = Hub::<()>::new(HubConfig::default());
 /// let mut member = hub.join(sockeye::tokio::accept(stream).await?, ());
 /// member.subscribe("chat")?;
 /// while let Some(event) = member.next().await? {
@@ -39,9 +51,15 @@ use crate::message::Message;
 ///         member.publish("chat", message)?;
 ///     }
 /// }
-/// # Ok(())
+/// #     Ok::<_, Box<dyn std::error::Error>>(())
+/// # };
+/// # let (client, serve) = tokio::join!(client, serve);
+/// # client.and(serve)
 /// # }
 /// ```
+///
+/// Of a function that takes one, the type is `Member<sockeye::tokio::Transport<TcpStream>, User>`, or with a `T: Transport` in place of
+/// the first, as the example of [`Event`] has it.
 ///
 /// # Order
 ///
@@ -187,6 +205,10 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
     }
 
     /// Publishes a message to all subscribers of a topic but this connection.
+    ///
+    /// The message has a number all the same: a client that looks for holes between the numbers that it is sent finds one here, unless it is
+    /// told [`Published::position`]. And it is in the history: the same client on another connection is sent it there, by
+    /// [`Subscription::since`] and [`Subscription::last`]. Who must never see it again puts its author into the message.
     ///
     /// # Errors
     ///

@@ -19,6 +19,23 @@ use super::position::Position;
 ///
 /// Where it numbers, it keeps the last 10,000 messages of each topic as history. [`Self::stop`] and [`Self::start`] show what
 /// happens when an engine goes away and comes back.
+///
+/// ```
+/// use sockeye::pubsub::{BridgeConfig, Hub, HubConfig, MemoryBackplane, Numbering, Reach};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), sockeye::pubsub::PublishError> {
+/// let engine = MemoryBackplane::new(Numbering::Engine);
+/// let nodes = [(); 2].map(|()| Hub::<()>::new(HubConfig::default()));
+/// for node in &nodes {
+///     tokio::spawn(node.bridge(engine.clone(), BridgeConfig::default()).run());
+/// }
+/// let published = nodes[0].publish("room/1", "hello")?;
+/// assert_eq!(published.reach, Reach::AllNodes);
+/// assert_eq!((published.receivers, published.position), (0, None), "not known before it comes back");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct MemoryBackplane {
     engine: Arc<Engine>,

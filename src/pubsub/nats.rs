@@ -81,6 +81,16 @@ pub(super) struct Common {
 }
 
 /// How a node uses NATS. All nodes must agree on all of it but the last two.
+///
+/// ```
+/// use sockeye::pubsub::{NatsBackplane, NatsConfig};
+///
+/// let mut config = NatsConfig::default();
+/// config.history = 500;   // clients may come back to any node, also after a restart of theirs; wants JetStream
+/// config.prefix = "auction".into();
+/// let engine = NatsBackplane::open("nats://127.0.0.1/", config)?;   // does not connect yet
+/// # Ok::<(), sockeye::pubsub::BackplaneError>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct NatsConfig {

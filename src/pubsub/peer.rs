@@ -20,6 +20,24 @@ use super::told::NAMED;
 use crate::close::Close;
 
 /// A connection that has joined a hub: cheap to clone, and equal to itself only. It outlives the connection.
+///
+/// ```
+/// use sockeye::pubsub::Hub;
+/// use sockeye::{Close, CloseCode, Error};
+///
+/// struct User {
+///     name: String,
+/// }
+///
+/// /// Closes the connections of somebody who has to leave a room.
+/// fn expel(hub: &Hub<User>, room: &str, name: &str) -> Result<(), Error> {
+///     let close = Close::new(CloseCode::POLICY_VIOLATION, "you have to leave")?;
+///     for peer in hub.present(room).iter().filter(|peer| peer.state().name == name) {
+///         peer.close(close.clone());
+///     }
+///     Ok(())
+/// }
+/// ```
 pub struct Peer<S> {
     inner: Arc<Inner<S>>,
 }

@@ -89,6 +89,16 @@ struct Scripts {
 }
 
 /// How a node uses Redis. All nodes must agree on `prefix`, and on whether there is history.
+///
+/// ```
+/// use sockeye::pubsub::{RedisBackplane, RedisConfig};
+///
+/// let mut config = RedisConfig::default();
+/// config.history = 500;   // clients may come back to any node, also after a restart of theirs
+/// config.prefix = "auction:".into();
+/// let engine = RedisBackplane::open("redis://127.0.0.1/", config)?;   // does not connect yet
+/// # Ok::<(), sockeye::pubsub::BackplaneError>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RedisConfig {

@@ -46,6 +46,20 @@ pub struct Reconnecting<T = WebSocket, E = Error> {
 }
 
 /// Ends a [`Reconnecting`] from another thread.
+///
+/// ```
+/// use sockeye::client::{BackoffConfig, Client};
+///
+/// # // Where nobody listens any more.
+/// # let url = format!("ws://{}/", std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?);
+/// let mut reconnecting = Client::new().reconnecting_blocking(&*url, BackoffConfig::default())?;
+/// let stop = reconnecting.stop_handle();
+/// std::thread::spawn(move || stop.stop());   // on a signal, say
+/// while let Some(socket) = reconnecting.next()? {
+///     println!("{socket:?}");
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Stop {
     shared: Arc<(Mutex<bool>, Condvar)>,

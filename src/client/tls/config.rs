@@ -20,6 +20,24 @@ use super::error::TlsError;
 ///     Err(error) => println!("{error}"),
 /// }
 /// ```
+///
+/// The same with a certificate to show, through the proxy that the environment names, if it does:
+///
+/// ```no_run
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// use sockeye::client::Client;
+/// use sockeye::client::proxy::ProxyRules;
+/// use sockeye::client::tls::{TlsConfig, TlsRoots};
+///
+/// let tls = TlsConfig::new()
+///     .roots(TlsRoots::OnlyAdded)
+///     .ca_file("company-ca.pem")?
+///     .client_certificate_files("me.pem", "me.key")?;
+/// let client = Client::new().tls(tls.connector()?).proxies(ProxyRules::from_env()?);
+/// let socket = client.connect("wss://internal.example/").await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Default)]
 pub struct TlsConfig {
     pub(super) backend: TlsBackend,
