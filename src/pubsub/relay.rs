@@ -34,6 +34,10 @@ impl<S: Send + Sync + 'static> Hub<S> {
     /// Joins the hub to those of other nodes by a backplane. Spawn what [`Bridge::run`] gives. A hub has one bridge: one that it
     /// had before does nothing any more.
     ///
+    /// It takes a moment to connect. Who comes back before that is told of a gap, as while the backplane is away; so a node that has been
+    /// started anew should take nobody in, and publish nothing, before [`BridgeStatus::is_up`](super::BridgeStatus::is_up), or before
+    /// it has waited for that as long as it wants to.
+    ///
     /// ```
     /// use sockeye::pubsub::{BridgeConfig, Hub, HubConfig, MemoryBackplane, Numbering};
     ///
