@@ -381,7 +381,7 @@ impl<S: Send + Sync + 'static> Registry<S> {
             }
             let losses = if state.is_idle() { state.vanish() } else { None };
             let has_history = state.log.has_history();
-            // Those are the oldest mostly, as many as go into the writes that are under way.
+            // What is just being sent does not count: it is the oldest mostly, as much as goes into the writes that are under way.
             tries += usize::from(!state.is_in_hand());
             drop(state);
             match losses {
