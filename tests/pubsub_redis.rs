@@ -111,6 +111,12 @@ fn client_that_comes_back_gets_what_it_missed_or_is_told_if_the_server_has_forgo
 }
 
 #[test]
+fn server_that_counts_on_while_it_is_looked_at_has_not_begun_anew() {
+    let story = stories::engine_that_counts_on_while_it_is_looked_at_has_not_begun_anew;
+    with(Storage::Lost, |engine: Redis| story(engine));
+}
+
+#[test]
 fn server_that_is_away_at_start_is_waited_for() {
     for history in [0, 100] {
         let Some(engine) = Redis::prepare(Storage::Lost) else { return };

@@ -320,6 +320,25 @@ pub async fn connection_catches_up(engine: impl Engine) {
     assert_eq!(arrived_numbers(&mut inbound, 1).await, [312]);
 }
 
+/// One half reads history, and looks at the engine for that, while the other hears of ever newer messages.
+pub async fn engine_that_counts_on_while_it_is_looked_at_has_not_begun_anew(engine: impl Engine) {
+    let (mut other, _kept) = engine.backplane(1000).connect().await.unwrap();
+    let (mut outbound, mut inbound) = engine.backplane(1000).connect().await.unwrap();
+    let start = inbound.subscribe(&pattern("t"), None).await.unwrap().unwrap();
+    let publish = async {
+        for number in 1..=1000 {
+            other.publish(&[publication("t", number)]).await.unwrap();
+        }
+    };
+    let look = async {
+        for _ in 0..200 {
+            outbound.history("t", start, 1).await.unwrap();
+        }
+    };
+    let ((), (), numbers) = tokio::join!(publish, look, arrived_numbers(&mut inbound, 1000));
+    assert_eq!(numbers, (1..=1000).collect::<Vec<_>>());
+}
+
 /// A batch that is published again is stored once, history is the newest part of what there is, and what is gone is a gap. `most`
 /// is what a history of 10 messages may really be.
 pub async fn history_is_whole_or_says_so(engine: impl Engine, most: usize) {

@@ -100,8 +100,9 @@ impl Log {
 
     /// Looks whether the stream is still the same.
     pub(super) async fn check(&self) -> Result<Info, BackplaneError> {
-        let info = self.stream.get_info().await.map_err(failed)?;
+        // Before the server is asked: the other half hears of newer messages meanwhile, which its answer does not count.
         let known = *self.common.knowledge.known();
+        let info = self.stream.get_info().await.map_err(failed)?;
         if epoch_of(&info) != self.epoch || (known.epoch == Some(self.epoch) && info.state.last_sequence < known.last) {
             return Err(began_anew());
         }
