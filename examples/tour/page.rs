@@ -180,13 +180,10 @@ impl<W: Write> Page<W> {
             writeln!(self.out, "  {FAINT}cargo run --example{FAINT:#} {BOLD}{command:<28}{BOLD:#} {what}")?;
         }
         self.text(&["And two pages for a browser:"])?;
-        for (feature, name, what) in [
-            ("tokio", "http_vs_websocket", "polled and pushed, side by side"),
-            ("pubsub", "pubsub", "rooms and a live ticker"),
-        ] {
-            let command = format!("cargo run --release --features {feature} --example");
-            let width = 64 - command.len();
-            writeln!(self.out, "  {FAINT}{command}{FAINT:#} {BOLD}{name:<width$}{BOLD:#} {what}")?;
+        for (name, what) in
+            [("http_vs_websocket", "polled and pushed, side by side"), ("pubsub", "rooms and a live ticker")]
+        {
+            writeln!(self.out, "  {FAINT}cargo run --release --example{FAINT:#} {BOLD}{name:<18}{BOLD:#} {what}")?;
         }
         self.out.flush()?;
         Ok(())
