@@ -32,7 +32,7 @@ mod wire;
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sockeye::Message;
 use sockeye::driver::Limits;
@@ -96,6 +96,10 @@ async fn serve(options: Options) -> std::io::Result<()> {
 
     if let Some(join) = options.engine {
         join(&hub);
+        // Who comes back is not told of a gap only because this node has just begun.
+        if tokio::time::timeout(Duration::from_secs(5), hub.bridge_up()).await.is_err() {
+            eprintln!("the engine is away: this node goes on by itself until it is there");
+        }
     }
     tokio::spawn(people::tell_again_and_again(hub.clone(), node));
     if options.ticks {

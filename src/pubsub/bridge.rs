@@ -75,6 +75,8 @@ pub(super) struct Queue<S> {
     /// Wakes the outbound half, and the inbound half.
     pub(super) outbound: Notify,
     pub(super) inbound: Notify,
+    /// Wakes those who wait until the bridge is up, or is the hub's no more.
+    pub(super) changed: Notify,
 }
 
 struct Waiting<S> {
@@ -119,8 +121,8 @@ impl<S> Queue<S> {
             asking: 0,
             status: BridgeStatus::default(),
         };
-        let (outbound, inbound) = (Notify::new(), Notify::new());
-        Self { numbering, node: rand::random(), config, waiting: Mutex::new(waiting), outbound, inbound }
+        let [outbound, inbound, changed] = [(); 3].map(|()| Notify::new());
+        Self { numbering, node: rand::random(), config, waiting: Mutex::new(waiting), outbound, inbound, changed }
     }
 
     pub(super) fn config(&self) -> &BridgeConfig {
@@ -217,11 +219,15 @@ impl<S> Queue<S> {
     /// Takes note that the engine is there. Nothing is wanted yet on the new connection: what is published from now on waits
     /// until all is. Gives the changes that were not made.
     pub(super) fn up(&self) -> VecDeque<Change<S>> {
-        let mut waiting = self.lock();
-        waiting.link = Link::Up;
-        waiting.status.connects += 1;
-        waiting.asking = waiting.asks.len();
-        waiting.changes.begin()
+        let changes = {
+            let mut waiting = self.lock();
+            waiting.link = Link::Up;
+            waiting.status.connects += 1;
+            waiting.asking = waiting.asks.len();
+            waiting.changes.begin()
+        };
+        self.changed.notify_waiters();
+        changes
     }
 
     /// Whose a publication of this node is that is delivered before it comes back.
@@ -402,6 +408,40 @@ impl<S: Send + Sync + 'static> Hub<S> {
     #[must_use]
     pub fn bridge_status(&self) -> Option<BridgeStatus> {
         self.shared.bridge().map(|bridge| bridge.status())
+    }
+
+    /// Waits until the bridge to other nodes is up. It does not give up by itself: put a time limit around it. Ready at once if
+    /// there is no bridge.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use sockeye::pubsub::{BridgeConfig, Hub, HubConfig, MemoryBackplane, Numbering};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let hub = Hub::<()>::new(HubConfig::default());
+    /// tokio::spawn(hub.bridge(MemoryBackplane::new(Numbering::Engine), BridgeConfig::default()).run());
+    /// if tokio::time::timeout(Duration::from_secs(5), hub.bridge_up()).await.is_err() {
+    ///     eprintln!("the engine is away: clients are taken in all the same");
+    /// }
+    /// # assert!(hub.bridge_status().unwrap().is_up);
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future changes nothing.
+    pub async fn bridge_up(&self) {
+        while let Some(bridge) = self.shared.bridge() {
+            let changed = bridge.changed.notified();
+            if bridge.lock().link == Link::Up {
+                return;
+            }
+            // Else whoever took it away did not see that somebody waits.
+            if self.shared.is_bridge(&bridge) {
+                changed.await;
+            }
+        }
     }
 }
 

@@ -97,6 +97,14 @@ impl<S> PartialEq for Named<S> {
 impl<S> Eq for Named<S> {}
 
 /// What became of a message that was published.
+///
+/// ```
+/// use sockeye::pubsub::{Hub, HubConfig, Reach};
+///
+/// let published = Hub::<()>::new(HubConfig::default()).publish("room/1", "hello")?;
+/// assert_eq!((published.receivers, published.position, published.reach), (0, None, Reach::Hub));   // nobody is there
+/// # Ok::<(), sockeye::pubsub::PublishError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Published {
@@ -111,6 +119,15 @@ pub struct Published {
 }
 
 /// How far a message goes.
+///
+/// ```
+/// use sockeye::pubsub::{BridgeConfig, Hub, HubConfig, MemoryBackplane, Numbering, Reach};
+///
+/// let hub = Hub::<()>::new(HubConfig::default());
+/// let _bridge = hub.bridge(MemoryBackplane::new(Numbering::Engine), BridgeConfig::default());
+/// assert_eq!(hub.publish("room/1", "hello")?.reach, Reach::AllNodes);   // waits until the bridge is up
+/// # Ok::<(), sockeye::pubsub::PublishError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reach {
@@ -124,6 +141,13 @@ pub enum Reach {
 }
 
 /// What a hub holds and has done.
+///
+/// ```
+/// use sockeye::pubsub::{Hub, HubConfig};
+///
+/// let stats = Hub::<()>::new(HubConfig::default()).stats();
+/// println!("{} connections, {} topics, {} messages skipped", stats.members, stats.topics, stats.skipped);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HubStats {
@@ -332,16 +356,25 @@ impl<S: 'static> Shared<S> {
     /// Lets a bridge be the one of this hub; gives back one that was before.
     pub(super) fn set_bridge(&self, bridge: Option<Arc<Queue<S>>>) -> Option<Arc<Queue<S>>> {
         self.is_bridged.store(u64::from(bridge.is_some()), Ordering::Release);
-        core::mem::replace(&mut *self.bridge.write().unwrap_or_else(PoisonError::into_inner), bridge)
+        let before = core::mem::replace(&mut *self.bridge.write().unwrap_or_else(PoisonError::into_inner), bridge);
+        before.inspect(|bridge| bridge.changed.notify_waiters())
+    }
+
+    /// Whether this bridge is still that of this hub.
+    pub(super) fn is_bridge(&self, known: &Arc<Queue<S>>) -> bool {
+        self.bridge().is_some_and(|bridge| Arc::ptr_eq(&bridge, known))
     }
 
     /// Lets a bridge be the one of this hub no longer, if it still is.
     pub(super) fn unset_bridge(&self, known: &Arc<Queue<S>>) {
-        let mut bridge = self.bridge.write().unwrap_or_else(PoisonError::into_inner);
-        if bridge.as_ref().is_some_and(|bridge| Arc::ptr_eq(bridge, known)) {
-            self.is_bridged.store(0, Ordering::Release);
-            *bridge = None;
+        {
+            let mut bridge = self.bridge.write().unwrap_or_else(PoisonError::into_inner);
+            if bridge.as_ref().is_some_and(|bridge| Arc::ptr_eq(bridge, known)) {
+                self.is_bridged.store(0, Ordering::Release);
+                *bridge = None;
+            }
         }
+        known.changed.notify_waiters();
     }
 }
 

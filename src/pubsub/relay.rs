@@ -23,6 +23,19 @@ use super::pattern::Pattern;
 ///
 /// From then on a message that is published goes to all nodes, and what others publish comes here, for those topics and
 /// patterns that somebody has subscribed to. When the bridge is dropped, the hub is by itself again.
+///
+/// ```
+/// use sockeye::pubsub::{BridgeConfig, Hub, HubConfig, MemoryBackplane, Numbering};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let engine = MemoryBackplane::new(Numbering::Engine);
+/// let nodes = [(); 2].map(|()| Hub::<()>::new(HubConfig::default()));
+/// for node in &nodes {
+///     tokio::spawn(node.bridge(engine.clone(), BridgeConfig::default()).run());
+/// }
+/// # }
+/// ```
 #[must_use = "a bridge does nothing unless it runs"]
 pub struct Bridge<B: Backplane, S: Send + Sync + 'static = ()> {
     backplane: B,
@@ -35,7 +48,7 @@ impl<S: Send + Sync + 'static> Hub<S> {
     /// had before does nothing any more.
     ///
     /// It takes a moment to connect. Who comes back before that is told of a gap, as while the backplane is away; so a node that has been
-    /// started anew should take nobody in, and publish nothing, before [`BridgeStatus::is_up`](super::BridgeStatus::is_up), or before
+    /// started anew should take nobody in, and publish nothing, before [`Self::bridge_up`] is ready, or before
     /// it has waited for that as long as it wants to.
     ///
     /// ```
