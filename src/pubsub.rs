@@ -19,7 +19,7 @@
 //!                     member.publish("chat", message)?;
 //!                 }
 //!             }
-//!             Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+//!             Ok::<_, sockeye::Error>(())
 //!         });
 //!     }
 //! }

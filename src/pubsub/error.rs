@@ -3,8 +3,17 @@
 use thiserror::Error;
 
 use super::pattern::PatternError;
+use crate::adapter::Error;
 
 /// Why a subscription was not made.
+///
+/// ```
+/// use sockeye::pubsub::{PatternError, SubscribeError};
+///
+/// let error = SubscribeError::TooManySubscriptions { max: 100 };
+/// assert_eq!(error.to_string(), "the connection has 100 subscriptions, and may have no more");
+/// assert_eq!(SubscribeError::from(PatternError::Empty), SubscribeError::Pattern(PatternError::Empty));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SubscribeError {
@@ -32,6 +41,13 @@ pub enum SubscribeError {
 }
 
 /// Why a message was not published.
+///
+/// ```
+/// use sockeye::pubsub::{Hub, HubConfig, PublishError};
+///
+/// let hub = Hub::<()>::new(HubConfig::default());
+/// assert!(matches!(hub.publish("room/+", "a pattern is no topic"), Err(PublishError::Topic(_))));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PublishError {
@@ -47,4 +63,25 @@ pub enum PublishError {
         /// [`HubConfig::max_topics`](super::HubConfig::max_topics).
         max: usize,
     },
+}
+
+impl From<SubscribeError> for Error {
+    /// So that `?` does in a handler; it is an [`Error::Application`].
+    fn from(error: SubscribeError) -> Self {
+        Self::application(error)
+    }
+}
+
+impl From<PublishError> for Error {
+    /// So that `?` does in a handler; it is an [`Error::Application`].
+    fn from(error: PublishError) -> Self {
+        Self::application(error)
+    }
+}
+
+impl From<PatternError> for Error {
+    /// So that `?` does in a handler; it is an [`Error::Application`].
+    fn from(error: PatternError) -> Self {
+        Self::application(error)
+    }
 }
