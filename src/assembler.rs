@@ -88,6 +88,25 @@ enum Count {
 }
 
 /// What became of a chunk that was pushed.
+///
+/// ```
+/// use sockeye::{Assembly, Config, Connection, Event, Message};
+///
+/// let mut client = Connection::client(Config::default());
+/// let mut assembler = client.assembler();
+/// let (mut input, mut output) = (*b"\x01\x01h\x80\x01i", Vec::new());   // a text in two frames
+/// let mut input = &mut input[..];
+/// let mut messages = Vec::new();
+/// while let Some(Event::Data(chunk)) = client.receive(&mut input, &mut output)? {
+///     match assembler.push(chunk)? {
+///         Assembly::Partial => {}
+///         Assembly::Whole(message) => messages.push(message.to_owned()),
+///         Assembly::Complete => messages.push(assembler.take()),
+///     }
+/// }
+/// assert_eq!(messages, [Message::from("hi")]);
+/// # Ok::<(), sockeye::ProtocolError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Assembly<'b> {
     /// The chunk was a whole message, lent from the input.

@@ -102,6 +102,13 @@ impl fmt::Debug for CloseCode {
 }
 
 /// The part of the registry that a [`CloseCode`] belongs to (RFC 6455 §7.4.2).
+///
+/// ```
+/// use sockeye::{CloseCode, CloseCodeClass};
+///
+/// assert_eq!(CloseCode::NORMAL.class(), CloseCodeClass::Defined);
+/// assert_eq!(CloseCode::ABNORMAL.class(), CloseCodeClass::LocalOnly);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CloseCodeClass {
     /// 0–999: not used.

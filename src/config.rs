@@ -97,6 +97,12 @@ impl Default for Config {
 }
 
 /// Which frames are accepted as regards masking (RFC 6455 §5.1).
+///
+/// ```
+/// use sockeye::{Config, MaskingPolicy};
+///
+/// assert_eq!(Config::default().masking, MaskingPolicy::ByRole);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum MaskingPolicy {
     /// As RFC 6455 demands: a server refuses frames that are not masked, a client those that are.
@@ -108,6 +114,12 @@ pub enum MaskingPolicy {
 }
 
 /// Which end of the connection this is.
+///
+/// ```
+/// use sockeye::{Config, Connection, Role};
+///
+/// assert_eq!(Connection::server(Config::default()).role(), Role::Server);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     /// Sent the opening handshake; masks what it sends.

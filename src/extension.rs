@@ -152,6 +152,17 @@ pub enum Decoded<'d> {
 }
 
 /// Whether a fragment is the last of its message (the FIN bit, RFC 6455 §5.2).
+///
+/// ```
+/// use sockeye::{Config, Connection, Fin};
+///
+/// let mut output = Vec::new();
+/// let mut server = Connection::server(Config::default());
+/// server.send_fragment("he", Fin::More, &mut output)?;
+/// server.send_fragment("llo", Fin::Last, &mut output)?;
+/// assert_eq!(output, b"\x01\x02he\x80\x03llo");
+/// # Ok::<(), sockeye::SendError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fin {
     /// More of the message follows.

@@ -20,6 +20,12 @@ use core::ops::{BitOr, Deref};
 use crate::error::ProtocolError;
 
 /// What a frame is for (RFC 6455 §5.2, §11.8).
+///
+/// ```
+/// use sockeye::OpCode;
+///
+/// assert!(OpCode::Ping.is_control() && !OpCode::Text.is_control());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum OpCode {
@@ -248,6 +254,15 @@ impl FrameHeader {
 }
 
 /// The bytes of a frame header, 2 to 14, to be written in front of the payload.
+///
+/// ```
+/// use sockeye::{Config, Connection, MessageKind};
+///
+/// let payload = [7; 5];
+/// let head = Connection::server(Config::default()).shared_head(MessageKind::Binary, &payload)?;
+/// assert_eq!(&head[..], b"\x82\x05");   // to be written in front of the payload, in one vectored write
+/// # Ok::<(), sockeye::SendError>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct FrameHead {
     bytes: [u8; FrameHeader::MAX],

@@ -11,6 +11,12 @@ use crate::copy;
 use crate::extension::Fin;
 
 /// Whether a message is text or binary (RFC 6455 §5.6).
+///
+/// ```
+/// use sockeye::{Message, MessageKind};
+///
+/// assert_eq!(Message::from("hi").as_ref().kind(), MessageKind::Text);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MessageKind {
     /// UTF-8 text.
@@ -262,6 +268,18 @@ impl<'a> From<&'a Message> for MessageRef<'a> {
 ///
 /// The chunks of a message, one after the other, are its payload. How a message is cut into chunks follows from how
 /// its bytes arrived and how its sender fragmented it, and means nothing. A chunk can be empty.
+///
+/// ```
+/// use sockeye::{Config, Connection, Event, MessageRef};
+///
+/// let mut client = Connection::client(Config::default());
+/// let mut input = *b"\x81\x02hi";
+/// let event = client.receive(&mut &mut input[..], &mut Vec::new())?;
+/// let Some(Event::Data(chunk)) = event else { panic!("{event:?}") };
+/// assert!(chunk.is_first() && chunk.is_last());
+/// assert_eq!(chunk.whole(), Some(MessageRef::Text("hi")));
+/// # Ok::<(), sockeye::ProtocolError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Chunk<'b> {
     pub(crate) payload: Payload<'b>,
@@ -343,6 +361,20 @@ impl<'b> From<MessageRef<'b>> for Chunk<'b> {
 }
 
 /// What a [`Chunk`] carries.
+///
+/// ```
+/// use sockeye::Payload;
+///
+/// /// How many bytes of a message a chunk has.
+/// fn bytes(payload: Payload<'_>) -> usize {
+///     match payload {
+///         Payload::Text { completed, text } => completed.map_or(0, char::len_utf8) + text.len(),
+///         Payload::Binary(bytes) => bytes.len(),
+///         Payload::Encoded { .. } => 0,   // not known before it is decoded
+///     }
+/// }
+/// assert_eq!(bytes(Payload::Binary(b"hi")), 2);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Payload<'b> {
     /// Text, checked. A character that was cut in two by the last chunk's end comes out in front.

@@ -85,6 +85,13 @@ impl<'m, M: Into<MessageRef<'m>>> From<Uncompressed<M>> for OutgoingRef<'m> {
 
 /// The kind of a message that is to be sent in pieces, and whether an extension may encode it: a [`MessageKind`] can become
 /// this, as can [`Uncompressed`] of one.
+///
+/// ```
+/// use sockeye::{MessageKind, OutgoingKind, Uncompressed};
+///
+/// assert!(OutgoingKind::from(MessageKind::Text).may_be_encoded());
+/// assert!(!OutgoingKind::from(Uncompressed(MessageKind::Binary)).may_be_encoded());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutgoingKind {
     kind: MessageKind,

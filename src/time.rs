@@ -76,6 +76,10 @@ impl Sub for Instant {
 
 /// A deadline of a connection that passed. That of the opening handshake is an error of the
 /// [handshake](crate::handshake).
+///
+/// ```
+/// assert_eq!(sockeye::Timeout::Pong.to_string(), "no sign of life after a ping");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Timeout {

@@ -113,6 +113,16 @@ pub type Connecting<S> = driver::Connecting<Transport<S>>;
 /// # Cancel safety
 ///
 /// Dropping the future drops the stream.
+///
+/// ```no_run
+/// # async fn run() -> Result<(), sockeye::Error> {
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:9001").await?;
+/// let (stream, _) = listener.accept().await?;
+/// let mut socket = sockeye::tokio::accept(stream).await?;
+/// socket.send("welcome").await?;
+/// # Ok(())
+/// # }
+/// ```
 pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> Result<WebSocket<S>, Error> {
     Acceptor::default().accept(stream).await
 }

@@ -119,6 +119,12 @@ impl fmt::Display for WsUri {
 }
 
 /// Why a text is not an address to connect to.
+///
+/// ```
+/// use sockeye::{UriError, WsUri};
+///
+/// assert!("http://example.com".parse::<WsUri>().is_err());
+/// ```
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UriError {

@@ -80,6 +80,14 @@ impl Acceptor {
     ///
     /// [`Error::Rejected`] if the request is not a valid opening handshake or comes from another site; the client got the
     /// answer. [`Error::Io`] if the stream fails; use [`Self::start`] for a stream that may have nothing to read for now.
+    ///
+    /// ```no_run
+    /// let listener = std::net::TcpListener::bind("127.0.0.1:9001")?;
+    /// let (stream, _) = listener.accept()?;
+    /// let mut socket = sockeye::blocking::accept(stream)?;
+    /// socket.send("welcome")?;
+    /// # Ok::<(), sockeye::Error>(())
+    /// ```
     pub fn accept<S: Transport>(&self, stream: S) -> Result<WebSocket<S>, Error> {
         self.accept_with(stream, |acceptance| Ok(acceptance.respond()))
     }

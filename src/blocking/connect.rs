@@ -66,6 +66,12 @@ impl Connector {
     ///
     /// [`Error::Uri`]; [`Error::Io`] if the name cannot be resolved or no address answers; [`Error::Response`] if the
     /// server refuses, or answers wrongly or too late.
+    ///
+    /// ```no_run
+    /// let mut socket = sockeye::blocking::connect("ws://127.0.0.1:9001/chat")?;
+    /// socket.send("hello")?;
+    /// # Ok::<(), sockeye::Error>(())
+    /// ```
     pub fn connect(&self, uri: &str) -> Result<WebSocket<TcpStream>, Error> {
         let uri: WsUri = uri.parse()?;
         self.connect_with(&uri, uri.request()?)

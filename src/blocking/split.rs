@@ -30,6 +30,15 @@ use crate::outgoing::OutgoingRef;
 use crate::prepared::PreparedMessage;
 
 /// The receiving half of a split connection.
+///
+/// ```no_run
+/// let (mut receiver, sender) = sockeye::blocking::connect("ws://127.0.0.1:9001/")?.split()?;
+/// std::thread::spawn(move || sender.send("from another thread"));
+/// while let Some(message) = receiver.receive()? {
+///     println!("{message:?}");
+/// }
+/// # Ok::<(), sockeye::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Receiver<S> {
     reader: Reader<S>,
@@ -37,6 +46,14 @@ pub struct Receiver<S> {
 }
 
 /// The sending half of a split connection. Clones send on the same connection, each message in one piece.
+///
+/// ```no_run
+/// let (_receiver, sender) = sockeye::blocking::connect("ws://127.0.0.1:9001/")?.split()?;
+/// let other = sender.clone();   // both go to the same connection
+/// std::thread::spawn(move || other.send("from another thread"));
+/// sender.send("from this one")?;
+/// # Ok::<(), sockeye::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Sender<S> {
     shared: Arc<Shared<S>>,

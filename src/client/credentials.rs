@@ -67,6 +67,12 @@ impl fmt::Debug for Credentials {
 }
 
 /// Why a user name and password, or a token, cannot be sent. It does not repeat them.
+///
+/// ```
+/// use sockeye::client::{Credentials, InvalidCredentials};
+///
+/// assert!(matches!(Credentials::new("a:b", "secret"), Err(InvalidCredentials::Colon)));
+/// ```
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidCredentials {

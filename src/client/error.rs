@@ -249,6 +249,13 @@ impl From<Infallible> for Error {
 }
 
 /// A stage of connecting.
+///
+/// ```
+/// use sockeye::client::{Stage, WsUrl};
+///
+/// let error = sockeye::client::Error::from("http:/".parse::<WsUrl>().unwrap_err());
+/// assert_eq!(error.stage(), Stage::Request);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Stage {

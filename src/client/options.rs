@@ -118,6 +118,13 @@ impl Default for HappyEyeballs {
 }
 
 /// A family of addresses.
+///
+/// ```
+/// use sockeye::client::{Family, HappyEyeballs};
+///
+/// let mut policy = HappyEyeballs::default();
+/// policy.prefer = Family::V4;   // IPv6 is still tried
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Family {
     /// IPv4: `A` records.

@@ -71,6 +71,13 @@ pub struct Proxy {
 }
 
 /// What is spoken with a proxy.
+///
+/// ```
+/// use sockeye::client::proxy::{Proxy, ProxyScheme};
+///
+/// let proxy = Proxy::new(ProxyScheme::Socks5h, "localhost", 1080);
+/// assert!(proxy.resolves_names());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ProxyScheme {

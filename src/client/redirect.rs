@@ -92,6 +92,14 @@ const fn is_redirect(status: u16) -> bool {
 }
 
 /// Why a redirect was not followed.
+///
+/// ```
+/// use sockeye::client::{Error, RedirectError};
+///
+/// fn goes_in_circles(error: &Error) -> bool {
+///     matches!(error, Error::Redirect(RedirectError::Loop { .. } | RedirectError::TooMany { .. }))
+/// }
+/// ```
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RedirectError {

@@ -67,6 +67,17 @@ pub trait Resolve: Send + Sync {
 ///
 /// Its calls block, so each runs on a thread of tokio's for such calls; one whose time is over goes on there until the system gives it
 /// up.
+///
+/// ```no_run
+/// use sockeye::client::{Family, Resolve, SystemResolver};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let found = SystemResolver::default().resolve("localhost", Family::V4).await?;
+/// assert!(found.iter().all(|address| address.is_ipv4()));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct SystemResolver;

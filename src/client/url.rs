@@ -251,6 +251,12 @@ const fn is_host_byte(byte: u8) -> bool {
 }
 
 /// Why a text is not the URL of a WebSocket server. None of the variants repeats it, for there may be a password in it.
+///
+/// ```
+/// use sockeye::client::{UrlError, WsUrl};
+///
+/// assert_eq!("ftp://example.com".parse::<WsUrl>(), Err(UrlError::Scheme { scheme: "ftp".into() }));
+/// ```
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UrlError {

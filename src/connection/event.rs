@@ -8,6 +8,16 @@ use crate::error::ProtocolError;
 use crate::message::{Chunk, MessageRef};
 
 /// Something that the peer sent, at the level of chunks.
+///
+/// ```
+/// use sockeye::{Config, Connection, Event, Payload};
+///
+/// let mut client = Connection::client(Config::default());
+/// let mut input = *b"\x82\x02hi";   // a binary message in one frame, from a server
+/// let event = client.receive(&mut &mut input[..], &mut Vec::new())?;
+/// assert!(matches!(event, Some(Event::Data(chunk)) if chunk.payload() == Payload::Binary(b"hi")));
+/// # Ok::<(), sockeye::ProtocolError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event<'b> {
     /// A piece of a message, or a whole one, lent from the input.
@@ -36,6 +46,17 @@ impl Event<'_> {
 }
 
 /// Something that the peer sent, at the level of messages.
+///
+/// ```
+/// use sockeye::{Config, Connection, MessageRef, Received};
+///
+/// let mut client = Connection::client(Config::default());
+/// let (mut input, mut output) = (*b"\x81\x02hi", Vec::new());   // a text from a server
+/// let mut assembler = client.assembler();
+/// let received = client.receive_message(&mut &mut input[..], &mut assembler, &mut output)?;
+/// assert_eq!(received, Some(Received::Message(MessageRef::Text("hi"))));
+/// # Ok::<(), sockeye::ProtocolError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Received<'b> {
     /// A whole message, lent from the input or from the assembler.
@@ -49,6 +70,19 @@ pub enum Received<'b> {
 }
 
 /// A frame that we owe the peer: a value, so that it can cross from the receiving half to the sending one.
+///
+/// ```
+/// use sockeye::{Config, Connection};
+///
+/// let (mut receiver, mut sender, _) = Connection::client(Config::default()).split();
+/// let (mut input, mut output) = (*b"\x89\x02hi", Vec::new());   // a ping from a server
+/// let event = receiver.receive(&mut &mut input[..])?.expect("the frame is whole");
+/// if let Some(reply) = event.reply() {
+///     sender.reply(reply, &mut output);
+/// }
+/// assert_eq!(output.len(), 8);   // a pong: two bytes of header, four of key, two of payload
+/// # Ok::<(), sockeye::ProtocolError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
     /// The answer to a ping (RFC 6455 §5.5.3).

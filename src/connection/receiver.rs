@@ -29,6 +29,15 @@ use crate::utf8::Utf8Tail;
 ///
 /// [`Connection::split`](crate::Connection::split) gives one. It owes the peer what [`Event::reply`] says for each
 /// event, and a Close for an error (`Reply::from(&error)`); its owner passes these to the [`Sender`](crate::Sender).
+///
+/// ```
+/// use sockeye::{Config, Connection, Event};
+///
+/// let (mut receiver, _sender, _owed) = Connection::client(Config::default()).split();
+/// let mut input = *b"\x81\x02hi";
+/// assert!(matches!(receiver.receive(&mut &mut input[..])?, Some(Event::Data(_))));
+/// # Ok::<(), sockeye::ProtocolError>(())
+/// ```
 #[derive(Debug)]
 pub struct Receiver {
     pace: Pace,
@@ -54,6 +63,13 @@ struct Extension {
 }
 
 /// What [`Receiver::receive`] is about to give.
+///
+/// ```
+/// use sockeye::{Config, Connection, Next};
+///
+/// let client = Connection::client(Config::default());
+/// assert_eq!(client.peek(b"\x81\x02hi"), Next::Message);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Next {
     /// A chunk that is a whole message, lent from the input; or an error.

@@ -31,6 +31,17 @@ use crate::outgoing::OutgoingRef;
 ///
 /// Keys must be unpredictable, or a hostile page could choose what goes over the wire (§10.3): take a CSPRNG. With the
 /// feature `std` the default is `rand`'s thread-local generator, of which a thread draws 64 keys at a time.
+///
+/// ```
+/// use sockeye::{Config, Connection};
+///
+/// // A key for a test, never for the network: RFC 6455 §10.3 wants keys that nobody can foresee.
+/// let mut client = Connection::client_with_keys(Config::default(), || [0, 0, 0, 0]);
+/// let mut output = Vec::new();
+/// client.send("hi", &mut output)?;
+/// assert_eq!(output, b"\x81\x82\0\0\0\0hi");
+/// # Ok::<(), sockeye::SendError>(())
+/// ```
 pub trait MaskingKeys: Send + Sync {
     /// Returns the key for the next frame.
     fn next_key(&mut self) -> [u8; 4];
@@ -51,6 +62,16 @@ impl fmt::Debug for dyn MaskingKeys {
 /// The sending half of a connection.
 ///
 /// [`Connection::split`](crate::Connection::split) gives one.
+///
+/// ```
+/// use sockeye::{Config, Connection};
+///
+/// let (_receiver, mut sender, _owed) = Connection::server(Config::default()).split();
+/// let mut output = Vec::new();
+/// sender.send("hi", &mut output)?;
+/// assert_eq!(output, b"\x81\x02hi");
+/// # Ok::<(), sockeye::SendError>(())
+/// ```
 #[derive(Debug)]
 pub struct Sender {
     /// Where a client's keys come from; a server has none.

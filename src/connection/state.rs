@@ -26,6 +26,16 @@ use crate::error::ProtocolError;
 use crate::time::Timeout;
 
 /// Where a connection stands, both directions taken together.
+///
+/// ```
+/// use sockeye::{Close, Config, Connection, State};
+///
+/// let mut server = Connection::server(Config::default());
+/// assert_eq!(server.state(), State::Open);
+/// server.close(Close::normal(), &mut Vec::new())?;
+/// assert_eq!(server.state(), State::Closing);   // until the client has closed, too
+/// # Ok::<(), sockeye::SendError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
     /// Both sides may send.
@@ -48,6 +58,14 @@ impl State {
 }
 
 /// Where the receiving direction of a connection stands.
+///
+/// ```
+/// use sockeye::{Config, Connection, Receiving};
+///
+/// let (mut receiver, _sender, _owed) = Connection::server(Config::default()).split();
+/// receiver.receive_eof();
+/// assert_eq!(receiver.state(), Receiving::Lost);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Receiving {
     /// Frames are received.
@@ -61,6 +79,14 @@ pub enum Receiving {
 }
 
 /// What ended a connection, or is ending it: the first thing that did.
+///
+/// ```
+/// use sockeye::{Config, Connection, EndCause};
+///
+/// let mut server = Connection::server(Config::default());
+/// server.receive_eof();
+/// assert_eq!(server.end_cause(), Some(&EndCause::TransportLost));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EndCause {
@@ -77,6 +103,15 @@ pub enum EndCause {
 }
 
 /// What is to be done with the transport (RFC 6455 §7.1.1, §7.1.7).
+///
+/// ```
+/// use sockeye::{Config, Connection, Teardown};
+///
+/// let mut server = Connection::server(Config::default());
+/// assert_eq!(server.teardown(), Teardown::Keep);
+/// server.receive_eof();
+/// assert_eq!(server.teardown(), Teardown::Close);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Teardown {
     /// Nothing: the connection is not closed yet.

@@ -196,6 +196,23 @@ impl<R> Acceptor<R> {
 }
 
 /// An opening handshake on the server's side that has begun.
+///
+/// ```
+/// use sockeye::handshake::Rejection;
+/// use sockeye::tokio::{Accepting, Acceptor, WebSocket};
+///
+/// /// Lets those in who ask for the chat.
+/// async fn chat<S>(stream: S) -> Result<WebSocket<S>, sockeye::Error>
+/// where
+///     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+/// {
+///     let mut accepting = Acceptor::default().start(stream);
+///     if accepting.request().await?.path() != "/chat" {
+///         return Err(accepting.reject(Rejection::new(404)?).await);
+///     }
+///     accepting.accept().await
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Accepting<T: Transport> {
     /// Boxed, so that the task that answers the handshake is not made larger by it for as long as the connection lives.

@@ -137,6 +137,19 @@ where
 }
 
 /// An opening handshake on the client's side that has begun.
+///
+/// ```
+/// use sockeye::handshake::ClientRequest;
+/// use sockeye::tokio::{Connector, WebSocket};
+///
+/// async fn connect<S>(stream: S) -> Result<WebSocket<S>, sockeye::Error>
+/// where
+///     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+/// {
+///     let mut connecting = Connector::default().start(stream, ClientRequest::new("example.com", "/")?);
+///     connecting.connection().await   // may be dropped and asked again
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Connecting<T: Transport> {
     /// Boxed for the same reason as that of a server.

@@ -41,6 +41,14 @@ pub struct Gate {
 }
 
 /// How many may be in. By default only handshakes are limited.
+///
+/// ```
+/// use sockeye::driver::{Gate, Limits};
+///
+/// let mut limits = Limits::default();
+/// limits.connections = 10_000;
+/// let gate = Gate::new(limits);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
@@ -110,6 +118,16 @@ pub struct Drained {
 }
 
 /// A place at the gate, given back when it is dropped.
+///
+/// ```
+/// use sockeye::driver::{Gate, Limits};
+///
+/// let gate = Gate::new(Limits::default());
+/// let seat = gate.admit(None).expect("there is room");
+/// assert_eq!((gate.connections(), gate.handshakes()), (1, 1));   // until the opening handshake is done
+/// drop(seat);
+/// assert_eq!(gate.connections(), 0);
+/// ```
 #[derive(Debug)]
 pub struct Seat {
     number: u64,

@@ -18,6 +18,23 @@ use crate::message::{Chunk, MessageKind, Payload};
 /// was checked as far as it was read, and may be cut inside a character. [`WebSocket::receive_reader`] gives one.
 ///
 /// [`WebSocket::receive_reader`]: super::WebSocket::receive_reader
+///
+/// ```
+/// use sockeye::tokio::WebSocket;
+///
+/// /// Counts the bytes of a message that is too long to hold.
+/// async fn count<S>(socket: &mut WebSocket<S>) -> Result<usize, sockeye::Error>
+/// where
+///     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+/// {
+///     let Some(mut reader) = socket.receive_reader().await? else { return Ok(0) };
+///     let mut bytes = 0;
+///     while let Some(piece) = reader.next().await? {
+///         bytes += piece.len();
+///     }
+///     Ok(bytes)
+/// }
+/// ```
 #[derive(Debug)]
 pub struct MessageReader<'c, T: Transport> {
     handle: Handle<'c, T>,

@@ -38,6 +38,23 @@ use crate::outgoing::OutgoingKind;
 ///
 /// Dropping it ends the connection: a Close (1001) goes out behind what is queued, nobody waits for the peer's, and
 /// sends fail from then on.
+///
+/// ```
+/// use sockeye::tokio::WebSocket;
+///
+/// /// Receives in this task, and sends in another.
+/// async fn run<S>(socket: WebSocket<S>) -> Result<(), sockeye::Error>
+/// where
+///     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+/// {
+///     let (mut receiver, sender) = socket.split();
+///     let sending = tokio::spawn(async move { sender.send("hello").await });
+///     while let Some(message) = receiver.receive().await? {
+///         println!("{message:?}");
+///     }
+///     sending.await.expect("it does not panic")
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Receiver<T: Transport> {
     shared: Arc<Shared<T>>,

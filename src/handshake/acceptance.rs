@@ -180,6 +180,21 @@ impl<'r> Acceptance<'r> {
 ///
 /// A server makes it with [`Acceptance::respond`]; a client gets it from
 /// [`ClientHandshake::receive`](super::ClientHandshake::receive), checked.
+///
+/// ```
+/// use sockeye::handshake::{ClientConfig, ClientHandshake, ClientRequest, ServerConfig, ServerHandshake};
+///
+/// let mut client = ClientHandshake::new(ClientRequest::new("example.com", "/")?, &ClientConfig::default());
+/// let (mut request, mut output) = (Vec::new(), Vec::new());
+/// client.request().write(&mut request);
+/// let mut server = ServerHandshake::new(&ServerConfig::default());
+/// let request = server.receive(&mut &request[..])?.expect("it is whole");
+/// request.upgrade(&ServerConfig::default())?.respond().write(&mut output);
+/// assert!(output.starts_with(b"HTTP/1.1 101 "));
+/// let response = client.receive(&mut &output[..])?.expect("it is whole");
+/// assert_eq!(response.subprotocol(), None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
     headers: Headers,

@@ -17,6 +17,14 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 /// What a client accepts as an answer to its opening handshake.
+///
+/// ```
+/// use core::time::Duration;
+/// use sockeye::handshake::ClientConfig;
+///
+/// let mut config = ClientConfig::default();
+/// config.timeout = Some(Duration::from_secs(2));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClientConfig {

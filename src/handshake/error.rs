@@ -226,6 +226,12 @@ pub enum InvalidDeflate {
 }
 
 /// Why a request, response or rejection cannot be built as the application asks.
+///
+/// ```
+/// use sockeye::handshake::{BuildError, ClientRequest};
+///
+/// assert!(matches!(ClientRequest::new("example.com", "no slash"), Err(BuildError::Target { .. })));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum BuildError {
@@ -325,6 +331,12 @@ pub enum InvalidHeader {
 pub struct InvalidExtensions;
 
 /// An origin pattern that cannot be read; see [`OriginPattern`](super::OriginPattern) for the forms there are.
+///
+/// ```
+/// use sockeye::handshake::OriginPolicy;
+///
+/// assert!(OriginPolicy::allow_list(["example.com"]).is_err());   // no scheme
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{pattern:?} is not an origin pattern")]
 #[non_exhaustive]

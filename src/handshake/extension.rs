@@ -91,6 +91,15 @@ impl fmt::Display for Extension {
 }
 
 /// An extension as a peer listed it, borrowed from the header field.
+///
+/// ```
+/// use sockeye::handshake::Extensions;
+///
+/// let offer = Extensions::parse("permessage-deflate; client_max_window_bits").next().expect("there is one")?;
+/// assert_eq!(offer.name(), "permessage-deflate");
+/// assert_eq!(offer.parameters().next(), Some(("client_max_window_bits", None)));
+/// # Ok::<(), sockeye::handshake::InvalidExtensions>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExtensionRef<'a> {
     name: &'a str,

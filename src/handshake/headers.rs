@@ -24,6 +24,15 @@ use core::fmt;
 /// assert!(headers.append("X-User", "eve\r\nX-Admin: yes").is_err());
 /// # Ok::<(), sockeye::handshake::InvalidHeader>(())
 /// ```
+///
+/// ```
+/// use sockeye::handshake::Headers;
+///
+/// let mut headers = Headers::default();
+/// headers.append("X-Room", "1")?;
+/// assert_eq!(headers.get("x-room"), Some("1"));
+/// # Ok::<(), sockeye::handshake::InvalidHeader>(())
+/// ```
 #[derive(Clone, Default)]
 pub struct Headers {
     /// `name: value\r\n`, field after field.
@@ -212,6 +221,16 @@ impl fmt::Debug for Headers {
 const SECRET: [&str; 4] = ["Authorization", "Cookie", "Proxy-Authorization", "Set-Cookie"];
 
 /// An iterator over the values of one header field name; see [`Headers::get_all`].
+///
+/// ```
+/// use sockeye::handshake::Headers;
+///
+/// let mut headers = Headers::default();
+/// headers.append("Via", "1.1 a")?;
+/// headers.append("via", "1.1 b")?;
+/// assert_eq!(headers.get_all("Via").count(), 2);
+/// # Ok::<(), sockeye::handshake::InvalidHeader>(())
+/// ```
 #[derive(Clone)]
 pub struct Values<'a> {
     headers: &'a Headers,

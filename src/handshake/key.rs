@@ -37,6 +37,12 @@ fn accept(key: &[u8]) -> AcceptKey {
 }
 
 /// A `Sec-WebSocket-Accept` value: 28 characters of base64.
+///
+/// ```
+/// use sockeye::handshake::accept_key;
+///
+/// assert_eq!(accept_key("dGhlIHNhbXBsZSBub25jZQ==").as_str(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");   // §1.3
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AcceptKey([u8; 28]);
 

@@ -68,6 +68,14 @@ impl OriginPolicy {
 /// `https://*.example.org` matches `https://a.example.org` and `https://a.b.example.org`, but not
 /// `https://example.org`. A port of `*` matches every port. `null` stands for the opaque origin that sandboxed pages
 /// and local files have.
+///
+/// ```
+/// use sockeye::handshake::OriginPattern;
+///
+/// let pattern: OriginPattern = "https://*.example.com".parse()?;
+/// assert!(pattern.matches("https://chat.example.com"));
+/// # Ok::<(), sockeye::handshake::InvalidOriginPattern>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OriginPattern(Pattern);
 

@@ -13,6 +13,14 @@ use crate::deflate::Deflate;
 use core::time::Duration;
 
 /// What a server accepts as an opening handshake.
+///
+/// ```
+/// use core::time::Duration;
+/// use sockeye::handshake::ServerConfig;
+///
+/// let mut config = ServerConfig::default();
+/// config.timeout = Some(Duration::from_secs(2));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerConfig {

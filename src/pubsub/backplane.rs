@@ -152,6 +152,27 @@ pub trait Backplane: Send + Sync + 'static {
 }
 
 /// The half of a connection to an engine that publishes and asks for history. It is used while the other half waits.
+///
+/// ```
+/// use sockeye::pubsub::{Backplane, MemoryBackplane, Numbering, Origin, Outbound, Position, Publication};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), sockeye::pubsub::BackplaneError> {
+/// let (mut outbound, _inbound) = MemoryBackplane::new(Numbering::Engine).connect().await?;
+/// let publication = Publication {
+///     topic: "room/1".into(),
+///     origin: Origin { node: 7, number: 1 },
+///     kind: sockeye::MessageKind::Text,
+///     may_be_encoded: true,
+///     payload: "hello".into(),
+/// };
+/// outbound.publish(&[publication.clone()]).await?;
+///
+/// let newest = outbound.history("room/1", Position { epoch: 0, sequence: 0 }, 10).await?;
+/// assert_eq!(newest.messages[0].publication, publication);
+/// # Ok(())
+/// # }
+/// ```
 pub trait Outbound: Send + 'static {
     /// Publishes messages in this order, in one go: when it is ready, the engine has taken all of them, or will, unless the
     /// connection fails.
@@ -186,6 +207,28 @@ pub trait Outbound: Send + 'static {
 }
 
 /// The half of a connection to an engine that subscribes and receives.
+///
+/// ```
+/// use sockeye::pubsub::{Arrival, Backplane, Inbound, MemoryBackplane, Numbering, Origin, Outbound, Pattern, Publication};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (mut outbound, mut inbound) = MemoryBackplane::new(Numbering::Engine).connect().await?;
+/// let newest = inbound.subscribe(&Pattern::new("room/1")?, None).await?;
+/// assert_eq!(newest.map(|position| position.sequence), Some(0));   // nothing has been published yet
+///
+/// outbound.publish(&[Publication {
+///     topic: "room/1".into(),
+///     origin: Origin { node: 7, number: 1 },
+///     kind: sockeye::MessageKind::Text,
+///     may_be_encoded: true,
+///     payload: "hello".into(),
+/// }]).await?;
+/// let Arrival::Message(arrived) = inbound.receive().await? else { panic!("nothing was missed") };
+/// assert_eq!(arrived.publication.payload, "hello");
+/// # Ok(())
+/// # }
+/// ```
 pub trait Inbound: Send + 'static {
     /// Asks for the messages of a topic, or of all that a pattern matches. Ready when none that is published from now on is
     /// missed. Where both a topic and a pattern for it are asked for, its messages may come twice.
@@ -229,6 +272,12 @@ pub trait Inbound: Send + 'static {
 }
 
 /// Who gives messages their positions.
+///
+/// ```
+/// use sockeye::pubsub::{Backplane, MemoryBackplane, Numbering};
+///
+/// assert_eq!(MemoryBackplane::new(Numbering::Engine).numbering(), Numbering::Engine);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Numbering {
     /// The engine, for all nodes.
@@ -238,6 +287,13 @@ pub enum Numbering {
 }
 
 /// Which publication it is: a number that rises on its node, and never comes again there.
+///
+/// ```
+/// use sockeye::pubsub::Origin;
+///
+/// let (first, second) = (Origin { node: 7, number: 1 }, Origin { node: 7, number: 2 });
+/// assert!(first.node == second.node && first.number < second.number);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Origin {
     /// The node: a random number, made anew for each bridge.
@@ -247,6 +303,20 @@ pub struct Origin {
 }
 
 /// A message on its way to other nodes.
+///
+/// ```
+/// use sockeye::MessageKind;
+/// use sockeye::pubsub::{Origin, Publication};
+///
+/// let publication = Publication {
+///     topic: "room/1".into(),
+///     origin: Origin { node: 7, number: 1 },
+///     kind: MessageKind::Text,
+///     may_be_encoded: true,
+///     payload: "hello".into(),
+/// };
+/// assert_eq!(Publication::decode("room/1", publication.encode()), Ok(publication));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Publication {
     /// The name of the topic.
@@ -301,6 +371,12 @@ impl Publication {
 }
 
 /// Why bytes are not a publication.
+///
+/// ```
+/// use sockeye::pubsub::{DecodeError, Publication};
+///
+/// assert_eq!(Publication::decode("room/1", "foreign".into()), Err(DecodeError::TooShort { len: 7 }));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum DecodeError {
@@ -325,6 +401,19 @@ pub enum DecodeError {
 }
 
 /// What comes from an engine.
+///
+/// ```
+/// use sockeye::pubsub::{Arrival, Arrived};
+///
+/// fn topic(arrival: &Arrival) -> Option<&str> {
+///     match arrival {
+///         Arrival::Message(Arrived { publication, .. }) => Some(&publication.topic),
+///         Arrival::Gap { topic } => Some(topic),
+///         _ => None,
+///     }
+/// }
+/// assert_eq!(topic(&Arrival::Gap { topic: "room/1".into() }), Some("room/1"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Arrival {
@@ -338,6 +427,21 @@ pub enum Arrival {
 }
 
 /// A message that has come.
+///
+/// ```
+/// use sockeye::MessageKind;
+/// use sockeye::pubsub::{Arrival, Arrived, Origin, Position, Publication};
+///
+/// let publication = Publication {
+///     topic: "room/1".into(),
+///     origin: Origin { node: 7, number: 1 },
+///     kind: MessageKind::Text,
+///     may_be_encoded: true,
+///     payload: "hello".into(),
+/// };
+/// let arrived = Arrived { publication, position: Some(Position { epoch: 1, sequence: 42 }) };
+/// let arrival = Arrival::Message(arrived);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Arrived {
     /// What was published.
@@ -347,6 +451,14 @@ pub struct Arrived {
 }
 
 /// What an engine still had.
+///
+/// ```
+/// use sockeye::pubsub::History;
+///
+/// // What a backplane without history gives: nothing, and that is not all.
+/// let history = History::default();
+/// assert!(history.messages.is_empty() && !history.is_complete);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct History {
     /// The messages, oldest first, each with its position.
@@ -357,6 +469,13 @@ pub struct History {
 }
 
 /// The engine, or the way to it, failed.
+///
+/// ```
+/// use sockeye::pubsub::BackplaneError;
+///
+/// let error = BackplaneError::new("no route to the engine");
+/// assert_eq!(error.to_string(), "the backplane failed: no route to the engine");
+/// ```
 #[derive(Debug, Error)]
 #[error("the backplane failed: {source}")]
 pub struct BackplaneError {

@@ -61,6 +61,13 @@ impl Default for HubConfig {
 }
 
 /// The most messages, and the most bytes of payload, that something may hold: what is beyond either is too much.
+///
+/// ```
+/// use sockeye::pubsub::{Bounds, HubConfig};
+///
+/// let mut config = HubConfig::default();
+/// config.history = Bounds { messages: 1000, bytes: 1024 * 1024 };   // whichever is reached first
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Bounds {
     /// Messages.
@@ -102,6 +109,14 @@ pub struct Envelope<'m> {
 }
 
 /// What happens to a subscriber that lags further behind than [`HubConfig::lag`] and [`HubConfig::history`].
+///
+/// ```
+/// use sockeye::pubsub::{HubConfig, SlowConsumer, Subscription};
+///
+/// let mut config = HubConfig::default();
+/// config.slow_consumer = SlowConsumer::Close;                       // for all
+/// let prices = Subscription::to("price/+").slow_consumer(SlowConsumer::KeepLatest);   // but not for these
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SlowConsumer {
@@ -212,6 +227,15 @@ impl From<Pattern> for Subscription {
 }
 
 /// How a bridge treats its engine.
+///
+/// ```
+/// use core::time::Duration;
+/// use sockeye::pubsub::{Bounds, BridgeConfig};
+///
+/// let mut config = BridgeConfig::default();
+/// config.queue = Bounds { messages: 100_000, bytes: 64 * 1024 * 1024 };   // for long outages
+/// config.max_backoff = Duration::from_secs(2);
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct BridgeConfig {

@@ -106,6 +106,12 @@ impl FromStr for Pattern {
 }
 
 /// What is wrong with the name of a topic, or a pattern.
+///
+/// ```
+/// use sockeye::pubsub::{Pattern, PatternError};
+///
+/// assert_eq!(Pattern::new(""), Err(PatternError::Empty));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PatternError {

@@ -62,6 +62,12 @@ impl FromStr for Position {
 }
 
 /// The text is no [`Position`].
+///
+/// ```
+/// use sockeye::pubsub::{Position, PositionError};
+///
+/// assert_eq!("seventeen".parse::<Position>(), Err(PositionError));   // clients may send anything
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("not a position in a topic: expected hexadecimal digits, `-` and decimal digits")]
 pub struct PositionError;

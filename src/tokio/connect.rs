@@ -28,6 +28,14 @@ impl driver::Connector<super::Runtime> {
     /// # Cancel safety
     ///
     /// Dropping the future drops the stream.
+    ///
+    /// ```no_run
+    /// # async fn run() -> Result<(), sockeye::Error> {
+    /// let mut socket = sockeye::tokio::connect("ws://127.0.0.1:9001/chat").await?;
+    /// socket.send("hello").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn connect(&self, uri: &str) -> Result<WebSocket<TcpStream>, Error> {
         let uri: WsUri = uri.parse()?;
         self.connect_with(&uri, uri.request()?).await

@@ -67,6 +67,24 @@ impl fmt::Debug for Log {
 }
 
 /// Stops a [`Server`], and tells how many are on it. Clones are for the same server.
+///
+/// ```
+/// use sockeye::driver::Drain;
+/// use sockeye::tokio::Server;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let server = Server::bind("127.0.0.1:0").await?;
+/// let handle = server.handle();
+/// let running = tokio::spawn(server.run(|accepting, _peer| async move {
+///     let _socket = accepting.accept().await?;
+///     Ok(())
+/// }));
+/// assert_eq!(handle.connections(), 0);
+/// handle.shutdown(Drain::default()).await;
+/// running.await?
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct ServerHandle {
     shared: Arc<Shared>,

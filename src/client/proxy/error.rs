@@ -158,6 +158,13 @@ impl TunnelError {
 }
 
 /// What a SOCKS5 proxy says why it does not connect (RFC 1928 §6).
+///
+/// ```
+/// use sockeye::client::proxy::SocksReply;
+///
+/// assert!(SocksReply(2).is_permanent());    // not allowed by the rules of the proxy
+/// assert!(!SocksReply(5).is_permanent());   // connection refused, perhaps not for long
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SocksReply(pub u8);
 
@@ -204,6 +211,12 @@ impl fmt::Display for SocksReply {
 }
 
 /// Why a text is not the URL of a proxy. The text is not repeated, for it may hold a password.
+///
+/// ```
+/// use sockeye::client::proxy::{Proxy, ProxyUrlError};
+///
+/// assert!(matches!("ftp://proxy".parse::<Proxy>(), Err(ProxyUrlError::Scheme { .. })));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ProxyUrlError {

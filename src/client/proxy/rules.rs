@@ -22,6 +22,15 @@ use thiserror::Error;
 use super::{Proxy, ProxyUrlError};
 
 /// Whether a connection is secured by TLS: `wss:`, or not: `ws:`.
+///
+/// ```
+/// use sockeye::client::proxy::{ProxyRules, Security};
+///
+/// let rules = ProxyRules::default().proxy(Security::Tls, "http://proxy:3128".parse()?);
+/// assert!(rules.proxy_for(Security::Tls, "example.com", 443).is_some());
+/// assert!(rules.proxy_for(Security::Plain, "example.com", 80).is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Security {
     /// `ws:`.
@@ -243,6 +252,13 @@ const fn is_name_byte(byte: u8) -> bool {
 struct NoHost;
 
 /// What is wrong with the rules. The URL of a proxy is not repeated, for it may hold a password.
+///
+/// ```
+/// use sockeye::client::proxy::{InvalidProxyRules, ProxyRules};
+///
+/// let rules = ProxyRules::from_vars(|name| (name == "all_proxy").then(|| "ftp://proxy".into()));
+/// assert!(matches!(rules, Err(InvalidProxyRules::Proxy { .. })));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum InvalidProxyRules {

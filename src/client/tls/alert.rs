@@ -3,6 +3,12 @@
 use core::fmt;
 
 /// The description of an alert. The registry is open: there are more than have a name here.
+///
+/// ```
+/// use sockeye::client::tls::TlsAlert;
+///
+/// assert!(TlsAlert(42).is_permanent());   // bad_certificate
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TlsAlert(pub u8);
 

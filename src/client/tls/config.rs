@@ -55,6 +55,12 @@ pub(super) struct Identity {
 }
 
 /// Which library speaks TLS.
+///
+/// ```
+/// use sockeye::client::tls::{TlsBackend, TlsConfig};
+///
+/// let config = TlsConfig::new().backend(TlsBackend::Rustls);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TlsBackend {
@@ -68,6 +74,13 @@ pub enum TlsBackend {
 }
 
 /// Which certificate authorities are trusted, besides those that are added.
+///
+/// ```no_run
+/// use sockeye::client::tls::{TlsConfig, TlsRoots};
+///
+/// let config = TlsConfig::new().roots(TlsRoots::OnlyAdded).ca_file("company.pem")?;   // and nobody else
+/// # Ok::<(), sockeye::client::tls::TlsError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TlsRoots {

@@ -17,6 +17,17 @@ use super::with_rustls;
 use crate::blocking::Transport;
 
 /// Speaks TLS with servers. It is cheap to clone, and what it remembers is shared.
+///
+/// ```no_run
+/// use sockeye::client::tls::TlsConfig;
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let connector = TlsConfig::new().connector()?;
+/// let stream = tokio::net::TcpStream::connect("example.com:443").await?;
+/// let stream = connector.handshake(stream, "example.com").await?;   // a `TlsStream`
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct TlsConnector {
     backend: Backend,

@@ -18,6 +18,13 @@ use crate::client::error::is_closed;
 use crate::client::error::words;
 
 /// Why there is no TLS.
+///
+/// ```
+/// use sockeye::client::tls::{TlsConfig, TlsError};
+///
+/// let error = TlsConfig::new().ca_file("no/such/file.pem").unwrap_err();
+/// assert!(matches!(error, TlsError::File { .. }) && error.is_permanent());
+/// ```
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum TlsError {

@@ -7,6 +7,14 @@ use core::fmt;
 /// Why the certificate of a server is not accepted.
 ///
 /// The variants that say when or which have that only from rustls; the operating system's library does not tell.
+///
+/// ```
+/// use sockeye::client::tls::{CertificateProblem, TlsError};
+///
+/// fn is_expired(error: &TlsError) -> bool {
+///     matches!(error, TlsError::Certificate { problem: CertificateProblem::Expired { .. }, .. })
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CertificateProblem {
