@@ -31,6 +31,7 @@ use crate::time::{Instant, Timeout};
 #[cfg(feature = "pubsub")]
 use self::send::INSERTED;
 use self::send::Long;
+pub(super) use self::send::Mark;
 
 /// A connection, its transport, and what is on the way between them.
 #[derive(Debug)]
