@@ -471,6 +471,12 @@ impl Connection {
         self.receiver.config()
     }
 
+    /// Whether a message that is being received, or a frame of one, has begun and not ended.
+    #[cfg(feature = "driver")]
+    pub(crate) fn is_receiving_message(&self) -> bool {
+        self.receiver.incomplete().is_some()
+    }
+
     /// How long a message may be that is received next: what goes on with one whose beginning went elsewhere is only skipped.
     pub(crate) fn longest_for(&self, assembler: &Assembler) -> u64 {
         let is_skipped = self.receiver.is_inside_message() && !assembler.is_open();
