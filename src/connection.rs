@@ -493,7 +493,7 @@ impl Connection {
 
     /// Whether that is a message in one frame.
     #[cfg(feature = "std")]
-    #[inline]
+    #[inline(always)]
     pub(crate) fn has_single(&self, input: &[u8], max: usize) -> bool {
         self.owed_pong.is_none() && self.receiver.has_single(input, max) && !self.has_pong()
     }

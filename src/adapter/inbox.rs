@@ -130,7 +130,7 @@ impl Inbox {
         self.has_message_of(LONG - 1, connection)
     }
 
-    #[inline]
+    #[inline(always)]
     fn has_message_of(&self, most: usize, connection: &Connection) -> bool {
         let max = self.assembler.max().min(most);
         self.undecoded.is_none() && connection.has_single(&self.buffer[self.start..self.end], max)

@@ -12,7 +12,7 @@ use super::negotiated::Negotiated;
 use super::outgoing::Outgoing;
 use super::sync::{Mutex, MutexGuard, PoisonError};
 use super::transport::Transport;
-use crate::adapter::{Error, Inbox};
+use crate::adapter::Inbox;
 use crate::message::MessageRef;
 
 /// A core that several tasks use.
@@ -80,9 +80,9 @@ impl<T: Transport> Handle<'_, T> {
         }
     }
 
-    /// Queues a message where that needs no step; `None` where it does.
-    #[inline]
-    pub(super) fn queue_at_once(&mut self, message: &Outgoing<'_>) -> Option<Result<(), Error>> {
+    /// Queues a message where that needs no step; whether it did.
+    #[inline(always)]
+    pub(super) fn queue_at_once(&mut self, message: &Outgoing<'_>) -> bool {
         match self {
             Self::Direct(core) => core.queue_at_once(message),
             Self::Shared(shared) => shared.lock().queue_at_once(message),

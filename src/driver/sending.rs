@@ -31,6 +31,12 @@ impl<'c, 'm, T: Transport> Feeding<'c, 'm, T> {
     pub(super) fn new(handle: Handle<'c, T>, message: Outgoing<'m>) -> Self {
         Self { handle, message: Some(message) }
     }
+
+    #[inline(never)]
+    fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let Self { handle, message } = self;
+        handle.with(|core| core.poll_feed(cx.waker(), message))
+    }
 }
 
 impl<'c, 'm, T: Transport> Sending<'c, 'm, T> {
@@ -42,14 +48,16 @@ impl<'c, 'm, T: Transport> Sending<'c, 'm, T> {
 impl<T: Transport> Future for Feeding<'_, '_, T> {
     type Output = Result<(), Error>;
 
-    #[inline]
+    /// Part of whoever awaits it, so that what it mostly gives, which is `Ok`, need not be put together and looked at: that takes
+    /// several nanoseconds, for an error is large.
+    #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { handle, message } = &mut *self;
-        if let Some(queued) = message.as_ref().and_then(|message| handle.queue_at_once(message)) {
+        if message.as_ref().is_some_and(|message| handle.queue_at_once(message)) {
             *message = None;
-            return Poll::Ready(queued);
+            return Poll::Ready(Ok(()));
         }
-        handle.with(|core| core.poll_feed(cx.waker(), message))
+        self.step(cx)
     }
 }
 
