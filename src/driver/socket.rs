@@ -310,7 +310,8 @@ impl<T: Transport> WebSocket<T> {
     }
 
     /// Begins the closing handshake, behind everything that is queued, and writes it. Go on receiving until `None`: then
-    /// the peer has closed, too.
+    /// the peer has closed, too. [`Config::close_timeout`] runs from now, whatever is queued: to wait for that, [flush](Self::flush)
+    /// before.
     ///
     /// # Errors
     ///

@@ -326,7 +326,10 @@ impl<T: Transport> Core<T> {
         match &mut self.long {
             Some(long) if self.connection.state() == State::Open => match long.close {
                 Some(_) => return Err(SendError::Closed.into()),
-                None => long.close = Some(close),
+                None => {
+                    long.close = Some(close);
+                    self.connection.note_close_asked();
+                }
             },
             Some(_) | None => self.connection.close(close, &mut self.outbox.output)?,
         }
