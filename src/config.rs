@@ -70,7 +70,8 @@ pub struct Config {
     pub lifetime: Option<Duration>,
     /// Ends the connection when a closing handshake that has begun is not complete after so long, whatever else is
     /// received meanwhile (RFC 6455 §7.1.1). Default 10 seconds: a peer that is there answers in a round trip, behind
-    /// the messages that it was sending.
+    /// the messages that it was sending. The time runs from when the Close is asked for, also where a message in fragments goes out
+    /// before it: one that takes longer is cut off.
     pub close_timeout: Option<Duration>,
 }
 

@@ -78,6 +78,8 @@ pub struct Connection {
     is_transport_ended: bool,
     /// Whether the closing handshake has taken as long as it may.
     is_overdue: bool,
+    /// Whether a Close was asked for that waits behind a message: its time runs.
+    is_close_asked: bool,
     /// Bytes that were taken out of the output and are not written yet.
     in_flight: usize,
     /// Bytes at the front of the output that are written already.
@@ -120,6 +122,7 @@ impl Connection {
             role,
             is_transport_ended: false,
             is_overdue: false,
+            is_close_asked: false,
             in_flight: 0,
             written: 0,
             owed_pong: None,
@@ -286,7 +289,7 @@ impl Connection {
         let facts = Facts {
             received_bytes: self.receiver.received().wire_bytes,
             incomplete: self.receiver.incomplete(),
-            is_open: self.state() == State::Open,
+            is_open: self.is_open_in_time(),
             is_output_empty: self.waiting(output) == 0,
             written_bytes: self.written_bytes(output),
         };
@@ -365,7 +368,7 @@ impl Connection {
         if self.is_overdue || (self.is_transport_ended && self.state() == State::Closed) {
             return None;
         }
-        self.keepalive.poll(self.state() == State::Open, self.config())
+        self.keepalive.poll(self.is_open_in_time(), self.config())
     }
 
     /// Returns whether a pong is held back, because more output than [`Config::max_pending_pongs`] was waiting.
@@ -471,6 +474,24 @@ impl Connection {
         self.receiver.config()
     }
 
+    /// Whether the deadlines of an open connection are to be kept, and not those of one that closes.
+    fn is_open_in_time(&self) -> bool {
+        self.state() == State::Open && !self.is_close_asked
+    }
+
+    /// Takes note that a Close was asked for which goes out behind a message that has begun. Its time runs from when the time is
+    /// told next.
+    #[cfg(feature = "driver")]
+    pub(crate) fn note_close_asked(&mut self) {
+        self.is_close_asked = true;
+    }
+
+    /// Whether a message that is being received, or a frame of one, has begun and not ended.
+    #[cfg(feature = "driver")]
+    pub(crate) fn is_receiving_message(&self) -> bool {
+        self.receiver.incomplete().is_some()
+    }
+
     /// How long a message may be that is received next: what goes on with one whose beginning went elsewhere is only skipped.
     pub(crate) fn longest_for(&self, assembler: &Assembler) -> u64 {
         let is_skipped = self.receiver.is_inside_message() && !assembler.is_open();
@@ -487,7 +508,7 @@ impl Connection {
 
     /// Whether that is a message in one frame.
     #[cfg(feature = "std")]
-    #[inline]
+    #[inline(always)]
     pub(crate) fn has_single(&self, input: &[u8], max: usize) -> bool {
         self.owed_pong.is_none() && self.receiver.has_single(input, max) && !self.has_pong()
     }

@@ -39,6 +39,7 @@ mod outbox;
 mod outgoing;
 mod pool;
 mod reader;
+mod sending;
 mod socket;
 mod split;
 mod sync;

@@ -154,6 +154,52 @@ async fn closing_deadline_runs_for_a_sender_that_cannot_write_its_close() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn deadlines_are_kept_where_there_is_always_something_to_read() {
+    let stream = Mock::new("");
+    let mut socket =
+        server(&stream, config(|config| (config.lifetime, config.ping_interval) = (Some(secs(100)), None)));
+    let started = Instant::now();
+    for _ in 0..100 {
+        stream.feed(&masked(0x81, b"more"));
+        // A message is there, so this never waits.
+        assert_eq!(socket.receive().await.unwrap(), Some("more".into()));
+        tokio::time::advance(secs(1)).await;
+    }
+    stream.feed(&masked(0x81, b"too much"));
+    // And then the peer has ten seconds to answer the Close.
+    assert_eq!(timeout(soon(socket.receive()).await.unwrap_err()), Timeout::Lifetime);
+    assert_eq!(started.elapsed(), secs(110));
+}
+
+/// The peer takes a little of a message in fragments every second, so nothing else would end this.
+#[tokio::test(start_paused = true)]
+async fn closing_deadline_runs_while_a_long_message_goes_out_before_the_close() {
+    for split in [false, true] {
+        let stream = Mock::with_room(0);
+        let mut socket = server(&stream, config(|config| config.fragment_size = 1000));
+        let trickle = tokio::spawn({
+            let stream = stream.clone();
+            async move {
+                loop {
+                    tokio::time::sleep(secs(1)).await;
+                    stream.change(|script| script.room = 1);
+                }
+            }
+        });
+        soon(socket.feed(vec![7; 100_000])).await.unwrap();
+        let started = Instant::now();
+        let error = if split {
+            let (_receiver, sender) = socket.split();
+            soon(sender.close(Close::normal())).await.unwrap_err()
+        } else {
+            soon(socket.close(Close::normal())).await.unwrap_err()
+        };
+        assert_eq!((timeout(error), started.elapsed()), (Timeout::Close, secs(10)));
+        trickle.abort();
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn sign_of_life_keeps_the_connection_and_messages_move_the_idle_deadline() {
     let stream = Mock::new("");
     let mut socket = server(

@@ -130,7 +130,7 @@ impl Inbox {
         self.has_message_of(LONG - 1, connection)
     }
 
-    #[inline]
+    #[inline(always)]
     fn has_message_of(&self, most: usize, connection: &Connection) -> bool {
         let max = self.assembler.max().min(most);
         self.undecoded.is_none() && connection.has_single(&self.buffer[self.start..self.end], max)
@@ -261,8 +261,8 @@ impl Inbox {
         }
     }
 
-    /// As [`Self::take`], without a copy where a binary message takes at least half of what the buffer has room for behind a
-    /// header: then `share` makes it of that, and `next` another buffer of what is not received.
+    /// As [`Self::take`], without a copy where a binary message takes at least half of the buffer: then `share` makes it of that,
+    /// and `next` another buffer of what is not received.
     #[cfg(feature = "driver")]
     pub(crate) fn take_shared(
         &mut self,
@@ -275,7 +275,8 @@ impl Inbox {
         if ready == Ready::Assembled {
             return self.take(ready, connection, output);
         }
-        let (origin, half) = (self.buffer.as_ptr().addr(), self.buffer.len().saturating_sub(FrameHeader::MAX) / 2);
+        // Rounded to whole KiB, for headers need room, too.
+        let (origin, half) = (self.buffer.as_ptr().addr(), self.buffer.len() / 2048 * 1024);
         let part = match self.lend(ready, connection, output)? {
             Some(MessageRef::Binary(payload)) if payload.len() >= LONG.max(half) => {
                 let at = payload.as_ptr().addr() - origin;

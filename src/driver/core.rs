@@ -31,6 +31,7 @@ use crate::time::{Instant, Timeout};
 #[cfg(feature = "pubsub")]
 use self::send::INSERTED;
 use self::send::Long;
+pub(super) use self::send::Mark;
 
 /// A connection, its transport, and what is on the way between them.
 #[derive(Debug)]
@@ -469,10 +470,14 @@ impl<T: Transport> Core<T> {
 
     /// Sets the timer for the next deadline, unless it fires before; returns whether that one has come already.
     fn arm(&mut self) -> bool {
-        let Some(deadline) = self.connection.poll_timeout() else { return false };
-        if let Some(armed) = self.host.armed.filter(|armed| *armed <= deadline) {
+        self.arm_until(self.connection.poll_timeout())
+    }
+
+    fn arm_until(&mut self, deadline: Option<Instant>) -> bool {
+        let Some(deadline) = deadline else { return false };
+        if self.host.armed.is_some_and(|armed| armed <= deadline) {
             // It may have fired before whoever waits now was listed.
-            return armed <= self.host.timer.now();
+            return self.host.wakers.take_woken();
         }
         self.host.armed = Some(deadline);
         let is_due = self.host.timer.poll_until(deadline, &mut Context::from_waker(&self.host.waker)).is_ready();

@@ -9,6 +9,7 @@ use std::io::ErrorKind;
 
 use super::core::{Core, Wakes};
 use super::negotiated::Negotiated;
+use super::outgoing::Outgoing;
 use super::sync::{Mutex, MutexGuard, PoisonError};
 use super::transport::Transport;
 use crate::adapter::Inbox;
@@ -76,6 +77,15 @@ impl<T: Transport> Handle<'_, T> {
         match self {
             Self::Direct(core) => step(core, f),
             Self::Shared(shared) => shared.with(f),
+        }
+    }
+
+    /// Queues a message where that needs no step; whether it did.
+    #[inline(always)]
+    pub(super) fn queue_at_once(&mut self, message: &Outgoing<'_>) -> bool {
+        match self {
+            Self::Direct(core) => core.queue_at_once(message),
+            Self::Shared(shared) => shared.lock().queue_at_once(message),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What can be sent.
 
+use alloc::boxed::Box;
+
 use bytes::Bytes;
 
 use crate::message::{Message, MessageKind, MessageRef};
@@ -34,8 +36,8 @@ enum Body<'m> {
     Lent(MessageRef<'m>),
     /// A message that owns its payload.
     Owned(Message),
-    /// A message that is prepared for many: ours, or the caller's.
-    Prepared(PreparedMessage),
+    /// A message that is prepared for many: ours, or the caller's. Boxed, for a future that sends holds this.
+    Prepared(Box<PreparedMessage>),
     PreparedLent(&'m PreparedMessage),
 }
 
@@ -120,7 +122,7 @@ impl Outgoing<'_> {
         let prepared = match self.body {
             Body::Lent(message) => PreparedMessage::new(message.to_owned()),
             Body::Owned(message) => PreparedMessage::new(message),
-            Body::Prepared(message) => message,
+            Body::Prepared(message) => *message,
             Body::PreparedLent(message) => message.clone(),
         };
         (prepared, self.may_be_encoded)
@@ -204,7 +206,7 @@ impl<'m> From<&'m Message> for Outgoing<'m> {
 
 impl From<PreparedMessage> for Outgoing<'_> {
     fn from(message: PreparedMessage) -> Self {
-        Body::Prepared(message).into()
+        Body::Prepared(Box::new(message)).into()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use core::future::poll_fn;
+use core::future::{Future, poll_fn};
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 use core::time::Duration;
@@ -18,6 +18,7 @@ use super::outgoing::Outgoing;
 #[cfg(feature = "pubsub")]
 use super::outgoing::Share;
 use super::reader::MessageReader;
+use super::sending::{Feeding, Sending};
 use super::split::{Receiver, Sender, split};
 use super::transport::Transport;
 use super::writer::MessageWriter;
@@ -231,9 +232,8 @@ impl<T: Transport> WebSocket<T> {
     ///
     /// When the future is dropped, the message was queued as a whole or not at all; what is queued goes out with
     /// whatever is awaited next. To know which, use [`Self::feed`] and [`Self::flush`].
-    pub async fn send<'m>(&mut self, message: impl Into<Outgoing<'m>>) -> Result<(), Error> {
-        let (mut message, mut mark) = (Some(message.into()), None);
-        poll_fn(|cx| self.step(|core| core.poll_send(cx.waker(), &mut message, &mut mark))).await
+    pub fn send<'m>(&mut self, message: impl Into<Outgoing<'m>>) -> impl Future<Output = Result<(), Error>> {
+        Sending::new(Handle::Direct(&mut self.core), message.into())
     }
 
     /// Queues a message once less than [`Config::high_water_mark`] is queued. It is written by the next flush or send,
@@ -246,13 +246,8 @@ impl<T: Transport> WebSocket<T> {
     /// # Cancel safety
     ///
     /// When the future is dropped before it is ready, the message was not queued.
-    pub async fn feed<'m>(&mut self, message: impl Into<Outgoing<'m>>) -> Result<(), Error> {
-        let message = message.into();
-        if let Some(queued) = self.core.queue_at_once(&message) {
-            return queued;
-        }
-        let mut message = Some(message);
-        poll_fn(|cx| self.step(|core| core.poll_feed(cx.waker(), &mut message))).await
+    pub fn feed<'m>(&mut self, message: impl Into<Outgoing<'m>>) -> impl Future<Output = Result<(), Error>> {
+        Feeding::new(Handle::Direct(&mut self.core), message.into())
     }
 
     /// Writes everything that is queued.
@@ -315,7 +310,8 @@ impl<T: Transport> WebSocket<T> {
     }
 
     /// Begins the closing handshake, behind everything that is queued, and writes it. Go on receiving until `None`: then
-    /// the peer has closed, too.
+    /// the peer has closed, too. [`Config::close_timeout`] runs from now, whatever is queued: to wait for that, [flush](Self::flush)
+    /// before.
     ///
     /// # Errors
     ///

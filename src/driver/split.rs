@@ -19,6 +19,7 @@ use super::handle::{Handle, Look, Shared};
 use super::negotiated::Negotiated;
 use super::outgoing::Outgoing;
 use super::reader::MessageReader;
+use super::sending::{Feeding, Sending};
 use super::socket::WebSocket;
 use super::transport::Transport;
 use super::writer::MessageWriter;
@@ -240,9 +241,8 @@ impl<T: Transport> Sender<T> {
     ///
     /// When the future is dropped, the message was queued as a whole or not at all; what is queued goes out with
     /// whatever is awaited next, on either half. To know which, use [`Self::feed`] and [`Self::flush`].
-    pub async fn send<'m>(&self, message: impl Into<Outgoing<'m>>) -> Result<(), Error> {
-        let (mut message, mut mark) = (Some(message.into()), None);
-        poll_fn(|cx| self.shared.with(|core| core.poll_send(cx.waker(), &mut message, &mut mark))).await
+    pub fn send<'m>(&self, message: impl Into<Outgoing<'m>>) -> impl Future<Output = Result<(), Error>> {
+        Sending::new(Handle::Shared(&self.shared), message.into())
     }
 
     /// Queues a message once there is room: see [`WebSocket::feed`]. Where the receiving half waits already, it is written by the
@@ -255,13 +255,8 @@ impl<T: Transport> Sender<T> {
     /// # Cancel safety
     ///
     /// When the future is dropped before it is ready, the message was not queued.
-    pub async fn feed<'m>(&self, message: impl Into<Outgoing<'m>>) -> Result<(), Error> {
-        let message = message.into();
-        if let Some(queued) = self.shared.lock().queue_at_once(&message) {
-            return queued;
-        }
-        let mut message = Some(message);
-        poll_fn(|cx| self.shared.with(|core| core.poll_feed(cx.waker(), &mut message))).await
+    pub fn feed<'m>(&self, message: impl Into<Outgoing<'m>>) -> impl Future<Output = Result<(), Error>> {
+        Feeding::new(Handle::Shared(&self.shared), message.into())
     }
 
     /// Writes what is queued now.

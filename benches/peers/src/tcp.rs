@@ -122,6 +122,7 @@ pub static SERVERS: &[Server] = &[
     Server::new("sockeye, engine on mio", sockeye::on_mio).ours(),
     Server::new("sockeye, blocking", sockeye::blocking).ours().threads(),
     Server::new("raw, tokio", raw::tokio).bytes(),
+    Server::new("raw, tokio, timers", raw::tokio_with_timers).bytes(),
     Server::new("raw, mio", raw::mio).bytes(),
     Server::new("tungstenite", tungstenite::serve).threads(),
     Server::new("tokio-tungstenite", tokio_tungstenite::serve),

@@ -83,7 +83,7 @@ impl<T: Transport> Core<T> {
                 break;
             }
             self.obey(Heed::All);
-            self.write_before_waiting(cx);
+            self.write_before_reading(mode, cx);
             // Only now, for a deadline may have ended the connection, and then no read would come back.
             if self.connection.teardown() != Teardown::Keep {
                 self.receive_held(inbox);
@@ -95,15 +95,24 @@ impl<T: Transport> Core<T> {
                 // A transport that is broken in one direction is waited for in the other no longer.
                 Poll::Pending if self.failure.is_some() => self.connection.receive_eof(),
                 Poll::Pending => {
+                    let waiting = self.outbox.waiting();
+                    let now = self.tell_time();
+                    let deadline = self.connection.poll_timeout();
+                    let is_due = deadline.is_some_and(|deadline| deadline <= now);
+                    // A ping's time runs from when it was written, so what that has queued is written first.
+                    if is_due || self.outbox.waiting() > waiting || self.connection.teardown() != Teardown::Keep {
+                        continue;
+                    }
                     self.register(Asker::Receiver(cx.waker()));
                     // Again, for what was said before that woke nobody.
-                    if !self.obey(Heed::All) && !self.arm() {
+                    if !self.obey(Heed::All) && !self.arm_until(deadline) {
                         return Poll::Pending;
                     }
                 }
             }
         }
-        // A peer that never stops sending what is no message must not keep the thread from others.
+        // A peer that never stops sending what is no message must not keep the thread from others, nor hold up the deadlines.
+        self.tell_time();
         cx.waker().wake_by_ref();
         Poll::Pending
     }
@@ -195,15 +204,19 @@ impl<T: Transport> Core<T> {
         true
     }
 
-    /// Tells the time and writes what is queued.
-    fn write_before_waiting(&mut self, cx: &Context<'_>) {
-        let now = self.tell_time();
+    /// Writes what is queued. The time is told when the read has nothing and there is a wait; before that only where the timer has
+    /// fired, and where input may go on and on without a wait: pieces of a message, or what is dropped.
+    fn write_before_reading(&mut self, mode: Mode, cx: &Context<'_>) {
+        if mode == Mode::Chunks || self.flags.is_deaf || self.connection.is_receiving_message() {
+            self.tell_time();
+        } else {
+            self.keep_time_if_due();
+        }
+        if self.outbox.is_empty() && !self.flags.is_unflushed && self.long.is_none() {
+            return;
+        }
         // A peer that does not read, now or ever, may still have something to say; if not, reading will tell.
         let _ = self.poll_flush(Asker::Receiver(cx.waker()));
-        // A ping's time runs from when it was written.
-        if self.connection.poll_timeout().is_some_and(|deadline| deadline <= now) {
-            self.tell_time();
-        }
     }
 
     /// Reads once. A message that was read in part is held where it lies as long as there is more to read at once.

@@ -107,13 +107,16 @@ impl<T: Transport> Core<T> {
         if self.is_taken() {
             return Err(Error::Full);
         }
-        self.queue_short(&message).unwrap_or_else(|| self.queue_long(message))
+        match self.queue_short(&message) {
+            Some(queued) => Ok(queued?),
+            None => self.queue_long(message),
+        }
     }
 
     /// Queues a message that has its turn and its room as most are queued: copied, whoever owns the payload. `None` if it is
     /// not one of these.
-    #[inline]
-    fn queue_short(&mut self, message: &Outgoing<'_>) -> Option<Result<(), Error>> {
+    #[inline(always)]
+    fn queue_short(&mut self, message: &Outgoing<'_>) -> Option<Result<(), SendError>> {
         let message = message.lent()?;
         let fragment_size = self.connection.config().fragment_size.max(1);
         if message.len() >= INSERTED || message.len() > fragment_size {
@@ -121,22 +124,22 @@ impl<T: Transport> Core<T> {
         }
         if let Err(error) = self.connection.send(message, self.outbox.open()) {
             self.outbox.close();
-            return Some(Err(error.into()));
+            return Some(Err(error));
         }
         self.note_level();
         Some(Ok(()))
     }
 
     /// Queues a message as most are queued, where nothing stands in its way and no code of others runs: then no step need be
-    /// taken. `None` where that is not so.
+    /// taken. Says whether it did; where not, a step will, or say why not.
     #[inline]
-    pub(in super::super) fn queue_at_once(&mut self, message: &Outgoing<'_>) -> Option<Result<(), Error>> {
+    pub(in super::super) fn queue_at_once(&mut self, message: &Outgoing<'_>) -> bool {
         let is_free = self.flags.has_kept_time
             && !self.flags.is_full
             && !self.is_taken()
             && self.check().is_ok()
             && self.connection.sends_plainly();
-        if is_free { self.queue_short(message) } else { None }
+        is_free && matches!(self.queue_short(message), Some(Ok(())))
     }
 
     /// Queues a message that is long, or prepared.
@@ -298,7 +301,7 @@ impl<T: Transport> Core<T> {
         ready!(self.poll_room(waker))?;
         if let Some(queued) = self.queue_short(waiting) {
             *message = None;
-            return Poll::Ready(queued);
+            return Poll::Ready(queued.map_err(Error::from));
         }
         Poll::Ready(message.take().map_or(Ok(()), |message| self.queue(message)))
     }
@@ -323,7 +326,10 @@ impl<T: Transport> Core<T> {
         match &mut self.long {
             Some(long) if self.connection.state() == State::Open => match long.close {
                 Some(_) => return Err(SendError::Closed.into()),
-                None => long.close = Some(close),
+                None => {
+                    long.close = Some(close);
+                    self.connection.note_close_asked();
+                }
             },
             Some(_) | None => self.connection.close(close, &mut self.outbox.output)?,
         }

@@ -25,8 +25,7 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
     /// As there; and [`SendError::Closed`] if it has to wait for the client and the connection is ordered to close meanwhile, by
     /// [`Peer::close`] or [`SlowConsumer::Close`](crate::pubsub::SlowConsumer::Close). Then closing has begun: go on with
     /// [`Self::next`] until `None` or an error, so that the client is told if it reads again, and the connection ends if it does
-    /// not: by [`Config::close_timeout`](crate::Config::close_timeout), or where the Close has to wait behind a message that goes
-    /// out in fragments, by [`Config::output_timeout`](crate::Config::output_timeout). The message may have been queued.
+    /// not, by [`Config::close_timeout`](crate::Config::close_timeout). The message may have been queued.
     ///
     /// # Cancel safety
     ///

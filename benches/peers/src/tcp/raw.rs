@@ -7,6 +7,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpListener;
 use std::pin::Pin;
 use std::task::{Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead as _, AsyncWrite as _, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
@@ -23,6 +24,19 @@ thread_local!(static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; LEN]));
 /// Where it cannot accept.
 pub fn tokio(listener: TcpListener) -> Result<(), Box<dyn Error>> {
     on_tokio(listener, echo)
+}
+
+/// On tokio, with a timer for each connection that is set once and never fires: what a deadline costs a runtime whatever it is for.
+///
+/// # Errors
+///
+/// Where it cannot accept.
+pub fn tokio_with_timers(listener: TcpListener) -> Result<(), Box<dyn Error>> {
+    on_tokio(listener, |stream| async move {
+        let mut timer = Box::pin(tokio::time::sleep(Duration::from_secs(24 * 60 * 60)));
+        poll_fn(|cx| Poll::Ready(timer.as_mut().poll(cx).is_ready())).await;
+        echo(stream).await
+    })
 }
 
 async fn echo(mut stream: TcpStream) -> io::Result<()> {
