@@ -29,7 +29,7 @@ use super::hub::{Hub, Published, Reach, Shared};
 use super::pattern::Pattern;
 use super::peer::Peer;
 use super::position::Position;
-use super::post::{Body, Post, Whose};
+use super::post::{Post, Whose};
 use super::unheard::{Sent, Unheard};
 use crate::prepared::PreparedMessage;
 
@@ -282,8 +282,8 @@ impl<S: Send + Sync + 'static> Queue<S> {
             return Ok(Published { receivers: 0, position: None, reach });
         }
         let whose = if reach == Reach::Cut { Whose::Cut } else { self.whose(origin) };
-        let body = Body::new(message.clone(), may_be_encoded);
-        let delivered = hub.deliver(name, body, Post { sender, whose, position: None })?;
+        let message = (message.clone(), may_be_encoded);
+        let delivered = hub.deliver(name, message, Post { sender, whose, position: None })?;
         let (receivers, position) = delivered.map_or((0, None), |(count, position)| (count, Some(position)));
         Ok(Published { receivers, position, reach })
     }
@@ -312,10 +312,10 @@ impl<S: Send + Sync + 'static> Queue<S> {
                 continue;
             }
             let Publication { topic, origin, kind, may_be_encoded, payload } = publication;
-            let body = Body::new(PreparedMessage::of_checked(kind, payload), may_be_encoded);
+            let message = (PreparedMessage::of_checked(kind, payload), may_be_encoded);
             let (sender, whose) = (sender.as_ref(), self.whose(origin));
             // Where there is no place for another topic, nobody waits for it.
-            let _ = hub.deliver(&topic, body, Post { sender, whose, position: None });
+            let _ = hub.deliver(&topic, message, Post { sender, whose, position: None });
         }
         // Who waits for what was missed does so no longer.
         let mut asks = Vec::new();
@@ -377,10 +377,10 @@ impl<S: Send + Sync + 'static> Queue<S> {
         }
         let sender = if is_ours { self.heard(&publication) } else { None };
         let Publication { topic, origin, kind, may_be_encoded, payload } = publication;
-        let body = Body::new(PreparedMessage::of_checked(kind, payload), may_be_encoded);
+        let message = (PreparedMessage::of_checked(kind, payload), may_be_encoded);
         let (sender, whose) = (sender.as_ref(), Whose::Theirs(origin));
         // Where there is no place for another topic, nobody waits for it.
-        let _ = hub.deliver(&topic, body, Post { sender, whose, position });
+        let _ = hub.deliver(&topic, message, Post { sender, whose, position });
     }
 
     /// Takes note that a publication of ours has come back, and with it all before in its topic; whom it is not for.

@@ -27,6 +27,7 @@ use super::post::{Body, Delivered, Post, Topic, Whose};
 use super::registry::Registry;
 use super::sync::{Apart, AtomicU64, Counter, Mutex, Ordering, RwLock};
 use crate::driver::{Outgoing, Transport, WebSocket};
+use crate::prepared::PreparedMessage;
 
 /// Topics, and the connections that subscribe to them: shared by all tasks, and cheap to clone.
 ///
@@ -356,7 +357,7 @@ impl<S: Send + Sync + 'static> Shared<S> {
         let (message, may_be_encoded) = message.into_prepared();
         let Some(bridge) = self.bridge() else {
             let post = Post { sender, whose: Whose::Here, position: None };
-            let delivered = self.deliver(name, Body::new(message, may_be_encoded), post)?;
+            let delivered = self.deliver(name, (message, may_be_encoded), post)?;
             let (receivers, position) = delivered.map_or((0, None), |(count, position)| (count, Some(position)));
             return Ok(Published { receivers, position, reach: Reach::Hub });
         };
@@ -369,12 +370,16 @@ impl<S: Send + Sync + 'static> Shared<S> {
     pub(super) fn deliver(
         &self,
         name: &str,
-        mut body: Arc<Body>,
+        (message, may_be_encoded): (PreparedMessage, bool),
         post: Post<'_, S>,
     ) -> Result<Option<(usize, Position)>, PublishError> {
         let mut found = match self.find(name) {
             Some(topic) => Some(topic),
             None => self.make_if_wanted(name)?,
+        };
+        let mut body = match &found {
+            Some(_) => Body::new(message, may_be_encoded),
+            None => return Ok(None),
         };
         while let Some(topic) = found {
             match topic.deliver(self, body, post) {

@@ -17,8 +17,8 @@ use super::log::{Entry, Limits, Log, Readers, Slot, Standing};
 use super::marks::Mark;
 use super::peer::Peer;
 use super::position::Position;
-use super::sync::{Counter, Mutex, MutexGuard, Ordering, lock};
-use super::topic::{Reading, Settled, State};
+use super::sync::{Counter, Mutex, MutexGuard, Ordering, lock, lock_in_turn, try_lock};
+use super::topic::{Reading, Settled, State, Woken};
 use crate::driver::Share;
 use crate::message::{MessageKind, MessageRef};
 use crate::prepared::PreparedMessage;
@@ -109,9 +109,18 @@ impl<S: Send + Sync + 'static> Topic<S> {
         let Post { sender, whose, position } = post;
         // Where the sender is in this topic, if it is.
         let seat = sender.and_then(|peer| peer.mailbox().attachments.get(self.id).map(|at| at.seat));
-        let turn = lock(&self.turn);
-        let (woken, stamp, position) = {
-            let mut state = self.lock();
+        let (woken, stamp, position, turn) = {
+            let mut state = lock_in_turn(&self.state);
+            let mut turn = None;
+            if state.has_sleepers() {
+                // The order of the locks: who does not get its turn at once lets go of the topic.
+                turn = try_lock(&self.turn);
+                if turn.is_none() {
+                    drop(state);
+                    turn = Some(lock(&self.turn));
+                    state = self.lock();
+                }
+            }
             if state.is_gone {
                 return Delivered::Gone(body);
             }
@@ -124,27 +133,41 @@ impl<S: Send + Sync + 'static> Topic<S> {
                 Standing::Echo(_) => state.publish_echo(entry),
                 Standing::Final | Standing::Early => state.publish(entry, seat),
             };
-            (woken, stamp, position)
+            if turn.is_some() {
+                state.is_marking = true;
+            } else if state.is_marking {
+                drop(state);
+                // Who was asleep until another message came has its mark before this is told to be published.
+                drop(lock(&self.turn));
+            }
+            (woken, stamp, position, turn)
         };
-        let mut sleepers = woken.sleepers;
+        let Woken { sleepers, overrun, receivers, gone } = woken;
+        if let Some(turn) = turn {
+            self.wake(turn, sleepers, stamp);
+        }
+        drop(gone);
+        for peer in overrun {
+            peer.order(|orders| orders.overrun = Some(self.name.clone()));
+        }
+        Delivered::To(receivers, position)
+    }
+
+    /// Marks the topic in the mailboxes of those who slept, ends the turn, and wakes them.
+    fn wake(&self, turn: MutexGuard<'_, ()>, mut sleepers: Vec<Peer<S>>, stamp: u64) {
         let mark = Mark { stamp, topic: self.id };
         let mut wakers = WAKERS.try_with(RefCell::take).unwrap_or_default();
         wakers.reserve_exact(sleepers.len());
         wakers.extend(sleepers.iter().filter_map(|peer| peer.mark(mark)));
+        self.lock().is_marking = false;
         drop(turn);
-        for peer in woken.overrun {
-            peer.order(|orders| orders.overrun = Some(self.name.clone()));
-        }
         wakers.drain(..).for_each(Waker::wake);
         if wakers.capacity() <= KEPT {
             // A thread that is ending keeps nothing.
             let _ = WAKERS.try_with(|kept| kept.replace(wakers));
         }
         sleepers.clear();
-        if sleepers.capacity() > 0 {
-            self.lock().give_back(sleepers);
-        }
-        Delivered::To(woken.receivers, position)
+        self.lock().give_back(sleepers);
     }
 
     /// Tells all subscribers that messages are missing, and who comes back with a position of before.

@@ -18,6 +18,7 @@ mod vanishing;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+pub(super) use self::publishing::Woken;
 pub(super) use self::reading::{Reading, Settled};
 pub(super) use self::vanishing::Loss;
 use super::config::SlowConsumer;
@@ -44,6 +45,8 @@ pub(super) struct State<P, B> {
     spare: Vec<P>,
     /// What other nodes have sent.
     pub(super) remote: Option<Box<Remote>>,
+    /// Whether those who slept are getting their marks.
+    pub(super) is_marking: bool,
     /// Whether the topic is listed as one that may vanish.
     pub(super) is_listed: bool,
     /// Whether the topic is no more, though somebody may still have it.
@@ -101,6 +104,7 @@ impl<P: Clone, B> State<P, B> {
             named: 0,
             spare: Vec::new(),
             remote: None,
+            is_marking: false,
             is_listed: false,
             is_gone: false,
         }
@@ -200,6 +204,11 @@ impl<P: Clone, B> State<P, B> {
     /// How many asked for it by its name.
     pub(super) fn named(&self) -> u32 {
         self.named
+    }
+
+    /// Whether somebody is to be woken by the next message.
+    pub(super) fn has_sleepers(&self) -> bool {
+        self.asleep > 0
     }
 
     /// How many subscribers there are.

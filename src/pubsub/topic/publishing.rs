@@ -3,25 +3,27 @@
 use alloc::vec::Vec;
 
 use super::{Condition, State};
-use crate::pubsub::log::{Entry, Trimmed};
+use crate::pubsub::log::Entry;
 
 /// What a publish leaves to be done when the lock is free.
 #[derive(Debug)]
-pub(in super::super) struct Woken<P> {
+pub(in super::super) struct Woken<P, B> {
     /// Those who waited.
     pub(in super::super) sleepers: Vec<P>,
     /// Those who are to be closed.
     pub(in super::super) overrun: Vec<P>,
     /// How many will be sent it.
     pub(in super::super) receivers: usize,
+    /// A message that went for it, to be dropped.
+    pub(in super::super) gone: Option<B>,
 }
 
 impl<P: Clone, B> State<P, B> {
     /// Appends a message. `sender` is the seat of the one that is not to be sent it, if it has one.
-    pub(in super::super) fn publish(&mut self, mut entry: Entry<B>, sender: Option<u32>) -> Woken<P> {
+    pub(in super::super) fn publish(&mut self, mut entry: Entry<B>, sender: Option<u32>) -> Woken<P, B> {
         let mut receivers = self.subscribers.len();
         entry.unread = self.readers;
-        let mut sleepers = core::mem::take(&mut self.spare);
+        let mut sleepers = if self.asleep > 0 { core::mem::take(&mut self.spare) } else { Vec::new() };
         let mut still_asleep = None;
         if let Some(sender) = sender.and_then(|seat| self.index(seat, entry.except?)) {
             receivers -= 1;
@@ -44,18 +46,16 @@ impl<P: Clone, B> State<P, B> {
             self.subscribers[index].sent = position;
             self.put_to_sleep(index);
         }
-        let overrun = match self.log.append(entry) {
-            Trimmed::Harmless => Vec::new(),
-            Trimmed::Overran => self.overrun(),
-        };
-        Woken { sleepers, overrun, receivers }
+        let trimmed = self.log.append(entry);
+        let overrun = if trimmed.has_overrun { self.overrun() } else { Vec::new() };
+        Woken { sleepers, overrun, receivers, gone: trimmed.gone }
     }
 
     /// Appends a message that has come back: only those are woken who were not here when it was delivered.
-    pub(in super::super) fn publish_echo(&mut self, mut entry: Entry<B>) -> Woken<P> {
+    pub(in super::super) fn publish_echo(&mut self, mut entry: Entry<B>) -> Woken<P, B> {
         let (place, position) = (self.log.head(), entry.position);
         entry.unread = self.readers;
-        let mut sleepers = core::mem::take(&mut self.spare);
+        let mut sleepers = if self.asleep > 0 { core::mem::take(&mut self.spare) } else { Vec::new() };
         for index in (0..self.asleep).rev() {
             let subscriber = &mut self.subscribers[index];
             if subscriber.view.has(place, entry.standing) {
@@ -70,11 +70,9 @@ impl<P: Clone, B> State<P, B> {
             }
         }
         let receivers = self.subscribers.iter().filter(|one| one.view.has(place, entry.standing)).count();
-        let overrun = match self.log.append(entry) {
-            Trimmed::Harmless => Vec::new(),
-            Trimmed::Overran => self.overrun(),
-        };
-        Woken { sleepers, overrun, receivers }
+        let trimmed = self.log.append(entry);
+        let overrun = if trimmed.has_overrun { self.overrun() } else { Vec::new() };
+        Woken { sleepers, overrun, receivers, gone: trimmed.gone }
     }
 
     /// Gives the memory for those who were woken back, emptied.

@@ -192,8 +192,12 @@ fn only_those_who_wait_are_woken_and_the_memory_for_them_is_used_again() {
     let memory = sleepers.as_ptr();
     sleepers.clear();
     state.give_back(sleepers);
-    let again = state.publish(entry(2, 1, None), None).sleepers;
-    assert_eq!((&again[..], again.as_ptr()), (&[][..], memory), "they are awake");
+    let awake = state.publish(entry(2, 1, None), None);
+    assert_eq!((&awake.sleepers[..], awake.sleepers.capacity()), (&[][..], 0));
+    let newest = (state.log.head() - 1, state.log.last());
+    assert_eq!(state.settle((seats[0], 0), Some(newest)), Settled::Asleep);
+    let again = state.publish(entry(3, 1, None), None).sleepers;
+    assert_eq!((&again[..], again.as_ptr()), (&[0][..], memory));
 }
 
 #[test]
