@@ -327,6 +327,22 @@ fn to_one_of_many_topics(bencher: Bencher<'_, '_>, topics: usize) {
     });
 }
 
+/// The same, where each of 1,000 subscribers has a hundredth of the topics for itself.
+#[divan::bench(args = [100])]
+fn to_one_of_many_topics_of_each(bencher: Bencher<'_, '_>, each: usize) {
+    let mut crowd = Crowd::new(1_000, |number| format!("room/{number}/0"));
+    for (number, member) in crowd.members.iter_mut().enumerate() {
+        (1..each).for_each(|topic| member.subscribe(format!("room/{number}/{topic}").as_str()).unwrap());
+    }
+    crowd.deliver();
+    let mut number = 0;
+    bencher.counter(ItemsCount::new(1usize)).with_inputs(payload).bench_local_values(|payload| {
+        number = (number + 7919) % (1_000 * each);
+        crowd.hub.publish(&format!("room/{}/{}", number % 1_000, number / 1_000), payload).unwrap();
+        run(crowd.members[number % 1_000].next(), &crowd.waker);
+    });
+}
+
 /// The same fan-out with a channel: each subscriber is sent the prepared message by its own task.
 #[divan::bench(args = [1_000, 10_000])]
 fn tokio_broadcast_channel(bencher: Bencher<'_, '_>, subscribers: usize) {

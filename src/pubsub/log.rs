@@ -143,6 +143,10 @@ impl<B> Log<B> {
         self.last = position;
         self.bytes += len;
         self.echoes = if matches!(standing, Standing::Echo(_)) { self.echoes + 1 } else { 0 };
+        if self.slots.capacity() == 0 {
+            // Most topics hold one message at a time, always in the same place then.
+            self.slots.reserve_exact(1);
+        }
         self.slots.push_back(Slot { position, stamp, except, standing, body, len, unread });
         self.trim()
     }

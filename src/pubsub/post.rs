@@ -142,9 +142,9 @@ impl<S: Send + Sync + 'static> Topic<S> {
             }
             (woken, stamp, position, turn)
         };
-        let Woken { sleepers, overrun, receivers, gone } = woken;
+        let Woken { sleeper, sleepers, overrun, receivers, gone } = woken;
         if let Some(turn) = turn {
-            self.wake(turn, sleepers, stamp);
+            self.wake(turn, sleeper, sleepers, stamp);
         }
         drop(gone);
         for peer in overrun {
@@ -154,11 +154,11 @@ impl<S: Send + Sync + 'static> Topic<S> {
     }
 
     /// Marks the topic in the mailboxes of those who slept, ends the turn, and wakes them.
-    fn wake(&self, turn: MutexGuard<'_, ()>, mut sleepers: Vec<Peer<S>>, stamp: u64) {
+    fn wake(&self, turn: MutexGuard<'_, ()>, sleeper: Option<Peer<S>>, mut sleepers: Vec<Peer<S>>, stamp: u64) {
         let mark = Mark { stamp, topic: self.id };
         let mut wakers = WAKERS.try_with(RefCell::take).unwrap_or_default();
-        wakers.reserve_exact(sleepers.len());
-        wakers.extend(sleepers.iter().filter_map(|peer| peer.mark(mark)));
+        wakers.reserve_exact(sleepers.len() + 1);
+        wakers.extend(sleeper.iter().chain(&sleepers).filter_map(|peer| peer.mark(mark)));
         self.lock().is_marking = false;
         drop(turn);
         wakers.drain(..).for_each(Waker::wake);
@@ -167,7 +167,9 @@ impl<S: Send + Sync + 'static> Topic<S> {
             let _ = WAKERS.try_with(|kept| kept.replace(wakers));
         }
         sleepers.clear();
-        self.lock().give_back(sleepers);
+        if sleepers.capacity() > 0 {
+            self.lock().give_back(sleepers);
+        }
     }
 
     /// Tells all subscribers that messages are missing, and who comes back with a position of before.

@@ -222,6 +222,9 @@ impl<P: Clone, B> State<P, B> {
     }
 
     fn swap(&mut self, a: usize, b: usize) {
+        if a == b {
+            return;
+        }
         self.subscribers.swap(a, b);
         for index in [a, b] {
             self.seats[self.subscribers[index].seat as usize] = u32::try_from(index).unwrap_or(u32::MAX);
@@ -230,7 +233,8 @@ impl<P: Clone, B> State<P, B> {
 
     /// Where the subscriber is that has this seat, if it is still the same.
     fn index(&self, seat: u32, id: u64) -> Option<usize> {
-        let index = *self.seats.get(seat as usize)? as usize;
+        // Where there is one only, as in most topics, that is looked at without its seat.
+        let index = if self.subscribers.len() == 1 { 0 } else { *self.seats.get(seat as usize)? as usize };
         self.subscribers.get(index).filter(|subscriber| subscriber.seat == seat && subscriber.id == id).map(|_| index)
     }
 }
