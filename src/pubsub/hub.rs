@@ -354,33 +354,34 @@ impl<S: Send + Sync + 'static> Shared<S> {
         message: Outgoing<'_>,
         sender: Option<&Peer<S>>,
     ) -> Result<Published, PublishError> {
-        let (message, may_be_encoded) = message.into_prepared();
         let Some(bridge) = self.bridge() else {
             let post = Post { sender, whose: Whose::Here, position: None };
-            let delivered = self.deliver(name, (message, may_be_encoded), post)?;
+            let delivered = self.deliver(name, || message.into_prepared(), post)?;
             let (receivers, position) = delivered.map_or((0, None), |(count, position)| (count, Some(position)));
             return Ok(Published { receivers, position, reach: Reach::Hub });
         };
         check_name(name)?;
+        let (message, may_be_encoded) = message.into_prepared();
         bridge.publish(self, name, &message, may_be_encoded, sender)
     }
 
     /// Delivers a message to the subscribers here: how many those are, and the place that it got. `None` if there is no such
-    /// topic and none is wanted, or it was delivered before.
+    /// topic and none is wanted, or it was delivered before. The message is made only if there is one.
     pub(super) fn deliver(
         &self,
         name: &str,
-        (message, may_be_encoded): (PreparedMessage, bool),
+        message: impl FnOnce() -> (PreparedMessage, bool),
         post: Post<'_, S>,
     ) -> Result<Option<(usize, Position)>, PublishError> {
         let mut found = match self.find(name) {
             Some(topic) => Some(topic),
             None => self.make_if_wanted(name)?,
         };
-        let mut body = match &found {
-            Some(_) => Body::new(message, may_be_encoded),
-            None => return Ok(None),
-        };
+        if found.is_none() {
+            return Ok(None);
+        }
+        let (message, may_be_encoded) = message();
+        let mut body = Body::new(message, may_be_encoded);
         while let Some(topic) = found {
             match topic.deliver(self, body, post) {
                 Delivered::To(receivers, position) => return Ok(Some((receivers, position))),
