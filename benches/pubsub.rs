@@ -200,13 +200,14 @@ mod threads {
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
     /// How many threads, and how many subscribers each of them adds.
-    const RUNS: [(usize, usize); 6] = [(1, 0), (2, 0), (1, 1), (2, 1), (1, 1_000), (2, 1_000)];
+    const RUNS: [(usize, usize); 8] =
+        [(1, 0), (2, 0), (1, 1), (2, 1), (1, 1_000), (2, 1_000), (1, 10_000), (2, 10_000)];
 
     /// How many messages, or deliveries, a thread makes in an iteration: enough that they meet, and too few to be interrupted.
     const EACH: usize = 1_000;
 
     /// Measures the work of threads, which is told the number of its thread.
-    fn measure(bencher: Bencher<'_, '_>, threads: usize, work: impl Fn(usize) + Sync) {
+    fn measure(bencher: Bencher<'_, '_>, threads: usize, items: usize, work: impl Fn(usize) + Sync) {
         // Rounds in which the others are ready, have begun, and are done.
         let (ready, begun, done) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
         let (round, wait) = (AtomicUsize::new(0), |counter: &AtomicUsize, until: usize| {
@@ -231,7 +232,7 @@ mod threads {
                 });
             }
             let others = threads - 1;
-            let bencher = bencher.counter(ItemsCount::new(threads * EACH));
+            let bencher = bencher.counter(ItemsCount::new(items));
             let begin = || {
                 let number = round.fetch_add(1, SeqCst) + 1;
                 wait(&ready, others * number);
@@ -282,7 +283,7 @@ mod threads {
         /// Publishes, and delivers to the subscribers of this thread, who are woken each time.
         fn deliver(&self, thread: usize) {
             let mut members = self.members[thread].lock().unwrap();
-            for _ in 0..EACH / members.len() {
+            for _ in 0..(EACH / members.len()).max(1) {
                 self.hub.publish(self.topics[thread], &self.messages[thread]).unwrap();
                 // Where a thread was interrupted for long, its members are told that they have skipped something.
                 members.iter_mut().for_each(|member| drop(poll(member.next(), &self.waker)));
@@ -290,28 +291,61 @@ mod threads {
         }
     }
 
+    /// How much two threads can do that write to one line of memory in turn: nobody can give a message from one to the other in less.
+    #[divan::bench(sample_size = 1, sample_count = 300)]
+    fn line_that_goes_there_and_back(bencher: Bencher<'_, '_>) {
+        let line = AtomicUsize::new(0);
+        measure(bencher, 2, EACH, |thread| {
+            for number in 0..EACH {
+                while line.load(SeqCst) != 2 * number + thread {
+                    spin_loop();
+                }
+                line.store((2 * number + thread + 1) % (2 * EACH), SeqCst);
+            }
+        });
+    }
+
     #[divan::bench(args = RUNS, sample_size = 1, sample_count = 300)]
     fn publish_to_one_topic(bencher: Bencher<'_, '_>, (threads, subscribers): (usize, usize)) {
         let many = Many::new(["room/1"; 2], threads, subscribers);
-        measure(bencher, threads, |thread| many.publish(thread));
+        measure(bencher, threads, threads * EACH, |thread| many.publish(thread));
     }
 
     #[divan::bench(args = RUNS, sample_size = 1, sample_count = 300)]
     fn publish_to_a_topic_each(bencher: Bencher<'_, '_>, (threads, subscribers): (usize, usize)) {
         let many = Many::new(["room/1", "room/2"], threads, subscribers);
-        measure(bencher, threads, |thread| many.publish(thread));
+        measure(bencher, threads, threads * EACH, |thread| many.publish(thread));
+    }
+
+    /// One thread publishes to as many subscribers as the other delivers to meanwhile, as in a server with several threads.
+    #[divan::bench(args = [1, 1_000, 10_000], sample_size = 1, sample_count = 100)]
+    fn publish_while_another_thread_delivers(bencher: Bencher<'_, '_>, subscribers: usize) {
+        let many = Many::new(["room/1"; 2], 1, subscribers);
+        let published = AtomicUsize::new(0);
+        measure(bencher, 2, EACH, |thread| {
+            if thread == 0 {
+                many.publish(thread);
+                published.fetch_add(1, SeqCst);
+                return;
+            }
+            let mut members = many.members[0].lock().unwrap();
+            while published.load(SeqCst) == 0 {
+                members.iter_mut().for_each(|member| drop(poll(member.next(), &many.waker)));
+            }
+            published.store(0, SeqCst);
+        });
     }
 
     #[divan::bench(args = RUNS[2..].iter().copied(), sample_size = 1, sample_count = 300)]
     fn deliver_from_one_topic(bencher: Bencher<'_, '_>, (threads, subscribers): (usize, usize)) {
         let many = Many::new(["room/1"; 2], threads, subscribers);
-        measure(bencher, threads, |thread| many.deliver(thread));
+        measure(bencher, threads, threads * EACH.max(subscribers), |thread| many.deliver(thread));
     }
 
     #[divan::bench(args = RUNS[2..].iter().copied(), sample_size = 1, sample_count = 300)]
     fn deliver_from_a_topic_each(bencher: Bencher<'_, '_>, (threads, subscribers): (usize, usize)) {
         let many = Many::new(["room/1", "room/2"], threads, subscribers);
-        measure(bencher, threads, |thread| many.deliver(thread));
+        measure(bencher, threads, threads * EACH.max(subscribers), |thread| many.deliver(thread));
     }
 }
 
@@ -324,6 +358,22 @@ fn to_one_of_many_topics(bencher: Bencher<'_, '_>, topics: usize) {
         number = (number + 7919) % topics;
         crowd.hub.publish(&format!("room/{number}"), payload).unwrap();
         run(crowd.members[number].next(), &crowd.waker);
+    });
+}
+
+/// The same, where each of 1,000 subscribers has a hundredth of the topics for itself.
+#[divan::bench(args = [100])]
+fn to_one_of_many_topics_of_each(bencher: Bencher<'_, '_>, each: usize) {
+    let mut crowd = Crowd::new(1_000, |number| format!("room/{number}/0"));
+    for (number, member) in crowd.members.iter_mut().enumerate() {
+        (1..each).for_each(|topic| member.subscribe(format!("room/{number}/{topic}").as_str()).unwrap());
+    }
+    crowd.deliver();
+    let mut number = 0;
+    bencher.counter(ItemsCount::new(1usize)).with_inputs(payload).bench_local_values(|payload| {
+        number = (number + 7919) % (1_000 * each);
+        crowd.hub.publish(&format!("room/{}/{}", number % 1_000, number / 1_000), payload).unwrap();
+        run(crowd.members[number % 1_000].next(), &crowd.waker);
     });
 }
 

@@ -50,7 +50,7 @@ pub struct PreparedMessage {
 #[derive(Debug)]
 enum Encodings {
     Shared(Arc<List>),
-    /// Of a message made at compile time, for which there is memory once it is encoded or cloned.
+    /// Of a message made at compile time or published, for which there is memory once it is encoded or cloned.
     Later(OnceLock<Arc<List>>),
 }
 
@@ -116,10 +116,11 @@ impl PreparedMessage {
         Self::from_parts(MessageKind::Binary, Bytes::from_static(bytes))
     }
 
-    /// Prepares a message of a payload that is known to be UTF-8 if it is text.
+    /// Prepares a message of a payload that is known to be UTF-8 if it is text, which will hardly be cloned: there is no memory
+    /// for its encodings before one is made.
     #[cfg(feature = "pubsub")]
     pub(crate) fn of_checked(kind: MessageKind, payload: Bytes) -> Self {
-        Self { encodings: Encodings::Shared(Arc::default()), ..Self::from_parts(kind, payload) }
+        Self::from_parts(kind, payload)
     }
 
     const fn from_parts(kind: MessageKind, payload: Bytes) -> Self {

@@ -120,8 +120,10 @@ impl Outgoing<'_> {
     #[cfg(feature = "pubsub")]
     pub(crate) fn into_prepared(self) -> (PreparedMessage, bool) {
         let prepared = match self.body {
-            Body::Lent(message) => PreparedMessage::new(message.to_owned()),
-            Body::Owned(message) => PreparedMessage::new(message),
+            Body::Lent(message) => {
+                PreparedMessage::of_checked(message.kind(), Bytes::copy_from_slice(message.payload()))
+            }
+            Body::Owned(message) => PreparedMessage::of_checked(message.as_ref().kind(), message.into_payload()),
             Body::Prepared(message) => *message,
             Body::PreparedLent(message) => message.clone(),
         };

@@ -8,7 +8,7 @@ use super::hub::Shared;
 use super::marks::Mark;
 use super::peer::Peer;
 use super::position::Position;
-use super::post::Topic;
+use super::post::{Body, Topic};
 use crate::prepared::PreparedMessage;
 
 /// A question for the history of a topic, by a connection that waits for the answer.
@@ -79,9 +79,9 @@ impl<S: Send + Sync + 'static> Ask<S> {
                 }
                 let publication = arrived.publication;
                 let message = PreparedMessage::of_checked(publication.kind, publication.payload);
-                let message = (&message, publication.may_be_encoded);
+                let body = Body::new(message, publication.may_be_encoded);
                 // In front of what was counted in another epoch is not its place.
-                if !has_place || !state.log.prepend(hub.entry(&topic.name, message, position, 0, None)) {
+                if !has_place || !state.log.prepend(hub.entry(&topic.name, body, position, 0, None)) {
                     is_whole = false;
                     break;
                 }

@@ -288,7 +288,8 @@ impl<S: Send + Sync + 'static> Queue<S> {
             return Ok(Published { receivers: 0, position: None, reach });
         }
         let whose = if reach == Reach::Cut { Whose::Cut } else { self.whose(origin) };
-        let delivered = hub.deliver(name, Post { message, may_be_encoded, sender, whose, position: None })?;
+        let message = || (message.clone(), may_be_encoded);
+        let delivered = hub.deliver(name, message, Post { sender, whose, position: None })?;
         let (receivers, position) = delivered.map_or((0, None), |(count, position)| (count, Some(position)));
         Ok(Published { receivers, position, reach })
     }
@@ -317,10 +318,10 @@ impl<S: Send + Sync + 'static> Queue<S> {
                 continue;
             }
             let Publication { topic, origin, kind, may_be_encoded, payload } = publication;
-            let message = &PreparedMessage::of_checked(kind, payload);
+            let message = || (PreparedMessage::of_checked(kind, payload), may_be_encoded);
             let (sender, whose) = (sender.as_ref(), self.whose(origin));
             // Where there is no place for another topic, nobody waits for it.
-            let _ = hub.deliver(&topic, Post { message, may_be_encoded, sender, whose, position: None });
+            let _ = hub.deliver(&topic, message, Post { sender, whose, position: None });
         }
         // Who waits for what was missed does so no longer.
         let mut asks = Vec::new();
@@ -382,10 +383,10 @@ impl<S: Send + Sync + 'static> Queue<S> {
         }
         let sender = if is_ours { self.heard(&publication) } else { None };
         let Publication { topic, origin, kind, may_be_encoded, payload } = publication;
-        let message = &PreparedMessage::of_checked(kind, payload);
+        let message = || (PreparedMessage::of_checked(kind, payload), may_be_encoded);
         let (sender, whose) = (sender.as_ref(), Whose::Theirs(origin));
         // Where there is no place for another topic, nobody waits for it.
-        let _ = hub.deliver(&topic, Post { message, may_be_encoded, sender, whose, position });
+        let _ = hub.deliver(&topic, message, Post { sender, whose, position });
     }
 
     /// Takes note that a publication of ours has come back, and with it all before in its topic; whom it is not for.

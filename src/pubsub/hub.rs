@@ -23,10 +23,11 @@ use super::member::Member;
 use super::pattern::check_name;
 use super::peer::Peer;
 use super::position::Position;
-use super::post::{Delivered, Post, Topic, Whose};
+use super::post::{Body, Delivered, Post, Topic, Whose};
 use super::registry::Registry;
 use super::sync::{Apart, AtomicU64, Counter, Mutex, Ordering, RwLock};
 use crate::driver::{Outgoing, Transport, WebSocket};
+use crate::prepared::PreparedMessage;
 
 /// Topics, and the connections that subscribe to them: shared by all tasks, and cheap to clone.
 ///
@@ -386,30 +387,43 @@ impl<S: Send + Sync + 'static> Shared<S> {
         message: Outgoing<'_>,
         sender: Option<&Peer<S>>,
     ) -> Result<Published, PublishError> {
-        let (message, may_be_encoded) = message.into_prepared();
         let Some(bridge) = self.bridge() else {
-            let post = Post { message: &message, may_be_encoded, sender, whose: Whose::Here, position: None };
-            let delivered = self.deliver(name, post)?;
+            let post = Post { sender, whose: Whose::Here, position: None };
+            let delivered = self.deliver(name, || message.into_prepared(), post)?;
             let (receivers, position) = delivered.map_or((0, None), |(count, position)| (count, Some(position)));
             return Ok(Published { receivers, position, reach: Reach::Hub });
         };
         check_name(name)?;
+        let (message, may_be_encoded) = message.into_prepared();
         bridge.publish(self, name, &message, may_be_encoded, sender)
     }
 
     /// Delivers a message to the subscribers here: how many those are, and the place that it got. `None` if there is no such
-    /// topic and none is wanted, or it was delivered before.
-    pub(super) fn deliver(&self, name: &str, post: Post<'_, S>) -> Result<Option<(usize, Position)>, PublishError> {
+    /// topic and none is wanted, or it was delivered before. The message is made only if there is one.
+    pub(super) fn deliver(
+        &self,
+        name: &str,
+        message: impl FnOnce() -> (PreparedMessage, bool),
+        post: Post<'_, S>,
+    ) -> Result<Option<(usize, Position)>, PublishError> {
         let mut found = match self.find(name) {
             Some(topic) => Some(topic),
             None => self.make_if_wanted(name)?,
         };
+        if found.is_none() {
+            return Ok(None);
+        }
+        let (message, may_be_encoded) = message();
+        let mut body = Body::new(message, may_be_encoded);
         while let Some(topic) = found {
-            match topic.deliver(self, post) {
+            match topic.deliver(self, body, post) {
                 Delivered::To(receivers, position) => return Ok(Some((receivers, position))),
                 Delivered::Known => return Ok(None),
                 // It is vanishing: what the registry has is not.
-                Delivered::Gone => found = self.make_if_wanted(name)?,
+                Delivered::Gone(undelivered) => {
+                    body = undelivered;
+                    found = self.make_if_wanted(name)?;
+                }
             }
         }
         Ok(None)

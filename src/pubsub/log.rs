@@ -119,12 +119,14 @@ pub(super) struct Entry<B> {
     pub(super) body: B,
 }
 
-/// Whether somebody has missed a message who is to be closed for that.
+/// What went because a message came.
 #[must_use]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trimmed {
-    Harmless,
-    Overran,
+#[derive(Debug)]
+pub(super) struct Trimmed<B> {
+    /// Whether somebody has missed a message who is to be closed for that.
+    pub(super) has_overrun: bool,
+    /// The last message that went, which is the only one mostly: to be dropped when the lock is free.
+    pub(super) gone: Option<B>,
 }
 
 impl<B> Log<B> {
@@ -136,11 +138,15 @@ impl<B> Log<B> {
     }
 
     /// Appends a message; what is beyond the bounds goes.
-    pub(super) fn append(&mut self, entry: Entry<B>) -> Trimmed {
+    pub(super) fn append(&mut self, entry: Entry<B>) -> Trimmed<B> {
         let Entry { position, stamp, except, len, unread, standing, body } = entry;
         self.last = position;
         self.bytes += len;
         self.echoes = if matches!(standing, Standing::Echo(_)) { self.echoes + 1 } else { 0 };
+        if self.slots.capacity() == 0 {
+            // Most topics hold one message at a time, always in the same place then.
+            self.slots.reserve_exact(1);
+        }
         self.slots.push_back(Slot { position, stamp, except, standing, body, len, unread });
         self.trim()
     }
@@ -300,8 +306,8 @@ impl<B> Log<B> {
 
     /// Drops the oldest messages that nobody needs or that are beyond the bounds. The newest may always be waited for,
     /// however long it is, and is held for those who want the latest only.
-    fn trim(&mut self) -> Trimmed {
-        let mut trimmed = Trimmed::Harmless;
+    fn trim(&mut self) -> Trimmed<B> {
+        let mut trimmed = Trimmed { has_overrun: false, gone: None };
         while let Some(slot) = self.slots.front() {
             let messages = self.slots.len();
             let is_waited_for = slot.unread.all > 0 && (messages == 1 || fits(self.limits.lag, messages, self.bytes));
@@ -311,12 +317,12 @@ impl<B> Log<B> {
                 break;
             }
             if slot.unread.strict > 0 {
-                trimmed = Trimmed::Overran;
+                trimmed.has_overrun = true;
             }
             self.bytes -= slot.len;
             self.before = slot.position;
             self.first += 1;
-            self.slots.pop_front();
+            trimmed.gone = self.slots.pop_front().map(|slot| slot.body);
         }
         if self.slots.is_empty() && self.slots.capacity() > KEPT {
             self.slots = VecDeque::new();

@@ -5,7 +5,8 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
+use core::ops::Range;
 use core::task::Waker;
 
 use super::backplane::Origin;
@@ -16,8 +17,8 @@ use super::log::{Entry, Limits, Log, Readers, Slot, Standing};
 use super::marks::Mark;
 use super::peer::Peer;
 use super::position::Position;
-use super::sync::{Counter, Mutex, MutexGuard, Ordering, lock};
-use super::topic::{Reading, Settled, State};
+use super::sync::{Counter, Mutex, MutexGuard, Ordering, lock, lock_in_turn, try_lock};
+use super::topic::{Reading, Settled, State, Woken};
 use crate::driver::Share;
 use crate::message::{MessageKind, MessageRef};
 use crate::prepared::PreparedMessage;
@@ -39,6 +40,12 @@ pub(super) struct Body {
     may_be_encoded: bool,
 }
 
+impl Body {
+    pub(super) fn new(message: PreparedMessage, may_be_encoded: bool) -> Arc<Self> {
+        Arc::new(Self { number: next_number(), message, may_be_encoded })
+    }
+}
+
 impl Share for Body {
     fn number(&self) -> u64 {
         self.number
@@ -53,10 +60,8 @@ impl Share for Body {
     }
 }
 
-/// A message to be delivered.
+/// How a message is to be delivered.
 pub(super) struct Post<'m, S> {
-    pub(super) message: &'m PreparedMessage,
-    pub(super) may_be_encoded: bool,
     /// Whom it is not for.
     pub(super) sender: Option<&'m Peer<S>>,
     pub(super) whose: Whose,
@@ -88,48 +93,74 @@ pub(super) enum Whose {
 }
 
 /// What became of it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) enum Delivered {
     /// So many will be sent it, and it has this place.
     To(usize, Position),
     /// It was delivered before.
     Known,
-    /// The topic has vanished.
-    Gone,
+    /// The topic has vanished; the message is given back.
+    Gone(Arc<Body>),
 }
 
 impl<S: Send + Sync + 'static> Topic<S> {
     /// Appends a message and wakes who waits for it.
-    pub(super) fn deliver(&self, hub: &Shared<S>, post: Post<'_, S>) -> Delivered {
-        let Post { message, may_be_encoded, sender, whose, position } = post;
+    pub(super) fn deliver(&self, hub: &Shared<S>, body: Arc<Body>, post: Post<'_, S>) -> Delivered {
+        let Post { sender, whose, position } = post;
         // Where the sender is in this topic, if it is.
         let seat = sender.and_then(|peer| peer.mailbox().attachments.get(self.id).map(|at| at.seat));
-        let turn = lock(&self.turn);
-        let (woken, stamp, position) = {
-            let mut state = self.lock();
+        let (woken, stamp, position, turn) = {
+            let mut state = lock_in_turn(&self.state);
+            let mut turn = None;
+            if state.has_sleepers() {
+                // The order of the locks: who does not get its turn at once lets go of the topic.
+                turn = try_lock(&self.turn);
+                if turn.is_none() {
+                    drop(state);
+                    turn = Some(lock(&self.turn));
+                    state = self.lock();
+                }
+            }
             if state.is_gone {
-                return Delivered::Gone;
+                return Delivered::Gone(body);
             }
             let position = position.unwrap_or_else(|| state.next_position());
             let Some(standing) = state.admit(whose, post.position) else { return Delivered::Known };
             let stamp = hub.next_stamp();
-            let mut entry = hub.entry(&self.name, (message, may_be_encoded), position, stamp, sender.map(Peer::id));
+            let mut entry = hub.entry(&self.name, body, position, stamp, sender.map(Peer::id));
             entry.standing = standing;
             let woken = match standing {
                 Standing::Echo(_) => state.publish_echo(entry),
                 Standing::Final | Standing::Early => state.publish(entry, seat),
             };
-            (woken, stamp, position)
+            if turn.is_some() {
+                state.is_marking = true;
+            } else if state.is_marking {
+                drop(state);
+                // Who was asleep until another message came has its mark before this is told to be published.
+                drop(lock(&self.turn));
+            }
+            (woken, stamp, position, turn)
         };
-        let mut sleepers = woken.sleepers;
-        let mark = Mark { stamp, topic: self.id };
-        let mut wakers = WAKERS.try_with(RefCell::take).unwrap_or_default();
-        wakers.reserve_exact(sleepers.len());
-        wakers.extend(sleepers.iter().filter_map(|peer| peer.mark(mark)));
-        drop(turn);
-        for peer in woken.overrun {
+        let Woken { sleeper, sleepers, overrun, receivers, gone } = woken;
+        if let Some(turn) = turn {
+            self.wake(turn, sleeper, sleepers, stamp);
+        }
+        drop(gone);
+        for peer in overrun {
             peer.order(|orders| orders.overrun = Some(self.name.clone()));
         }
+        Delivered::To(receivers, position)
+    }
+
+    /// Marks the topic in the mailboxes of those who slept, ends the turn, and wakes them.
+    fn wake(&self, turn: MutexGuard<'_, ()>, sleeper: Option<Peer<S>>, mut sleepers: Vec<Peer<S>>, stamp: u64) {
+        let mark = Mark { stamp, topic: self.id };
+        let mut wakers = WAKERS.try_with(RefCell::take).unwrap_or_default();
+        wakers.reserve_exact(sleepers.len() + 1);
+        wakers.extend(sleeper.iter().chain(&sleepers).filter_map(|peer| peer.mark(mark)));
+        self.lock().is_marking = false;
+        drop(turn);
         wakers.drain(..).for_each(Waker::wake);
         if wakers.capacity() <= KEPT {
             // A thread that is ending keeps nothing.
@@ -139,7 +170,6 @@ impl<S: Send + Sync + 'static> Topic<S> {
         if sleepers.capacity() > 0 {
             self.lock().give_back(sleepers);
         }
-        Delivered::To(woken.receivers, position)
     }
 
     /// Tells all subscribers that messages are missing, and who comes back with a position of before.
@@ -203,18 +233,20 @@ impl<S: 'static> Shared<S> {
     pub(super) fn entry(
         &self,
         topic: &str,
-        (message, may_be_encoded): (&PreparedMessage, bool),
+        body: Arc<Body>,
         position: Position,
         stamp: u64,
         except: Option<u64>,
     ) -> Entry<Arc<Body>> {
-        let message = match self.config.envelope {
-            Some(envelope) => PreparedMessage::new(envelope(&Envelope { topic, position, message: lend(message) })),
-            None => message.clone(),
+        let body = match self.config.envelope {
+            Some(envelope) => {
+                let message = envelope(&Envelope { topic, position, message: lend(&body.message) });
+                let kind = message.as_ref().kind();
+                Body::new(PreparedMessage::of_checked(kind, message.into_payload()), body.may_be_encoded)
+            }
+            None => body,
         };
-        let len = message.payload().len();
-        let number = BODIES.fetch_add(1, Ordering::Relaxed);
-        let body = Arc::new(Body { number, message, may_be_encoded });
+        let len = body.message.payload().len();
         Entry { position, stamp, except, len, unread: Readers::default(), standing: Standing::Final, body }
     }
 }
@@ -222,13 +254,35 @@ impl<S: 'static> Shared<S> {
 std::thread_local! {
     /// Who is to be woken, whoever publishes: empty in between.
     static WAKERS: RefCell<Vec<Waker>> = const { RefCell::new(Vec::new()) };
+
+    /// The numbers of messages that are the thread's.
+    static NUMBERS: Cell<Range<u64>> = const { Cell::new(0..0) };
 }
 
 /// For how many that are woken memory is kept.
 const KEPT: usize = 1024;
 
-/// How many messages there were, of all hubs.
-static BODIES: Counter = Counter::new(0);
+/// A number that no other message has, of all hubs. Threads take many at once, so that they do not meet here.
+fn next_number() -> u64 {
+    let next = NUMBERS.try_with(|numbers| {
+        let mut range = numbers.take();
+        let number = range.next().unwrap_or_else(|| {
+            let first = TAKEN.fetch_add(AT_ONCE, Ordering::Relaxed);
+            range = first + 1..first + AT_ONCE;
+            first
+        });
+        numbers.set(range);
+        number
+    });
+    // A thread that is ending keeps none.
+    next.unwrap_or_else(|_| TAKEN.fetch_add(1, Ordering::Relaxed))
+}
+
+/// How many numbers of messages were taken.
+static TAKEN: Counter = Counter::new(0);
+
+/// How many of them a thread takes at once.
+const AT_ONCE: u64 = 1024;
 
 /// A prepared message as a message.
 fn lend(message: &PreparedMessage) -> MessageRef<'_> {

@@ -10,16 +10,43 @@ pub(super) use loom::sync::atomic::AtomicU64;
 #[cfg(sockeye_loom)]
 pub(super) use loom::sync::{Mutex, MutexGuard, RwLock};
 
+use core::hint::spin_loop;
 pub(super) use core::sync::atomic::Ordering;
 
 /// A counter that nothing depends on.
 pub(super) use core::sync::atomic::AtomicU64 as Counter;
-use std::sync::PoisonError;
+use std::sync::{PoisonError, TryLockError};
 
 /// Locks, whatever happened to who had it before: what a lock guards here is whole between two calls.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// The same, if nobody has it.
+pub(super) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match mutex.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
+
+/// Locks what others lock for a moment, often, and far from here. Who finds it locked stays away for some time: a look at it would take it
+/// from the processor that has it, with all that it guards, and that takes longer than what is done there. So one thread does
+/// a good deal, and then the next.
+pub(super) fn lock_in_turn<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    for _ in 0..LOOKS {
+        if let Some(guard) = try_lock(mutex) {
+            return guard;
+        }
+        (0..PAUSES).for_each(|_| spin_loop());
+    }
+    lock(mutex)
+}
+
+/// How often it is looked at before the thread goes to sleep, and how long it is left alone in between: some microseconds.
+const LOOKS: usize = if cfg!(sockeye_loom) { 1 } else { 4 };
+const PAUSES: usize = if cfg!(sockeye_loom) { 0 } else { 100 };
 
 /// What threads write at the same time as others write or read what is beside it: two cache lines of its own, as processors fetch
 /// them in pairs.

@@ -18,6 +18,7 @@ mod vanishing;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+pub(super) use self::publishing::Woken;
 pub(super) use self::reading::{Reading, Settled};
 pub(super) use self::vanishing::Loss;
 use super::config::SlowConsumer;
@@ -44,6 +45,8 @@ pub(super) struct State<P, B> {
     spare: Vec<P>,
     /// What other nodes have sent.
     pub(super) remote: Option<Box<Remote>>,
+    /// Whether those who slept are getting their marks.
+    pub(super) is_marking: bool,
     /// Whether the topic is listed as one that may vanish.
     pub(super) is_listed: bool,
     /// Whether the topic is no more, though somebody may still have it.
@@ -101,6 +104,7 @@ impl<P: Clone, B> State<P, B> {
             named: 0,
             spare: Vec::new(),
             remote: None,
+            is_marking: false,
             is_listed: false,
             is_gone: false,
         }
@@ -202,6 +206,11 @@ impl<P: Clone, B> State<P, B> {
         self.named
     }
 
+    /// Whether somebody is to be woken by the next message.
+    pub(super) fn has_sleepers(&self) -> bool {
+        self.asleep > 0
+    }
+
     /// How many subscribers there are.
     pub(super) fn len(&self) -> usize {
         self.subscribers.len()
@@ -213,6 +222,9 @@ impl<P: Clone, B> State<P, B> {
     }
 
     fn swap(&mut self, a: usize, b: usize) {
+        if a == b {
+            return;
+        }
         self.subscribers.swap(a, b);
         for index in [a, b] {
             self.seats[self.subscribers[index].seat as usize] = u32::try_from(index).unwrap_or(u32::MAX);
@@ -221,7 +233,8 @@ impl<P: Clone, B> State<P, B> {
 
     /// Where the subscriber is that has this seat, if it is still the same.
     fn index(&self, seat: u32, id: u64) -> Option<usize> {
-        let index = *self.seats.get(seat as usize)? as usize;
+        // Where there is one only, as in most topics, that is looked at without its seat.
+        let index = if self.subscribers.len() == 1 { 0 } else { *self.seats.get(seat as usize)? as usize };
         self.subscribers.get(index).filter(|subscriber| subscriber.seat == seat && subscriber.id == id).map(|_| index)
     }
 }

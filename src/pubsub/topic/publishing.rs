@@ -3,25 +3,27 @@
 use alloc::vec::Vec;
 
 use super::{Condition, State};
-use crate::pubsub::log::{Entry, Trimmed};
+use crate::pubsub::log::Entry;
 
 /// What a publish leaves to be done when the lock is free.
 #[derive(Debug)]
-pub(in super::super) struct Woken<P> {
-    /// Those who waited.
+pub(in super::super) struct Woken<P, B> {
+    /// One who waited, and the others, if there are any: in most topics there is nobody else, and so no list.
+    pub(in super::super) sleeper: Option<P>,
     pub(in super::super) sleepers: Vec<P>,
     /// Those who are to be closed.
     pub(in super::super) overrun: Vec<P>,
     /// How many will be sent it.
     pub(in super::super) receivers: usize,
+    /// A message that went for it, to be dropped.
+    pub(in super::super) gone: Option<B>,
 }
 
 impl<P: Clone, B> State<P, B> {
     /// Appends a message. `sender` is the seat of the one that is not to be sent it, if it has one.
-    pub(in super::super) fn publish(&mut self, mut entry: Entry<B>, sender: Option<u32>) -> Woken<P> {
+    pub(in super::super) fn publish(&mut self, mut entry: Entry<B>, sender: Option<u32>) -> Woken<P, B> {
         let mut receivers = self.subscribers.len();
         entry.unread = self.readers;
-        let mut sleepers = core::mem::take(&mut self.spare);
         let mut still_asleep = None;
         if let Some(sender) = sender.and_then(|seat| self.index(seat, entry.except?)) {
             receivers -= 1;
@@ -36,26 +38,27 @@ impl<P: Clone, B> State<P, B> {
             }
         }
         let position = entry.position;
-        sleepers.reserve_exact(self.asleep);
         let waiting = self.subscribers[..self.asleep].iter().enumerate();
-        sleepers.extend(waiting.filter(|(index, _)| Some(*index) != still_asleep).map(|(_, one)| one.peer.clone()));
+        let mut waiting = waiting.filter(|(index, _)| Some(*index) != still_asleep).map(|(_, one)| one.peer.clone());
+        let sleeper = waiting.next();
+        let mut sleepers = if self.asleep > 1 { core::mem::take(&mut self.spare) } else { Vec::new() };
+        sleepers.reserve_exact(self.asleep.saturating_sub(1));
+        sleepers.extend(waiting);
         self.asleep = 0;
         if let Some(index) = still_asleep {
             self.subscribers[index].sent = position;
             self.put_to_sleep(index);
         }
-        let overrun = match self.log.append(entry) {
-            Trimmed::Harmless => Vec::new(),
-            Trimmed::Overran => self.overrun(),
-        };
-        Woken { sleepers, overrun, receivers }
+        let trimmed = self.log.append(entry);
+        let overrun = if trimmed.has_overrun { self.overrun() } else { Vec::new() };
+        Woken { sleeper, sleepers, overrun, receivers, gone: trimmed.gone }
     }
 
     /// Appends a message that has come back: only those are woken who were not here when it was delivered.
-    pub(in super::super) fn publish_echo(&mut self, mut entry: Entry<B>) -> Woken<P> {
+    pub(in super::super) fn publish_echo(&mut self, mut entry: Entry<B>) -> Woken<P, B> {
         let (place, position) = (self.log.head(), entry.position);
         entry.unread = self.readers;
-        let mut sleepers = core::mem::take(&mut self.spare);
+        let mut sleepers = if self.asleep > 0 { core::mem::take(&mut self.spare) } else { Vec::new() };
         for index in (0..self.asleep).rev() {
             let subscriber = &mut self.subscribers[index];
             if subscriber.view.has(place, entry.standing) {
@@ -69,12 +72,11 @@ impl<P: Clone, B> State<P, B> {
                 entry.unread.remove(subscriber.is_strict());
             }
         }
+        let sleeper = None;
         let receivers = self.subscribers.iter().filter(|one| one.view.has(place, entry.standing)).count();
-        let overrun = match self.log.append(entry) {
-            Trimmed::Harmless => Vec::new(),
-            Trimmed::Overran => self.overrun(),
-        };
-        Woken { sleepers, overrun, receivers }
+        let trimmed = self.log.append(entry);
+        let overrun = if trimmed.has_overrun { self.overrun() } else { Vec::new() };
+        Woken { sleeper, sleepers, overrun, receivers, gone: trimmed.gone }
     }
 
     /// Gives the memory for those who were woken back, emptied.

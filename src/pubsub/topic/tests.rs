@@ -87,7 +87,7 @@ proptest! {
                     let except = except.and_then(|which| pick(&readers, which));
                     let seat = except.map(|id| readers[&id].seat);
                     let woken = state.publish(entry(number, len, except), seat);
-                    let sleepers: BTreeSet<u64> = woken.sleepers.iter().copied().collect();
+                    let sleepers: BTreeSet<u64> = woken.sleeper.iter().chain(&woken.sleepers).copied().collect();
                     let asleep = readers.iter().filter(|(id, reader)| reader.is_asleep && Some(**id) != except);
                     prop_assert_eq!(&sleepers, &asleep.map(|(id, _)| *id).collect());
                     prop_assert_eq!(woken.receivers, readers.len() - usize::from(except.is_some()));
@@ -187,13 +187,19 @@ fn only_those_who_wait_are_woken_and_the_memory_for_them_is_used_again() {
         assert_eq!(state.settle((*seat, id), None), Settled::Asleep);
     }
     let woken = state.publish(entry(1, 1, None), None);
-    assert_eq!((woken.sleepers.len(), woken.receivers), (4, 8));
+    assert_eq!((woken.sleeper, woken.sleepers.len(), woken.receivers), (Some(0), 3, 8));
     let mut sleepers = woken.sleepers;
     let memory = sleepers.as_ptr();
     sleepers.clear();
     state.give_back(sleepers);
-    let again = state.publish(entry(2, 1, None), None).sleepers;
-    assert_eq!((&again[..], again.as_ptr()), (&[][..], memory), "they are awake");
+    let awake = state.publish(entry(2, 1, None), None);
+    assert_eq!((awake.sleeper, awake.sleepers.capacity()), (None, 0));
+    let newest = (state.log.head() - 1, state.log.last());
+    for (id, seat) in (0..2).zip(&seats) {
+        assert_eq!(state.settle((*seat, id), Some(newest)), Settled::Asleep);
+    }
+    let again = state.publish(entry(3, 1, None), None).sleepers;
+    assert_eq!((again.len(), again.as_ptr()), (1, memory));
 }
 
 #[test]
