@@ -88,8 +88,8 @@
 //! - **Cancel-safe.** A future of the asynchronous adapters can be dropped at any time; nothing is lost, doubled or out of
 //!   frame by it.
 //! - **Errors by culprit.** [`ProtocolError`] is the peer's doing, [`SendError`] the caller's.
-//! - **Two calls that are `unsafe`** in this crate: of the masking that is compiled for AVX2, where the processor has it, and
-//!   from short bytes that are all ASCII to a text. Without the feature `std` there is none.
+//! - **Four calls that are `unsafe`** in this crate: two of masking that is compiled for AVX2, where the processor has it, and two
+//!   from bytes that were checked to a text. Without the feature `std` there is none.
 //!
 //! # Features
 //!
