@@ -57,15 +57,58 @@ fn a_long_binary_message_stays_where_it_was_read_to() {
 #[test]
 fn the_fragments_of_a_long_binary_message_that_are_all_there_are_moved_together_there() {
     for role in ROLES {
-        let (whole, mut receiving) = (payload(30_000), Receiving::new(role, &Config::default()));
-        let frames = [to(role, BINARY, &whole[..10_000]), to(role, FIN | CONTINUATION, &whole[10_000..])].concat();
-        receiving.input.reserve(frames.len());
-        let memory = receiving.input.as_ptr().addr()..receiving.input.as_ptr().addr() + frames.len();
-        assert_eq!(receiving.read(&frames[..20_000]), Ok(None));
-        let Ok(Some(Message::Binary(bytes))) = receiving.read(&frames[20_000..]) else { panic!("no message") };
-        assert_eq!(bytes, whole);
-        assert!(memory.contains(&bytes.as_ptr().addr()));
-        assert!(receiving.input.is_empty());
+        for (len, first) in [(30_000, 10_000), (200_000, 70_000), (200_000, 10), (150_000, 140_000)] {
+            let (whole, mut receiving) = (payload(len), Receiving::new(role, &Config::default()));
+            let frames = [to(role, BINARY, &whole[..first]), to(role, FIN | CONTINUATION, &whole[first..])].concat();
+            receiving.input.reserve(frames.len());
+            let memory = receiving.input.as_ptr().addr()..receiving.input.as_ptr().addr() + frames.len();
+            assert_eq!(receiving.read(&frames[..20_000]), Ok(None));
+            let Ok(Some(Message::Binary(bytes))) = receiving.read(&frames[20_000..]) else { panic!("no message") };
+            assert_eq!(bytes, whole);
+            assert!(memory.contains(&bytes.as_ptr().addr()));
+            assert!(receiving.input.is_empty());
+        }
+    }
+}
+
+#[test]
+fn long_fragments_that_are_all_there_are_lent_from_there() {
+    let text = "añb".repeat(60_000);
+    for role in ROLES {
+        for first in [TEXT, BINARY] {
+            // Cut within a character.
+            let mut frames = [
+                to(role, first, &text.as_bytes()[..100_002]),
+                to(role, CONTINUATION, b""),
+                to(role, FIN | CONTINUATION, &text.as_bytes()[100_002..]),
+            ]
+            .concat();
+            let mut receiving = Receiving::new(role, &Config::default());
+            let (memory, mut input) = (frames.as_ptr_range(), &mut frames[..]);
+            let Receiving { connection, assembler, output, .. } = &mut receiving;
+            let Ok(Some(Received::Message(message))) = connection.receive_message(&mut input, assembler, output) else {
+                panic!("no message");
+            };
+            assert_eq!(message.payload(), text.as_bytes());
+            assert!(memory.contains(&message.payload().as_ptr()), "lent from the input");
+        }
+    }
+}
+
+#[test]
+fn a_long_fragment_is_refused_as_any_other() {
+    let mut config = Config::default();
+    config.max_frame_size = 100_000;
+    for role in ROLES {
+        let mut receiving = Receiving::new(role, &config);
+        let frames = [to(role, BINARY, &payload(70_000)), to(role, FIN | CONTINUATION, &payload(100_001))].concat();
+        assert_eq!(receiving.read(&frames), Err(ProtocolError::FrameTooBig { len: 100_001, max: 100_000 }));
+
+        let mut receiving = Receiving::new(role, &Config::default());
+        let mut frames = [to(role, TEXT, &[b'a'; 70_000]), to(role, FIN | CONTINUATION, &[0xff; 70_000])].concat();
+        let Receiving { connection, assembler, output, .. } = &mut receiving;
+        let received = connection.receive_message(&mut &mut frames[..], assembler, output);
+        assert_eq!(received, Err(ProtocolError::InvalidUtf8));
     }
 }
 

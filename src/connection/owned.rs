@@ -18,7 +18,7 @@ impl Connection {
     /// Receives the next whole message and gives it away: a binary one of 16 KiB or more is split off the input and not copied.
     ///
     /// A message that has only begun is left in the input, which is given room for the rest of it, but for no more than 16 KiB and
-    /// four times the bytes that are there; text in a frame of 64 KiB or more, and such fragments, are gathered as they come.
+    /// four times the bytes that are there; text that begins with a frame of 64 KiB or more is gathered as it comes.
     /// Where `None` leaves something in the input, read on behind it, as much as there is room for, and receive again; when the
     /// input ends or there is nothing to read for now, give it to [`Self::receive_message`], which takes what there is, and clear
     /// it.
@@ -134,13 +134,12 @@ impl Connection {
         }
     }
 
-    /// Whether a message begins at the front of the input that has to be copied sooner or later, and is so long that sooner is
-    /// better: text, and what comes in fragments.
+    /// Whether a text begins at the front of the input, which has to be copied sooner or later, and is so long that sooner is
+    /// better.
     fn is_best_gathered(&self, input: &[u8]) -> bool {
-        match self.receiver.next_frame(input) {
-            Some(header) => header.payload_len > SHORT && (header.opcode == OpCode::Text || !header.fin),
-            None => false,
-        }
+        self.receiver
+            .next_frame(input)
+            .is_some_and(|header| header.payload_len > SHORT && header.opcode == OpCode::Text)
     }
 }
 

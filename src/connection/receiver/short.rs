@@ -10,7 +10,7 @@ use super::{OpenMessage, Pace, Receiver};
 use crate::config::Role;
 use crate::error::ProtocolError;
 use crate::frame::{FrameHeader, OpCode};
-use crate::mask::mask;
+use crate::mask::{mask, unmask_within};
 use crate::message::{Chunk, MessageKind, MessageRef, Payload};
 use crate::utf8;
 
@@ -102,8 +102,8 @@ impl Receiver {
         }
     }
 
-    /// Receives a whole message in several frames of less than 64 KiB each, with nothing between them, by moving them
-    /// together where they lie; `None`, with nothing touched, where there is something else, or one of more than `max` bytes.
+    /// Receives a whole message in several frames, with nothing between them, by moving them together where they lie; `None`, with
+    /// nothing touched, where there is something else, or one of more than `max` bytes.
     pub(crate) fn receive_fragments<'b>(
         &mut self,
         input: &mut &'b mut [u8],
@@ -114,13 +114,12 @@ impl Receiver {
         *input = after;
         let (mut from, mut to) = (0, found.start);
         while let &[_, second, ref rest @ ..] = &frames[from..] {
-            let Some(Layout { head_len, len }) = self.layout(second, rest) else { break };
+            let Some(Layout { head_len, len }) = self.layout_of_any(second, rest) else { break };
             let (at, end) = (from + head_len, from + head_len + len);
-            if let Some(key) = self.key_before(at, frames) {
-                mask(&mut frames[at..end], key);
-            }
-            if at > to {
-                frames.copy_within(at..end, to);
+            match self.key_before(at, frames) {
+                Some(key) => unmask_within(frames, at..end, to, key),
+                None if at > to => frames.copy_within(at..end, to),
+                None => {}
             }
             (from, to) = (end, to + len);
         }
@@ -248,11 +247,11 @@ impl Receiver {
         if self.pace != Pace::Quiet {
             return None;
         }
-        let Layout { head_len, mut len } = self.layout(second, rest)?;
+        let Layout { head_len, mut len } = self.layout_of_any(second, rest)?;
         let mut found = Fragments { kind, start: head_len, wire_len: head_len + len, fragments: 1 };
         loop {
             let &[first, second, ref rest @ ..] = &input[found.wire_len..] else { return None };
-            let layout = self.layout(second, rest)?;
+            let layout = self.layout_of_any(second, rest)?;
             found.fragments += 1;
             found.wire_len += layout.head_len + layout.len;
             len += layout.len;
