@@ -84,6 +84,10 @@ impl Connection {
         assembler: &mut Assembler,
         output: &mut Vec<u8>,
     ) -> Result<Option<Message>, ProtocolError> {
+        // As most calls end that come after the last message.
+        if self.owed_pong.is_none() && input.is_empty() && self.receiver.is_quiet() {
+            return Ok(None);
+        }
         assembler.keep_only(self.receiver.open_message());
         let max = assembler.max();
         loop {
