@@ -6,8 +6,8 @@ mod replay;
 use bytes::{Buf, BytesMut};
 use common::wire::{BINARY, CLOSE, CONTINUATION, FIN, PING, ROLES, TEXT, head_to, to};
 use proptest::prelude::*;
-use replay::{Seen, connection, cut, receive_messages, receive_owned};
-use sockeye::{Assembler, Config, Connection, Message, ProtocolError, Received, Role, State};
+use replay::{Seen, connection, cut, receive_messages, receive_owned, receive_shared};
+use sockeye::{Assembler, Config, Connection, Message, ProtocolError, Received, Role, SharedMessage, State};
 
 /// What receives.
 struct Receiving {
@@ -50,6 +50,51 @@ fn a_long_binary_message_stays_where_it_was_read_to() {
             assert_eq!(bytes, payload(len));
             assert_eq!(bytes.as_ptr().addr(), at.addr() + frame.len() - len, "{role:?}, {len} bytes");
             assert_eq!(receiving.input[..], *b"\x8a");
+        }
+    }
+}
+
+#[test]
+fn a_long_text_that_may_share_memory_stays_where_it_was_read_to() {
+    let text = "añb".repeat(50_000);
+    for role in ROLES {
+        for (len, fragments) in [(16 * 1024, 1), (65_532, 1), (65_536, 1), (200_000, 1), (30_000, 2), (200_000, 2)] {
+            let (first, rest) = text.as_bytes()[..len].split_at(if fragments == 1 { len } else { len / 2 });
+            let frames = match fragments {
+                1 => to(role, FIN | TEXT, first),
+                _ => [to(role, TEXT, first), to(role, FIN | CONTINUATION, rest)].concat(),
+            };
+            let mut receiving = Receiving::new(role, &Config::default());
+            receiving.input.reserve(frames.len() + 2);
+            let memory = receiving.input.as_ptr().addr()..receiving.input.as_ptr().addr() + frames.len();
+            let Receiving { connection, assembler, input, output } = &mut receiving;
+            input.extend_from_slice(&frames[..100]);
+            assert_eq!(connection.receive_shared(input, assembler, output), Ok(None));
+            assert_eq!(input.len(), 100, "it is left there");
+            input.extend_from_slice(&[&frames[100..], b"\x8a"].concat());
+            let Ok(Some(SharedMessage::Text(given))) = connection.receive_shared(input, assembler, output) else {
+                panic!("no message");
+            };
+            assert_eq!(given.as_str(), &text[..len]);
+            assert!(memory.contains(&given.as_ptr().addr()), "{role:?}, {len} bytes in {fragments}");
+            assert_eq!(input[..], *b"\x8a");
+        }
+    }
+}
+
+#[test]
+fn a_short_message_that_may_share_memory_does_not_keep_the_input() {
+    for role in ROLES {
+        for first in [TEXT, BINARY] {
+            let mut receiving = Receiving::new(role, &Config::default());
+            let Receiving { connection, assembler, input, output } = &mut receiving;
+            for len in [0, 5, 16 * 1024 - 1] {
+                input.extend_from_slice(&to(role, FIN | first, &vec![b'a'; len]));
+                let memory = input.as_ptr().addr()..input.as_ptr().addr() + input.len();
+                let message = connection.receive_shared(input, assembler, output).unwrap().unwrap();
+                assert_eq!(message.as_ref().payload(), vec![b'a'; len]);
+                assert!(len == 0 || !memory.contains(&message.as_ref().payload().as_ptr().addr()));
+            }
         }
     }
 }
@@ -325,8 +370,10 @@ proptest! {
         let wire = wire(role, &sent, flip);
         let mut lent = receive_messages(&mut connection(role, &config), &config, [&wire[..]]);
         lent.seen.retain(|seen| matches!(seen, Seen::Message(_)));
-        let given = receive_owned(&mut connection(role, &config), &config, cut(&wire, &sizes));
-        prop_assert!(given == lent, "{} instead of {} messages, or others", given.seen.len(), lent.seen.len());
+        for receive in [receive_owned, receive_shared] {
+            let given = receive(&mut connection(role, &config), &config, cut(&wire, &sizes));
+            prop_assert!(given == lent, "{} instead of {} messages, or others", given.seen.len(), lent.seen.len());
+        }
     }
 
     /// Within limits that some of them break.
