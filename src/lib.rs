@@ -88,8 +88,8 @@
 //! - **Cancel-safe.** A future of the asynchronous adapters can be dropped at any time; nothing is lost, doubled or out of
 //!   frame by it.
 //! - **Errors by culprit.** [`ProtocolError`] is the peer's doing, [`SendError`] the caller's.
-//! - **Two calls that are `unsafe`** in this crate: of the masking that is compiled for AVX2, where the processor has it, and
-//!   from short bytes that are all ASCII to a text. Without the feature `std` there is none.
+//! - **Six calls that are `unsafe`** in this crate: two of masking that is compiled for AVX2, where the processor has it, and four
+//!   from bytes that were checked to a text. Without the feature `std` there are two, of [`SharedText`].
 //!
 //! # Features
 //!
@@ -146,6 +146,7 @@ mod mask;
 mod message;
 mod outgoing;
 mod prepared;
+mod text;
 mod time;
 #[cfg(feature = "std")]
 mod uri;
@@ -165,9 +166,10 @@ pub use crate::error::{ProtocolError, SendError};
 pub use crate::extension::{Decoded, Decoder, Encoder, ExtensionError, Fin, Variant};
 pub use crate::frame::{FrameHead, FrameHeader, OpCode, Rsv};
 pub use crate::mask::mask;
-pub use crate::message::{Chunk, Message, MessageKind, MessageRef, Payload};
+pub use crate::message::{Chunk, Message, MessageKind, MessageRef, Payload, SharedMessage};
 pub use crate::outgoing::{OutgoingKind, OutgoingRef, Uncompressed};
 pub use crate::prepared::PreparedMessage;
+pub use crate::text::SharedText;
 pub use crate::time::{Instant, Timeout};
 #[cfg(feature = "std")]
 pub use crate::uri::{UriError, WsUri};

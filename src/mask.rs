@@ -9,9 +9,9 @@
 mod avx2;
 mod copy;
 
-use core::mem;
+use core::ops::BitOr;
 
-pub(crate) use self::copy::copy_masked;
+pub(crate) use self::copy::{copy_masked, unmask_within};
 
 /// Masks, or unmasks, a payload in place with the masking key of its frame.
 ///
@@ -26,71 +26,140 @@ pub(crate) use self::copy::copy_masked;
 /// ```
 #[inline]
 pub fn mask(payload: &mut [u8], masking_key: [u8; 4]) {
+    unmask(payload, masking_key);
+}
+
+/// Unmasks a payload, and says what it has seen on the way: whether all of it is ASCII. That takes no more time.
+#[inline]
+pub(crate) fn unmask(payload: &mut [u8], masking_key: [u8; 4]) -> Seen {
     if payload.len() < WIDE { mask_blocks(payload, masking_key) } else { mask_long(payload, masking_key) }
+}
+
+/// All bytes of a payload, four at a time, put together by OR.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Seen(u32);
+
+impl Seen {
+    #[inline(always)]
+    fn all(words: &[u32]) -> Self {
+        Self(words.iter().fold(0, |all, word| all | word))
+    }
+
+    /// Whether no byte had its highest bit set.
+    #[inline]
+    pub(crate) fn is_ascii(self) -> bool {
+        self.0 & u32::from_ne_bytes([0x80; 4]) == 0
+    }
+}
+
+/// What was seen in two parts of a payload.
+impl BitOr for Seen {
+    type Output = Self;
+
+    #[inline(always)]
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
 }
 
 /// Masks a payload that is worth a look at what the processor can do.
 #[inline(never)]
-fn mask_long(payload: &mut [u8], masking_key: [u8; 4]) {
+fn mask_long(payload: &mut [u8], masking_key: [u8; 4]) -> Seen {
     #[cfg(all(feature = "std", target_arch = "x86_64"))]
-    if avx2::mask(payload, masking_key) {
-        return;
+    if let Some(seen) = avx2::mask(payload, masking_key) {
+        return seen;
     }
-    if payload.len() < LONG { mask_blocks(payload, masking_key) } else { mask_lines(payload, masking_key) }
+    mask_lines(payload, masking_key)
 }
 
-/// Masks a payload cut where cache lines begin: what lies across two of them takes twice the time.
+/// Masks a long payload cut where cache lines begin: what lies across two of them takes twice the time.
 #[inline(always)]
-fn mask_lines(payload: &mut [u8], masking_key: [u8; 4]) {
-    let at = payload.as_ptr().align_offset(LINE).min(payload.len());
-    let (start, rest) = payload.split_at_mut(at);
-    mask_blocks(start, masking_key);
-    mask_blocks(rest, turn(masking_key, at));
+fn mask_lines(payload: &mut [u8], masking_key: [u8; 4]) -> Seen {
+    let to_line = if payload.len() < LONG { 0 } else { payload.as_ptr().align_offset(LINE).min(payload.len()) };
+    let (start, rest) = payload.split_at_mut(to_line);
+    mask_blocks(start, masking_key) | mask_blocks(rest, turn(masking_key, to_line))
 }
 
 #[inline(always)]
-fn mask_blocks(payload: &mut [u8], masking_key: [u8; 4]) {
-    let mut blocks = payload.chunks_exact_mut(BLOCK);
+fn mask_blocks(payload: &mut [u8], masking_key: [u8; 4]) -> Seen {
+    let (mut blocks, mut seen) = (payload.chunks_exact_mut(BLOCK), [0; BLOCK / 4]);
     for block in &mut blocks {
-        mask_block::<BLOCK>(block, masking_key);
-    }
-    let mut rest = blocks.into_remainder();
-    mask_front::<32>(&mut rest, masking_key);
-    mask_front::<16>(&mut rest, masking_key);
-    mask_front::<8>(&mut rest, masking_key);
-    mask_front::<4>(&mut rest, masking_key);
-    for (byte, key) in rest.iter_mut().zip(masking_key) {
-        *byte ^= key;
-    }
-}
-
-/// Takes a block off the front, if there is one, and masks it.
-#[inline(always)]
-fn mask_front<const N: usize>(payload: &mut &mut [u8], masking_key: [u8; 4]) {
-    if payload.len() >= N {
-        let (block, rest) = mem::take(payload).split_at_mut(N);
-        mask_block::<N>(block, masking_key);
-        *payload = rest;
-    }
-}
-
-/// Masks a block of a length that is a multiple of the key's.
-#[inline(always)]
-fn mask_block<const N: usize>(block: &mut [u8], masking_key: [u8; 4]) {
-    if let Ok(block) = <&mut [u8; N]>::try_from(block) {
-        for half in block.chunks_exact_mut(4) {
-            if let Ok(bytes) = <&mut [u8; 4]>::try_from(half) {
-                *bytes = (u32::from_ne_bytes(*bytes) ^ u32::from_ne_bytes(masking_key)).to_ne_bytes();
-            }
+        if let Ok(block) = block.try_into() {
+            mask_block::<BLOCK>(block, masking_key, &mut seen);
         }
     }
+    Seen::all(&seen) | mask_rest(blocks.into_remainder(), masking_key)
+}
+
+/// Masks less than a block. The last bytes are taken together, whatever is in front of them, so that no length takes many steps.
+#[inline(always)]
+fn mask_rest(rest: &mut [u8], masking_key: [u8; 4]) -> Seen {
+    if rest.len() >= 16 {
+        mask_ends::<16>(rest, masking_key)
+    } else if rest.len() >= 8 {
+        mask_ends::<8>(rest, masking_key)
+    } else if rest.len() >= 4 {
+        mask_ends::<4>(rest, masking_key)
+    } else {
+        let mut seen = 0;
+        for (byte, key) in rest.iter_mut().zip(masking_key) {
+            *byte ^= key;
+            seen |= u32::from(*byte);
+        }
+        Seen(seen)
+    }
+}
+
+/// Masks pieces of `N` bytes from the front, as far as the last one does not reach, and that one: it overlaps with them, and was
+/// read before.
+#[inline(always)]
+fn mask_ends<const N: usize>(bytes: &mut [u8], masking_key: [u8; 4]) -> Seen {
+    let Some(&(mut last)) = bytes.last_chunk::<N>() else { return Seen::default() };
+    let (at, mut seen) = (bytes.len() - N, Seen::default());
+    for piece in bytes[..at.next_multiple_of(N)].chunks_exact_mut(N) {
+        if let Ok(piece) = piece.try_into() {
+            seen = seen | mask_piece::<N>(piece, masking_key);
+        }
+    }
+    seen = seen | mask_piece(&mut last, turn(masking_key, at));
+    if let Some(place) = bytes.last_chunk_mut() {
+        *place = last;
+    }
+    seen
+}
+
+/// Masks bytes of a number that is a multiple of the key's.
+#[inline(always)]
+fn mask_piece<const N: usize>(piece: &mut [u8; N], masking_key: [u8; 4]) -> Seen {
+    let mut seen = 0;
+    for word in piece.chunks_exact_mut(4) {
+        seen |= mask_word(word, masking_key);
+    }
+    Seen(seen)
+}
+
+/// As [`mask_piece`], where many come after each other: each word is put to those that stood in its place, and all of them together
+/// only at the end.
+#[inline(always)]
+fn mask_block<const N: usize>(block: &mut [u8; N], masking_key: [u8; 4], seen: &mut [u32]) {
+    for (word, seen) in block.chunks_exact_mut(4).zip(seen) {
+        *seen |= mask_word(word, masking_key);
+    }
+}
+
+#[inline(always)]
+fn mask_word(word: &mut [u8], masking_key: [u8; 4]) -> u32 {
+    let Ok(bytes) = <&mut [u8; 4]>::try_from(word) else { return 0 };
+    let masked = u32::from_ne_bytes(*bytes) ^ u32::from_ne_bytes(masking_key);
+    *bytes = masked.to_ne_bytes();
+    masked
 }
 
 /// Turns a masking key so that it fits the byte `done` bytes further on in the payload.
 #[inline]
-pub(crate) fn turn(mut masking_key: [u8; 4], done: usize) -> [u8; 4] {
-    masking_key.rotate_left(done % 4);
-    masking_key
+pub(crate) fn turn(masking_key: [u8; 4], done: usize) -> [u8; 4] {
+    // The first byte is the lowest.
+    u32::from_le_bytes(masking_key).rotate_right(8 * (done as u32 % 4)).to_le_bytes()
 }
 
 /// Bytes that one turn of the wide loop takes.

@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use crate::copy;
 use crate::extension::Fin;
+use crate::text::SharedText;
 
 /// Whether a message is text or binary (RFC 6455 §5.6).
 ///
@@ -119,6 +120,68 @@ impl From<Bytes> for Message {
 impl From<alloc::vec::Vec<u8>> for Message {
     fn from(bytes: alloc::vec::Vec<u8>) -> Self {
         Self::Binary(bytes.into())
+    }
+}
+
+/// A whole message whose payload may lie in memory that it shares with others: a clone copies nothing.
+///
+/// [`Connection::receive_shared`](crate::Connection::receive_shared) gives it.
+///
+/// ```
+/// use sockeye::{Message, MessageRef, SharedMessage};
+///
+/// let message = SharedMessage::from(Message::from("hello"));
+/// assert_eq!(message.as_ref(), MessageRef::Text("hello"));
+/// assert_eq!(message.clone().into_payload(), "hello");
+/// assert_eq!(Message::from(message), Message::from("hello"));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum SharedMessage {
+    /// UTF-8 text.
+    Text(SharedText),
+    /// Bytes.
+    Binary(Bytes),
+}
+
+impl SharedMessage {
+    /// Lends the message.
+    #[must_use]
+    pub fn as_ref(&self) -> MessageRef<'_> {
+        match self {
+            Self::Text(text) => MessageRef::Text(text),
+            Self::Binary(bytes) => MessageRef::Binary(bytes),
+        }
+    }
+
+    /// Gives away the payload, text as its UTF-8, without a copy.
+    #[must_use]
+    pub fn into_payload(self) -> Bytes {
+        match self {
+            Self::Text(text) => text.into_bytes(),
+            Self::Binary(bytes) => bytes,
+        }
+    }
+}
+
+/// Takes the memory of the message.
+impl From<Message> for SharedMessage {
+    #[inline]
+    fn from(message: Message) -> Self {
+        match message {
+            Message::Text(text) => Self::Text(text.into()),
+            Message::Binary(bytes) => Self::Binary(bytes),
+        }
+    }
+}
+
+/// Copies text, which a [`Message`] has in a `String`.
+impl From<SharedMessage> for Message {
+    #[inline]
+    fn from(message: SharedMessage) -> Self {
+        match message {
+            SharedMessage::Text(text) => Self::Text(text.into()),
+            SharedMessage::Binary(bytes) => Self::Binary(bytes),
+        }
     }
 }
 
@@ -260,6 +323,12 @@ impl<'a> From<&'a Bytes> for MessageRef<'a> {
 
 impl<'a> From<&'a Message> for MessageRef<'a> {
     fn from(message: &'a Message) -> Self {
+        message.as_ref()
+    }
+}
+
+impl<'a> From<&'a SharedMessage> for MessageRef<'a> {
+    fn from(message: &'a SharedMessage) -> Self {
         message.as_ref()
     }
 }

@@ -7,8 +7,12 @@
 
 #[cfg(feature = "std")]
 mod ascii;
+#[cfg(feature = "std")]
+mod short;
 
 use core::str;
+
+use crate::mask::mask;
 
 /// A byte that no UTF-8 can have in its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +21,7 @@ pub(crate) struct InvalidUtf8;
 /// Checks a text that is all here.
 ///
 /// Where vector instructions can do that they take from half (ASCII) to a tenth (anything else) of the standard library's time;
-/// for what is short the two are the same, and a look whether it is ASCII takes less.
+/// for what is short a look whether it is ASCII takes less.
 #[inline]
 pub(crate) fn check(bytes: &[u8]) -> Result<&str, InvalidUtf8> {
     #[cfg(feature = "std")]
@@ -26,10 +30,34 @@ pub(crate) fn check(bytes: &[u8]) -> Result<&str, InvalidUtf8> {
             return Ok(text);
         }
     }
-    match bytes.len() {
-        ..SHORT => str::from_utf8(bytes).map_err(|_| InvalidUtf8),
-        SHORT.. => simdutf8::basic::from_utf8(bytes).map_err(|_| InvalidUtf8),
+    check_any(bytes)
+}
+
+/// Unmasks a text that is all here, and checks it. That it is ASCII is seen while it is unmasked.
+#[inline]
+pub(crate) fn unmask(payload: &mut [u8], masking_key: [u8; 4]) -> Result<&str, InvalidUtf8> {
+    #[cfg(feature = "std")]
+    return match ascii::unmasked_text(payload, masking_key) {
+        Ok(text) => Ok(text),
+        Err(bytes) => check_any(bytes),
+    };
+    #[cfg(not(feature = "std"))]
+    {
+        mask(payload, masking_key);
+        check(payload)
     }
+}
+
+/// Checks a text that need not be ASCII.
+#[inline]
+fn check_any(bytes: &[u8]) -> Result<&str, InvalidUtf8> {
+    if bytes.len() >= SHORT {
+        return simdutf8::basic::from_utf8(bytes).map_err(|_| InvalidUtf8);
+    }
+    #[cfg(feature = "std")]
+    return short::text(bytes).ok_or(InvalidUtf8);
+    #[cfg(not(feature = "std"))]
+    str::from_utf8(bytes).map_err(|_| InvalidUtf8)
 }
 
 /// From how many bytes on vector instructions are used.
@@ -56,6 +84,23 @@ impl Utf8Tail {
             self.extend(byte)?;
         }
         Ok((completed, text))
+    }
+
+    /// Unmasks the next piece of a text, and checks it as [`Self::check`] does. That it is ASCII is seen while it is unmasked.
+    pub(crate) fn unmask<'b>(
+        &mut self,
+        piece: &'b mut [u8],
+        masking_key: [u8; 4],
+    ) -> Result<(Option<char>, &'b str), InvalidUtf8> {
+        #[cfg(feature = "std")]
+        if self.is_boundary() {
+            return match ascii::unmasked_text(piece, masking_key) {
+                Ok(text) => Ok((None, text)),
+                Err(bytes) => self.check(bytes),
+            };
+        }
+        mask(piece, masking_key);
+        self.check(piece)
     }
 
     /// Whether the text could end here: no character is broken off.
@@ -123,6 +168,7 @@ fn broken_off(bytes: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mask::turn;
     use alloc::string::String;
     use alloc::vec::Vec;
     use proptest::prelude::*;
@@ -149,7 +195,27 @@ mod tests {
         prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
     }
 
+    /// The same of text that is masked.
+    fn unmask_in_pieces(mut masked: Vec<u8>, size: usize, key: [u8; 4]) -> Option<String> {
+        let (mut tail, mut text) = (Utf8Tail::default(), String::new());
+        for (number, piece) in masked.chunks_mut(size).enumerate() {
+            let (completed, rest) = tail.unmask(piece, turn(key, number * size)).ok()?;
+            text.extend(completed);
+            text.push_str(rest);
+        }
+        tail.is_boundary().then_some(text)
+    }
+
     proptest! {
+        #[test]
+        fn masked_text_is_judged_as_by_the_standard_library(bytes in nearly_utf8(), size in 1usize..99, key: [u8; 4]) {
+            let mut masked = bytes.clone();
+            mask(&mut masked, key);
+            let (expected, mut whole) = (String::from_utf8(bytes).ok(), masked.clone());
+            prop_assert_eq!(unmask(&mut whole, key).ok(), expected.as_deref());
+            prop_assert_eq!(unmask_in_pieces(masked, size, key), expected);
+        }
+
         #[test]
         fn any_split_agrees_with_the_standard_library(bytes in nearly_utf8(), size in 1usize..9) {
             prop_assert_eq!(check_in_pieces(&bytes, size).ok(), String::from_utf8(bytes).ok());

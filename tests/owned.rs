@@ -6,8 +6,8 @@ mod replay;
 use bytes::{Buf, BytesMut};
 use common::wire::{BINARY, CLOSE, CONTINUATION, FIN, PING, ROLES, TEXT, head_to, to};
 use proptest::prelude::*;
-use replay::{Seen, connection, cut, receive_messages, receive_owned};
-use sockeye::{Assembler, Config, Connection, Message, ProtocolError, Received, Role, State};
+use replay::{Seen, connection, cut, receive_messages, receive_owned, receive_shared};
+use sockeye::{Assembler, Config, Connection, Message, ProtocolError, Received, Role, SharedMessage, State};
 
 /// What receives.
 struct Receiving {
@@ -55,17 +55,105 @@ fn a_long_binary_message_stays_where_it_was_read_to() {
 }
 
 #[test]
+fn a_long_text_that_may_share_memory_stays_where_it_was_read_to() {
+    let text = "añb".repeat(50_000);
+    for role in ROLES {
+        for (len, fragments) in [(16 * 1024, 1), (65_532, 1), (65_536, 1), (200_000, 1), (30_000, 2), (200_000, 2)] {
+            let (first, rest) = text.as_bytes()[..len].split_at(if fragments == 1 { len } else { len / 2 });
+            let frames = match fragments {
+                1 => to(role, FIN | TEXT, first),
+                _ => [to(role, TEXT, first), to(role, FIN | CONTINUATION, rest)].concat(),
+            };
+            let mut receiving = Receiving::new(role, &Config::default());
+            receiving.input.reserve(frames.len() + 2);
+            let memory = receiving.input.as_ptr().addr()..receiving.input.as_ptr().addr() + frames.len();
+            let Receiving { connection, assembler, input, output } = &mut receiving;
+            input.extend_from_slice(&frames[..100]);
+            assert_eq!(connection.receive_shared(input, assembler, output), Ok(None));
+            assert_eq!(input.len(), 100, "it is left there");
+            input.extend_from_slice(&[&frames[100..], b"\x8a"].concat());
+            let Ok(Some(SharedMessage::Text(given))) = connection.receive_shared(input, assembler, output) else {
+                panic!("no message");
+            };
+            assert_eq!(given.as_str(), &text[..len]);
+            assert!(memory.contains(&given.as_ptr().addr()), "{role:?}, {len} bytes in {fragments}");
+            assert_eq!(input[..], *b"\x8a");
+        }
+    }
+}
+
+#[test]
+fn a_short_message_that_may_share_memory_does_not_keep_the_input() {
+    for role in ROLES {
+        for first in [TEXT, BINARY] {
+            let mut receiving = Receiving::new(role, &Config::default());
+            let Receiving { connection, assembler, input, output } = &mut receiving;
+            for len in [0, 5, 16 * 1024 - 1] {
+                input.extend_from_slice(&to(role, FIN | first, &vec![b'a'; len]));
+                let memory = input.as_ptr().addr()..input.as_ptr().addr() + input.len();
+                let message = connection.receive_shared(input, assembler, output).unwrap().unwrap();
+                assert_eq!(message.as_ref().payload(), vec![b'a'; len]);
+                assert!(len == 0 || !memory.contains(&message.as_ref().payload().as_ptr().addr()));
+            }
+        }
+    }
+}
+
+#[test]
 fn the_fragments_of_a_long_binary_message_that_are_all_there_are_moved_together_there() {
     for role in ROLES {
-        let (whole, mut receiving) = (payload(30_000), Receiving::new(role, &Config::default()));
-        let frames = [to(role, BINARY, &whole[..10_000]), to(role, FIN | CONTINUATION, &whole[10_000..])].concat();
-        receiving.input.reserve(frames.len());
-        let memory = receiving.input.as_ptr().addr()..receiving.input.as_ptr().addr() + frames.len();
-        assert_eq!(receiving.read(&frames[..20_000]), Ok(None));
-        let Ok(Some(Message::Binary(bytes))) = receiving.read(&frames[20_000..]) else { panic!("no message") };
-        assert_eq!(bytes, whole);
-        assert!(memory.contains(&bytes.as_ptr().addr()));
-        assert!(receiving.input.is_empty());
+        for (len, first) in [(30_000, 10_000), (200_000, 70_000), (200_000, 10), (150_000, 140_000)] {
+            let (whole, mut receiving) = (payload(len), Receiving::new(role, &Config::default()));
+            let frames = [to(role, BINARY, &whole[..first]), to(role, FIN | CONTINUATION, &whole[first..])].concat();
+            receiving.input.reserve(frames.len());
+            let memory = receiving.input.as_ptr().addr()..receiving.input.as_ptr().addr() + frames.len();
+            assert_eq!(receiving.read(&frames[..20_000]), Ok(None));
+            let Ok(Some(Message::Binary(bytes))) = receiving.read(&frames[20_000..]) else { panic!("no message") };
+            assert_eq!(bytes, whole);
+            assert!(memory.contains(&bytes.as_ptr().addr()));
+            assert!(receiving.input.is_empty());
+        }
+    }
+}
+
+#[test]
+fn long_fragments_that_are_all_there_are_lent_from_there() {
+    let text = "añb".repeat(60_000);
+    for role in ROLES {
+        for first in [TEXT, BINARY] {
+            // Cut within a character.
+            let mut frames = [
+                to(role, first, &text.as_bytes()[..100_002]),
+                to(role, CONTINUATION, b""),
+                to(role, FIN | CONTINUATION, &text.as_bytes()[100_002..]),
+            ]
+            .concat();
+            let mut receiving = Receiving::new(role, &Config::default());
+            let (memory, mut input) = (frames.as_ptr_range(), &mut frames[..]);
+            let Receiving { connection, assembler, output, .. } = &mut receiving;
+            let Ok(Some(Received::Message(message))) = connection.receive_message(&mut input, assembler, output) else {
+                panic!("no message");
+            };
+            assert_eq!(message.payload(), text.as_bytes());
+            assert!(memory.contains(&message.payload().as_ptr()), "lent from the input");
+        }
+    }
+}
+
+#[test]
+fn a_long_fragment_is_refused_as_any_other() {
+    let mut config = Config::default();
+    config.max_frame_size = 100_000;
+    for role in ROLES {
+        let mut receiving = Receiving::new(role, &config);
+        let frames = [to(role, BINARY, &payload(70_000)), to(role, FIN | CONTINUATION, &payload(100_001))].concat();
+        assert_eq!(receiving.read(&frames), Err(ProtocolError::FrameTooBig { len: 100_001, max: 100_000 }));
+
+        let mut receiving = Receiving::new(role, &Config::default());
+        let mut frames = [to(role, TEXT, &[b'a'; 70_000]), to(role, FIN | CONTINUATION, &[0xff; 70_000])].concat();
+        let Receiving { connection, assembler, output, .. } = &mut receiving;
+        let received = connection.receive_message(&mut &mut frames[..], assembler, output);
+        assert_eq!(received, Err(ProtocolError::InvalidUtf8));
     }
 }
 
@@ -282,8 +370,10 @@ proptest! {
         let wire = wire(role, &sent, flip);
         let mut lent = receive_messages(&mut connection(role, &config), &config, [&wire[..]]);
         lent.seen.retain(|seen| matches!(seen, Seen::Message(_)));
-        let given = receive_owned(&mut connection(role, &config), &config, cut(&wire, &sizes));
-        prop_assert!(given == lent, "{} instead of {} messages, or others", given.seen.len(), lent.seen.len());
+        for receive in [receive_owned, receive_shared] {
+            let given = receive(&mut connection(role, &config), &config, cut(&wire, &sizes));
+            prop_assert!(given == lent, "{} instead of {} messages, or others", given.seen.len(), lent.seen.len());
+        }
     }
 
     /// Within limits that some of them break.

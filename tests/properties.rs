@@ -10,8 +10,8 @@ use proptest::prelude::*;
 use sockeye::{Close, CloseCode, Config, Fin, FrameHeader, Message, MessageRef, OpCode, Role, Rsv};
 
 use replay::{
-    Seen, Step, connection, cut, other, receive_buffered, receive_chunks, receive_messages, receive_owned, send,
-    small_limits,
+    Seen, Step, connection, cut, other, receive_buffered, receive_chunks, receive_messages, receive_owned,
+    receive_shared, send, small_limits,
 };
 
 proptest! {
@@ -23,7 +23,7 @@ proptest! {
         sizes in vec(0usize..40, 1..8),
     ) {
         let config = small_limits();
-        for receive in [receive_chunks, receive_messages, receive_buffered, receive_owned] {
+        for receive in [receive_chunks, receive_messages, receive_buffered, receive_owned, receive_shared] {
             let whole = receive(&mut connection(role, &config), &config, vec![&wire[..]]);
             for sizes in [&sizes[..], &[1]] {
                 let pieces = receive(&mut connection(role, &config), &config, cut(&wire, sizes));
@@ -53,7 +53,10 @@ proptest! {
         let config = small_limits();
         let mut messages = receive_messages(&mut connection(role, &config), &config, cut(&wire, &sizes));
         messages.seen.retain(|seen| matches!(seen, Seen::Message(_)));
-        prop_assert_eq!(receive_owned(&mut connection(role, &config), &config, cut(&wire, &sizes)), messages);
+        for receive in [receive_owned, receive_shared] {
+            let given = receive(&mut connection(role, &config), &config, cut(&wire, &sizes));
+            prop_assert_eq!(given, messages.clone());
+        }
     }
 
     #[test]

@@ -8,12 +8,13 @@ use alloc::sync::Arc;
 use core::fmt::Debug;
 use core::time::Duration;
 
+use bytes::{Bytes, BytesMut};
 use sockeye::{
     Assembler, Assembly, Chunk, Close, CloseCode, CloseCodeClass, Config, Connection, ControlPayload, Counters,
     Decoded, Decoder, Encoder, EndCause, Event, ExtensionError, Fin, FrameHead, FrameHeader, Instant, MaskingKeys,
     MaskingPolicy, Message, MessageKind, MessageRef, Next, OpCode, OutgoingKind, OutgoingRef, Payload, PreparedMessage,
-    ProtocolError, Received, Receiver, Receiving, Reply, Role, Rsv, SendError, Sender, State, Teardown, Timeout,
-    Uncompressed, Variant, mask,
+    ProtocolError, Received, Receiver, Receiving, Reply, Role, Rsv, SendError, Sender, SharedMessage, SharedText,
+    State, Teardown, Timeout, Uncompressed, Variant, mask,
 };
 
 /// What values must be able to do that are kept, compared and printed.
@@ -55,6 +56,8 @@ fn every_type_of_the_crate_root_has_the_traits_that_it_promises() {
     is_value::<Reply>();
     is_value::<Role>();
     is_value::<Rsv>();
+    is_value::<SharedMessage>();
+    is_value::<SharedText>();
     is_value::<State>();
     is_value::<Teardown>();
     is_value::<Timeout>();
@@ -84,6 +87,18 @@ fn every_method_of_a_connection_has_its_signature() {
     let _: fn(&mut Connection, Rsv, Box<dyn Encoder>) = Connection::extend;
     let _: for<'b> fn(&mut Connection, Input<'_, 'b>, &mut Vec<u8>) -> Result<Option<Event<'b>>, ProtocolError> =
         Connection::receive;
+    let _: fn(&mut Connection, &mut BytesMut, &mut Assembler, &mut Vec<u8>) -> Result<Option<Message>, ProtocolError> =
+        Connection::receive_owned;
+    let _: fn(
+        &mut Connection,
+        &mut BytesMut,
+        &mut Assembler,
+        &mut Vec<u8>,
+    ) -> Result<Option<SharedMessage>, ProtocolError> = Connection::receive_shared;
+    let _: fn(&SharedText) -> &str = SharedText::as_str;
+    let _: fn(SharedText) -> Bytes = SharedText::into_bytes;
+    let _: fn(&SharedMessage) -> MessageRef<'_> = SharedMessage::as_ref;
+    let _: fn(SharedMessage) -> Bytes = SharedMessage::into_payload;
     let _: fn(&mut Connection) = Connection::receive_eof;
     let _: fn(&mut Connection, ProtocolError, &mut Vec<u8>) -> ProtocolError = Connection::fail;
     let _: fn(&mut Connection, MessageRef<'static>, &mut Vec<u8>) -> Result<(), SendError> = Connection::send;

@@ -1,24 +1,27 @@
-//! Receiving messages to be given away: what is long and binary is split off the caller's input, so that its payload stays
-//! where it was read to.
+//! Receiving messages to be given away: what is long is split off the caller's input, so that its payload stays where it was read
+//! to.
 //!
-//! A text is a `String`, which has memory of its own, so it is copied: best as it comes, while it is in the cache next to the
-//! core.
+//! A `String` has memory of its own, so the text of a [`Message`] is copied: best as it comes, while it is in the cache next to the
+//! core. That of a [`SharedMessage`] is not.
+
+mod place;
 
 use alloc::vec::Vec;
 
 use bytes::{Buf, BytesMut};
 
+use self::place::{Given, Place};
 use super::{Connection, Event, Next};
 use crate::assembler::{Assembler, Assembly};
 use crate::error::ProtocolError;
 use crate::frame::{FrameHeader, OpCode};
-use crate::message::{Message, MessageRef};
+use crate::message::{Message, SharedMessage};
 
 impl Connection {
     /// Receives the next whole message and gives it away: a binary one of 16 KiB or more is split off the input and not copied.
     ///
     /// A message that has only begun is left in the input, which is given room for the rest of it, but for no more than 16 KiB and
-    /// four times the bytes that are there; text in a frame of 64 KiB or more, and such fragments, are gathered as they come.
+    /// four times the bytes that are there; text that begins with a frame of 64 KiB or more is gathered as it comes.
     /// Where `None` leaves something in the input, read on behind it, as much as there is room for, and receive again; when the
     /// input ends or there is nothing to read for now, give it to [`Self::receive_message`], which takes what there is, and clear
     /// it.
@@ -61,12 +64,57 @@ impl Connection {
         assembler: &mut Assembler,
         output: &mut Vec<u8>,
     ) -> Result<Option<Message>, ProtocolError> {
+        self.receive_given(input, assembler, output)
+    }
+
+    /// Receives the next whole message and gives it away as [`Self::receive_owned`] does, but for text: one of 16 KiB or more is split
+    /// off the input, too, and not copied.
+    ///
+    /// So a text shares the memory of the input, and who keeps it keeps all of that. What needs a `String` is better off with
+    /// [`Self::receive_owned`].
+    ///
+    /// ```
+    /// use bytes::BytesMut;
+    /// use sockeye::{Config, Connection, MessageRef, SharedMessage};
+    ///
+    /// let mut client = Connection::client(Config::default());
+    /// let (mut assembler, mut output) = (client.assembler(), Vec::new());
+    /// let mut input = BytesMut::from(&b"\x81\x05Hello\x82\x02\x01\x02"[..]);
+    /// while let Some(message) = client.receive_shared(&mut input, &mut assembler, &mut output)? {
+    ///     match &message {
+    ///         SharedMessage::Text(text) => assert_eq!(text.as_str(), "Hello"),
+    ///         SharedMessage::Binary(bytes) => assert_eq!(bytes[..], [1, 2]),
+    ///     }
+    ///     client.send(&message, &mut output)?;
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::receive_message`]; the input is empty then.
+    pub fn receive_shared(
+        &mut self,
+        input: &mut BytesMut,
+        assembler: &mut Assembler,
+        output: &mut Vec<u8>,
+    ) -> Result<Option<SharedMessage>, ProtocolError> {
+        self.receive_given(input, assembler, output)
+    }
+
+    #[inline(always)]
+    fn receive_given<M: Given>(
+        &mut self,
+        input: &mut BytesMut,
+        assembler: &mut Assembler,
+        output: &mut Vec<u8>,
+    ) -> Result<Option<M>, ProtocolError> {
         if self.owed_pong.is_none() && !assembler.is_open() {
             let (origin, len) = (input.as_ptr().addr(), input.len());
             let mut rest = &mut input[..];
             if let Ok(Some(message)) = self.receiver.receive_single(&mut rest, assembler.max()) {
-                let (owned, taken) = (Owned::new(message, origin), len - rest.len());
-                return Ok(Some(owned.take(input, taken)));
+                let (place, taken) = (Place::<M>::new(message, origin), len - rest.len());
+                return Ok(Some(place.take(input, taken)));
             }
             // What was wrong is said again.
         }
@@ -77,24 +125,28 @@ impl Connection {
         received
     }
 
-    /// The long path of [`Self::receive_owned`].
-    fn receive_long(
+    /// The long path of [`Self::receive_owned`] and [`Self::receive_shared`].
+    fn receive_long<M: Given>(
         &mut self,
         input: &mut BytesMut,
         assembler: &mut Assembler,
         output: &mut Vec<u8>,
-    ) -> Result<Option<Message>, ProtocolError> {
+    ) -> Result<Option<M>, ProtocolError> {
+        // As most calls end that come after the last message.
+        if self.owed_pong.is_none() && input.is_empty() && self.receiver.is_quiet() {
+            return Ok(None);
+        }
         assembler.keep_only(self.receiver.open_message());
         let max = assembler.max();
         loop {
             let (origin, len) = (input.as_ptr().addr(), input.len());
-            let is_gathered = self.is_best_gathered(input);
+            let is_gathered = !M::KEEPS_TEXT && self.is_best_gathered(input);
             if !is_gathered && self.owed_pong.is_none() {
                 let mut rest = &mut input[..];
                 match self.receiver.receive_fragments(&mut rest, max) {
                     Ok(Some(message)) => {
-                        let (owned, taken) = (Owned::new(message, origin), len - rest.len());
-                        return Ok(Some(owned.take(input, taken)));
+                        let (place, taken) = (Place::<M>::new(message, origin), len - rest.len());
+                        return Ok(Some(place.take(input, taken)));
                     }
                     Ok(None) => {}
                     Err(error) => return Err(self.fail(error, output)),
@@ -112,11 +164,11 @@ impl Connection {
                 None => self.receive_any(&mut rest, longest, output)?,
             };
             let taken = step - rest.len();
-            let owned = match event {
+            let place = match event {
                 Some(Event::Data(chunk)) => match chunk.whole() {
-                    Some(message) => Some(Owned::new(message, origin)),
+                    Some(message) => Some(Place::<M>::new(message, origin)),
                     None => match assembler.gather(chunk, len - taken) {
-                        Ok(Assembly::Complete) => Some(Owned::Copied(assembler.take())),
+                        Ok(Assembly::Complete) => Some(Place::Elsewhere(M::gathered(assembler.take()))),
                         Ok(Assembly::Partial | Assembly::Whole(_)) => None,
                         Err(error) => return Err(self.fail(error, output)),
                     },
@@ -124,8 +176,8 @@ impl Connection {
                 Some(Event::Ping(_) | Event::Pong(_) | Event::Close(_)) | None => None,
             };
             self.note_decoded(assembler);
-            match owned {
-                Some(owned) => return Ok(Some(owned.take(input, taken))),
+            match place {
+                Some(place) => return Ok(Some(place.take(input, taken))),
                 None => input.advance(taken),
             }
             if input.is_empty() {
@@ -134,13 +186,12 @@ impl Connection {
         }
     }
 
-    /// Whether a message begins at the front of the input that has to be copied sooner or later, and is so long that sooner is
-    /// better: text, and what comes in fragments.
+    /// Whether a text begins at the front of the input, which has to be copied sooner or later, and is so long that sooner is
+    /// better.
     fn is_best_gathered(&self, input: &[u8]) -> bool {
-        match self.receiver.next_frame(input) {
-            Some(header) => header.payload_len > SHORT && (header.opcode == OpCode::Text || !header.fin),
-            None => false,
-        }
+        self.receiver
+            .next_frame(input)
+            .is_some_and(|header| header.payload_len > SHORT && header.opcode == OpCode::Text)
     }
 }
 
@@ -154,50 +205,6 @@ fn make_room(input: &mut BytesMut, lacking: usize) {
         input.reserve(lacking.min(most));
     }
 }
-
-/// What becomes of a message that lies in the input.
-#[derive(Debug)]
-enum Owned {
-    Copied(Message),
-    /// The payload stays where it is.
-    Binary {
-        at: usize,
-        len: usize,
-    },
-}
-
-impl Owned {
-    /// Decides on a message in an input that lies at this address.
-    #[inline]
-    fn new(message: MessageRef<'_>, origin: usize) -> Self {
-        match message {
-            MessageRef::Binary(payload) if payload.len() >= LONG => {
-                Self::Binary { at: payload.as_ptr().addr() - origin, len: payload.len() }
-            }
-            MessageRef::Binary(_) | MessageRef::Text(_) => Self::Copied(message.to_owned()),
-        }
-    }
-
-    /// Takes the message from the input, and so many bytes off that.
-    #[inline]
-    fn take(self, input: &mut BytesMut, taken: usize) -> Message {
-        match self {
-            Self::Copied(message) => {
-                input.advance(taken);
-                message
-            }
-            Self::Binary { at, len } => {
-                let mut payload = input.split_to(taken);
-                payload.advance(at);
-                payload.truncate(len);
-                Message::Binary(payload.freeze())
-            }
-        }
-    }
-}
-
-/// From how many bytes on a message is not copied.
-const LONG: usize = 16 * 1024;
 
 /// The longest frame that a short path of the receiver takes.
 const SHORT: u64 = 64 * 1024 - 1;

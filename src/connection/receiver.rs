@@ -483,10 +483,8 @@ impl Receiver {
         }
         let (piece, after) = mem::take(input).split_at_mut(available);
         *input = after;
-        if let Some(key) = frame.masking_key {
-            mask(piece, key);
-            frame.masking_key = Some(turn(key, available));
-        }
+        let masking_key = frame.masking_key;
+        frame.masking_key = masking_key.map(|key| turn(key, available));
         frame.remaining -= available as u64;
         frame.is_announced = true;
 
@@ -495,6 +493,11 @@ impl Receiver {
         let number = if is_first && is_last { 0 } else { number };
         let message_len = message.len;
         message.is_announced = true;
+        if let (MessageKind::Binary, _, Some(key)) | (_, true, Some(key)) =
+            (message.kind, message.is_encoded, masking_key)
+        {
+            mask(piece, key);
+        }
         let payload = match (message.kind, message.is_encoded) {
             (kind, true) => {
                 if let Some(extension) = &mut self.extension {
@@ -503,7 +506,7 @@ impl Receiver {
                 Payload::Encoded { kind, bytes: piece }
             }
             (MessageKind::Binary, false) => Payload::Binary(piece),
-            (MessageKind::Text, false) => self.text(piece, is_last)?,
+            (MessageKind::Text, false) => self.text(piece, masking_key, is_last)?,
         };
 
         self.counters.payload_bytes += available as u64;
@@ -516,9 +519,17 @@ impl Receiver {
         Ok(Some(Event::Data(Chunk { payload, is_first, is_last, frame_remaining, message_len, number })))
     }
 
-    /// Checks a piece of a text message.
-    fn text<'b>(&mut self, bytes: &'b [u8], is_last: bool) -> Result<Payload<'b>, ProtocolError> {
-        let (completed, text) = self.tail.check(bytes)?;
+    /// Unmasks a piece of a text message, and checks it.
+    fn text<'b>(
+        &mut self,
+        piece: &'b mut [u8],
+        masking_key: Option<[u8; 4]>,
+        is_last: bool,
+    ) -> Result<Payload<'b>, ProtocolError> {
+        let (completed, text) = match masking_key {
+            Some(key) => self.tail.unmask(piece, key)?,
+            None => self.tail.check(piece)?,
+        };
         if is_last && !self.tail.is_boundary() {
             return Err(ProtocolError::InvalidUtf8);
         }

@@ -11,17 +11,26 @@
 //! | 16,384 | 247 | 140 |
 #![expect(unsafe_code, reason = "a function for some processors can be called in no other way")]
 
+use core::ops::Range;
 use std::is_x86_feature_detected;
 
-use super::mask_lines;
+use super::copy;
+use super::{Seen, mask_lines};
 
-/// Masks a payload, if the processor can do it in this way; says whether it did.
+/// Masks a payload, if the processor can do it in this way.
 #[inline]
-pub(super) fn mask(payload: &mut [u8], masking_key: [u8; 4]) -> bool {
+pub(super) fn mask(payload: &mut [u8], masking_key: [u8; 4]) -> Option<Seen> {
+    // SAFETY: the processor has AVX2, as it has just said; that is all that the function asks for.
+    is_x86_feature_detected!("avx2").then(|| unsafe { mask_with_avx2(payload, masking_key) })
+}
+
+/// Unmasks a payload and moves it down, if the processor can do it in this way; says whether it did.
+#[inline]
+pub(super) fn unmask_down(bytes: &mut [u8], from: Range<usize>, to: usize, masking_key: [u8; 4]) -> bool {
     let can = is_x86_feature_detected!("avx2");
     if can {
-        // SAFETY: the processor has AVX2, as it has just said; that is all that the function asks for.
-        unsafe { mask_with_avx2(payload, masking_key) };
+        // SAFETY: as above.
+        unsafe { unmask_down_with_avx2(bytes, from, to, masking_key) };
     }
     can
 }
@@ -30,6 +39,14 @@ pub(super) fn mask(payload: &mut [u8], masking_key: [u8; 4]) -> bool {
 ///
 /// The processor must have AVX2.
 #[target_feature(enable = "avx2")]
-unsafe fn mask_with_avx2(payload: &mut [u8], masking_key: [u8; 4]) {
-    mask_lines(payload, masking_key);
+unsafe fn mask_with_avx2(payload: &mut [u8], masking_key: [u8; 4]) -> Seen {
+    mask_lines(payload, masking_key)
+}
+
+/// # Safety
+///
+/// The processor must have AVX2.
+#[target_feature(enable = "avx2")]
+unsafe fn unmask_down_with_avx2(bytes: &mut [u8], from: Range<usize>, to: usize, masking_key: [u8; 4]) {
+    copy::unmask_down(bytes, from, to, masking_key)
 }

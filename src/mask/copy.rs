@@ -1,8 +1,12 @@
-//! Masking a payload on its way into the output, as a client sends it: one pass over the bytes instead of two.
+//! Masking a payload on its way somewhere else, one pass over the bytes instead of two: into the output, as a client sends it, or
+//! to the end of another one that lies in front of it, as a server receives fragments.
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
-use super::{BLOCK, LINE, LONG, mask, turn};
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+use super::avx2;
+use super::{BLOCK, LINE, LONG, mask, mask_piece, turn};
 
 /// Appends a payload to `output`, masked on the way.
 ///
@@ -33,6 +37,34 @@ fn copy_long(payload: &[u8], masking_key: [u8; 4], output: &mut Vec<u8>) {
     let (start, rest) = payload.split_at(to_line.min(payload.len()));
     copy_blocks(start, masking_key, output);
     copy_blocks(rest, turn(masking_key, start.len()), output);
+}
+
+/// Unmasks the payload that lies at `from`, and moves it to `to`, which is not behind that.
+pub(crate) fn unmask_within(bytes: &mut [u8], from: Range<usize>, to: usize, masking_key: [u8; 4]) {
+    if to >= from.start {
+        return mask(&mut bytes[from], masking_key);
+    }
+    #[cfg(all(feature = "std", target_arch = "x86_64"))]
+    if avx2::unmask_down(bytes, from.clone(), to, masking_key) {
+        return;
+    }
+    unmask_down(bytes, from, to, masking_key)
+}
+
+/// A block is read before anything is written there: what lies in front of it was moved already.
+#[inline(always)]
+pub(super) fn unmask_down(bytes: &mut [u8], from: Range<usize>, to: usize, masking_key: [u8; 4]) {
+    let (by, end) = (from.start - to, from.start + from.len() / BLOCK * BLOCK);
+    for at in (from.start..end).step_by(BLOCK) {
+        let window = &mut bytes[at - by..at + BLOCK];
+        let Some(&(mut block)) = window.last_chunk::<BLOCK>() else { break };
+        mask_piece::<BLOCK>(&mut block, masking_key);
+        if let Some(place) = window.first_chunk_mut() {
+            *place = block;
+        }
+    }
+    bytes.copy_within(end..from.end, end - by);
+    mask(&mut bytes[end - by..from.end - by], masking_key);
 }
 
 #[inline(always)]
@@ -107,6 +139,26 @@ mod tests {
                 copy_masked(&bytes, [1, 2, 3, 0xff], &mut output);
                 assert!(output[..before].iter().all(|&byte| byte == 7));
                 assert_eq!(output[before..], slow, "{len} bytes behind {before}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_payload_unmasked_within_agrees_with_the_definition() {
+        const KEY: [u8; 4] = [1, 2, 0x83, 0xff];
+        for len in [0, 1, 3, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 7, 1100] {
+            for by in [0, 1, 6, 14, BLOCK - 1, BLOCK, BLOCK + 1, 300] {
+                let payload: Vec<u8> = (0..=u8::MAX).cycle().take(len).collect();
+                let (front, behind) = (alloc::vec![7; 9 + by], [7; 5]);
+                let mut masked = [&front[..], &payload, &behind].concat();
+                naive(&mut masked[9 + by..9 + by + len], KEY);
+                for unmask in [unmask_within, unmask_down] {
+                    let mut bytes = masked.clone();
+                    unmask(&mut bytes, 9 + by..9 + by + len, 9, KEY);
+                    assert_eq!(bytes[..9], front[..9]);
+                    assert_eq!(bytes[9..9 + len], payload, "{len} bytes by {by}");
+                    assert_eq!(bytes[9 + by + len..], behind);
+                }
             }
         }
     }

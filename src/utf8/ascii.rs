@@ -17,14 +17,26 @@
 
 use core::str;
 
+use crate::mask::unmask;
+
 /// Makes a text of bytes that are all ASCII; `None` where they are not.
 #[inline(always)]
 pub(super) fn text(bytes: &[u8]) -> Option<&str> {
-    if !is_ascii(bytes) {
-        return None;
-    }
+    text_if(is_ascii(bytes), bytes)
+}
+
+/// Unmasks a payload, and makes a text of it if it is all ASCII; the bytes where it is not. Who unmasks has looked at each byte.
+#[inline(always)]
+pub(super) fn unmasked_text(payload: &mut [u8], masking_key: [u8; 4]) -> Result<&str, &[u8]> {
+    let seen = unmask(payload, masking_key);
+    text_if(seen.is_ascii(), payload).ok_or(payload)
+}
+
+/// Makes a text of bytes where all of them were seen to be ASCII.
+#[inline(always)]
+fn text_if(is_ascii: bool, bytes: &[u8]) -> Option<&str> {
     // SAFETY: each byte is below 0x80, and each such byte is a character in UTF-8, whatever stands beside it.
-    Some(unsafe { str::from_utf8_unchecked(bytes) })
+    is_ascii.then(|| unsafe { str::from_utf8_unchecked(bytes) })
 }
 
 /// Whether no byte has its highest bit set. The ends overlap, where the length is no multiple of what is looked at.
@@ -81,6 +93,25 @@ mod tests {
                     assert_eq!(text(&bytes), None, "{other:x} at {at} of {len}");
                 }
                 bytes[at] = 0x7f;
+            }
+        }
+    }
+
+    #[test]
+    fn a_byte_that_is_not_ascii_is_seen_while_it_is_unmasked() {
+        let key = [1, 0x82, 3, 0xff];
+        for len in (0..200).chain([1023, 1024, 1100, 4096, 4200]) {
+            for at in (0..len).step_by(1 + len / 200).chain([len.saturating_sub(1), len]) {
+                let mut bytes = vec![b'a'; len];
+                if let Some(byte) = bytes.get_mut(at) {
+                    *byte = 0x80;
+                }
+                let mut masked = bytes.clone();
+                unmask(&mut masked, key);
+                match unmasked_text(&mut masked, key) {
+                    Ok(text) => assert_eq!((text.as_bytes(), at), (&bytes[..], len)),
+                    Err(other) => assert_eq!((other, at < len), (&bytes[..], true)),
+                }
             }
         }
     }

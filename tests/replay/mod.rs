@@ -211,12 +211,48 @@ pub fn receive_owned<'i>(
     config: &Config,
     pieces: impl IntoIterator<Item = &'i [u8]>,
 ) -> Outcome {
+    receive_given(connection, config, pieces, Connection::receive_owned)
+}
+
+/// The same with messages in memory that they share. They are kept until the end, so nobody writes into them.
+pub fn receive_shared<'i>(
+    connection: &mut Connection,
+    config: &Config,
+    pieces: impl IntoIterator<Item = &'i [u8]>,
+) -> Outcome {
+    let mut kept = Vec::new();
+    let outcome = receive_given(connection, config, pieces, |connection, input, assembler, output| {
+        let message = connection.receive_shared(input, assembler, output)?;
+        kept.extend(message.clone());
+        Ok(message.map(Message::from))
+    });
+    let seen: Vec<Message> = outcome
+        .seen
+        .iter()
+        .filter_map(|seen| if let Seen::Message(message) = seen { Some(message.clone()) } else { None })
+        .collect();
+    let kept: Vec<Message> = kept.into_iter().map(Message::from).collect();
+    assert_eq!(kept[..], seen[..kept.len()], "somebody wrote into what was given away");
+    outcome
+}
+
+fn receive_given<'i>(
+    connection: &mut Connection,
+    config: &Config,
+    pieces: impl IntoIterator<Item = &'i [u8]>,
+    mut receive: impl FnMut(
+        &mut Connection,
+        &mut BytesMut,
+        &mut Assembler,
+        &mut Vec<u8>,
+    ) -> Result<Option<Message>, ProtocolError>,
+) -> Outcome {
     let mut assembler = Assembler::new(config.clone());
     let (mut seen, mut output, mut error, mut input) = (Vec::new(), Vec::new(), None, BytesMut::new());
     for piece in pieces {
         input.extend_from_slice(piece);
         loop {
-            match connection.receive_owned(&mut input, &mut assembler, &mut output) {
+            match receive(connection, &mut input, &mut assembler, &mut output) {
                 Ok(Some(message)) => seen.push(Seen::Message(message)),
                 Ok(None) => break,
                 Err(now) => break note(&mut error, now),

@@ -142,6 +142,7 @@ impl Library {
 pub static LIBRARIES: &[Library] = &[
     engine::LENT,
     engine::OWNED,
+    engine::SHARED,
     adapters::BLOCKING,
     adapters::TOKIO,
     adapters::TOKIO_OWNED,

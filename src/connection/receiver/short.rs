@@ -10,7 +10,7 @@ use super::{OpenMessage, Pace, Receiver};
 use crate::config::Role;
 use crate::error::ProtocolError;
 use crate::frame::{FrameHeader, OpCode};
-use crate::mask::mask;
+use crate::mask::{mask, unmask_within};
 use crate::message::{Chunk, MessageKind, MessageRef, Payload};
 use crate::utf8;
 
@@ -54,9 +54,13 @@ impl Receiver {
             return Ok(None);
         }
 
-        let payload = self.take_frame(layout, input);
+        let (payload, key) = self.take_frame(layout, input);
         let message = if is_text {
-            match utf8::check(payload) {
+            let text = match key {
+                Some(key) => utf8::unmask(payload, key),
+                None => utf8::check(payload),
+            };
+            match text {
                 Ok(text) => MessageRef::Text(text),
                 Err(_) => {
                     self.counters.payload_bytes -= layout.len as u64;
@@ -64,6 +68,9 @@ impl Receiver {
                 }
             }
         } else {
+            if let Some(key) = key {
+                mask(payload, key);
+            }
             MessageRef::Binary(payload)
         };
         self.counters.messages += 1;
@@ -95,8 +102,8 @@ impl Receiver {
         }
     }
 
-    /// Receives a whole message in several frames of less than 64 KiB each, with nothing between them, by moving them
-    /// together where they lie; `None`, with nothing touched, where there is something else, or one of more than `max` bytes.
+    /// Receives a whole message in several frames, with nothing between them, by moving them together where they lie; `None`, with
+    /// nothing touched, where there is something else, or one of more than `max` bytes.
     pub(crate) fn receive_fragments<'b>(
         &mut self,
         input: &mut &'b mut [u8],
@@ -107,13 +114,12 @@ impl Receiver {
         *input = after;
         let (mut from, mut to) = (0, found.start);
         while let &[_, second, ref rest @ ..] = &frames[from..] {
-            let Some(Layout { head_len, len }) = self.layout(second, rest) else { break };
+            let Some(Layout { head_len, len }) = self.layout_of_any(second, rest) else { break };
             let (at, end) = (from + head_len, from + head_len + len);
-            if let Some(key) = self.key_before(at, frames) {
-                mask(&mut frames[at..end], key);
-            }
-            if at > to {
-                frames.copy_within(at..end, to);
+            match self.key_before(at, frames) {
+                Some(key) => unmask_within(frames, at..end, to, key),
+                None if at > to => frames.copy_within(at..end, to),
+                None => {}
             }
             (from, to) = (end, to + len);
         }
@@ -159,10 +165,15 @@ impl Receiver {
 
         let is_last = first & 0x80 != 0;
         let number = if is_first && is_last { 0 } else { self.message_number() };
-        let payload = self.take_frame(layout, input);
+        let (payload, key) = self.take_frame(layout, input);
         let payload = match message.kind {
-            MessageKind::Binary => Payload::Binary(payload),
-            MessageKind::Text => match self.text(payload, is_last) {
+            MessageKind::Binary => {
+                if let Some(key) = key {
+                    mask(payload, key);
+                }
+                Payload::Binary(payload)
+            }
+            MessageKind::Text => match self.text(payload, key, is_last) {
                 Ok(payload) => payload,
                 Err(error) => {
                     self.counters.payload_bytes -= layout.len as u64;
@@ -236,11 +247,11 @@ impl Receiver {
         if self.pace != Pace::Quiet {
             return None;
         }
-        let Layout { head_len, mut len } = self.layout(second, rest)?;
+        let Layout { head_len, mut len } = self.layout_of_any(second, rest)?;
         let mut found = Fragments { kind, start: head_len, wire_len: head_len + len, fragments: 1 };
         loop {
             let &[first, second, ref rest @ ..] = &input[found.wire_len..] else { return None };
-            let layout = self.layout(second, rest)?;
+            let layout = self.layout_of_any(second, rest)?;
             found.fragments += 1;
             found.wire_len += layout.head_len + layout.len;
             len += layout.len;
@@ -280,20 +291,41 @@ impl Receiver {
         (len <= usize::from(self.short_max) && rest.len() + 2 >= head_len + len).then_some(Layout { head_len, len })
     }
 
-    /// Takes a frame from the input, counts and unmasks it.
+    /// As [`Self::layout`], of a frame of any length within the limit.
+    #[inline]
+    fn layout_of_any(&self, second: u8, rest: &[u8]) -> Option<Layout> {
+        self.layout(second, rest).or_else(|| self.layout_of_long(second, rest))
+    }
+
+    /// That of a frame of 64 KiB or more.
+    fn layout_of_long(&self, second: u8, rest: &[u8]) -> Option<Layout> {
+        let (long, key_len) = match self.role {
+            Role::Server => (0xff, 4),
+            Role::Client => (0x7f, 0),
+        };
+        let len = u64::from_be_bytes(*rest.first_chunk().filter(|_| second == long)?);
+        if len <= u64::from(u16::MAX) || len > self.config.max_frame_size {
+            return None;
+        }
+        let (head_len, len) = (10 + key_len, usize::try_from(len).ok()?);
+        ((rest.len() + 2).checked_sub(head_len)? >= len).then_some(Layout { head_len, len })
+    }
+
+    /// Takes a frame from the input and counts it: its payload, and the key to unmask that with.
     #[inline(always)]
-    fn take_frame<'b>(&mut self, layout: Layout, input: &mut &'b mut [u8]) -> &'b mut [u8] {
+    fn take_frame<'b>(&mut self, layout: Layout, input: &mut &'b mut [u8]) -> (&'b mut [u8], Option<[u8; 4]>) {
         let Layout { head_len, len } = layout;
         let (frame, after) = mem::take(input).split_at_mut(head_len + len);
         *input = after;
         let (head, payload) = frame.split_at_mut(head_len);
-        if let Some((_, key)) = head[2..].split_last_chunk::<4>().filter(|_| self.role == Role::Server) {
-            mask(payload, *key);
-        }
+        let key = match self.role {
+            Role::Server => head.last_chunk::<4>().copied(),
+            Role::Client => None,
+        };
         self.counters.frames += 1;
         self.counters.payload_bytes += len as u64;
         self.counters.wire_bytes += (head_len + len) as u64;
-        payload
+        (payload, key)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use sockeye::handshake::{ClientConfig, ClientHandshake, ClientRequest, ServerConfig, ServerHandshake};
-use sockeye::{Assembler, Config, Connection, FrameHeader, MessageKind, Received};
+use sockeye::{Assembler, Config, Connection, FrameHeader, MessageKind, ProtocolError, Received};
 
 use super::{Library, Standing};
 use crate::handshake::{HOST, Handshake, PATH};
@@ -24,6 +24,7 @@ pub const LENT: Library = Library::new("sockeye", Standing::Ours)
     .broadcasts_deflated::<super::crowds::ours::Engine>()
     .gathers::<super::crowds::ours::Engine>();
 pub const OWNED: Library = Library::new("sockeye, owned", Standing::Ours).receives::<Owned>();
+pub const SHARED: Library = Library::new("sockeye, shared", Standing::Ours).receives::<Shared>();
 
 /// An end of a connection.
 pub fn connection(role: Role) -> Connection {
@@ -112,8 +113,8 @@ impl Receive for Lent {
     }
 }
 
-/// Messages become the caller's: the loop of [`Connection::receive_owned`].
-pub struct Owned {
+/// What the caller has who keeps messages.
+struct Keeper {
     connection: Connection,
     assembler: Assembler,
     stream: Stream,
@@ -122,20 +123,24 @@ pub struct Owned {
     output: Vec<u8>,
 }
 
-impl Receive for Owned {
-    const GIVES: Gives = Gives::Owned;
-
-    fn open(job: &Incoming, stream: Stream) -> Self {
+impl Keeper {
+    fn new(job: &Incoming, stream: Stream) -> Self {
         let connection = connection(job.role);
         let assembler = connection.assembler();
         Self { connection, assembler, stream, buffer: BytesMut::new(), read: job.read, output: Vec::new() }
     }
 
-    fn receive(&mut self, count: usize, mut visit: impl FnMut(&[u8])) {
+    /// The loop of [`Connection::receive_owned`], by a call that is like it.
+    fn receive<M>(
+        &mut self,
+        count: usize,
+        call: impl Fn(&mut Connection, &mut BytesMut, &mut Assembler, &mut Vec<u8>) -> Result<Option<M>, ProtocolError>,
+        mut visit: impl FnMut(M),
+    ) {
         let Self { connection, assembler, stream, buffer, read, output } = self;
         for _ in 0..count {
             let message = loop {
-                match connection.receive_owned(buffer, assembler, output).expect("it is right") {
+                match call(connection, buffer, assembler, output).expect("it is right") {
                     Some(message) => break message,
                     None => {
                         if buffer.is_empty() {
@@ -147,8 +152,38 @@ impl Receive for Owned {
                     }
                 }
             };
-            visit(message.as_ref().payload());
+            visit(message);
         }
+    }
+}
+
+/// Messages become the caller's.
+pub struct Owned(Keeper);
+
+impl Receive for Owned {
+    const GIVES: Gives = Gives::Owned;
+
+    fn open(job: &Incoming, stream: Stream) -> Self {
+        Self(Keeper::new(job, stream))
+    }
+
+    fn receive(&mut self, count: usize, mut visit: impl FnMut(&[u8])) {
+        self.0.receive(count, Connection::receive_owned, |message| visit(message.as_ref().payload()));
+    }
+}
+
+/// Messages become the caller's, long ones in memory that they share.
+pub struct Shared(Keeper);
+
+impl Receive for Shared {
+    const GIVES: Gives = Gives::Owned;
+
+    fn open(job: &Incoming, stream: Stream) -> Self {
+        Self(Keeper::new(job, stream))
+    }
+
+    fn receive(&mut self, count: usize, mut visit: impl FnMut(&[u8])) {
+        self.0.receive(count, Connection::receive_shared, |message| visit(message.as_ref().payload()));
     }
 }
 
@@ -270,8 +305,9 @@ impl Idle for Resting {
 /// From how many bytes on a payload is not copied.
 const LONG: usize = 16 * 1024;
 
-/// The caller's buffer: as for the longest of the messages, and one serves all connections of a thread.
-const ROOM: usize = 1024 * 1024 + 14;
+/// The caller's buffer: as for the longest of the messages, in fragments with a header each, and one serves all connections of a thread.
+/// Of 1 MiB and a page it would lie in such a distance behind the bytes that are read that a copy from memory takes half as long again.
+const ROOM: usize = 1280 * 1024;
 
 /// How much the caller reads at once.
 const READ: usize = 16 * 1024;
