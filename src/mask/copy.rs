@@ -2,9 +2,11 @@
 
 use alloc::vec::Vec;
 
+#[cfg(any(test, all(feature = "std", target_arch = "x86_64")))]
+use super::WIDE;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 use super::avx2;
-use super::{BLOCK, LINE, LONG, WIDE, mask, turn};
+use super::{BLOCK, LINE, LONG, mask, turn};
 
 /// Appends a payload to `output`, masked on the way.
 ///

@@ -42,9 +42,9 @@ impl Sender {
 
     /// Returns a prepared message's frame in one piece, to be written: for servers that send it to many.
     ///
-    /// One piece is cheaper to write than the two of [`Self::prepared`]: on TCP over loopback by a twentieth. It is made when it is first asked for, by one copy of the
-    /// payload, and is there for all connections and clones as long as one of them is: so a message that is asked for in this
-    /// way is in memory twice. With extensions it is as [`Self::prepared`] says.
+    /// One piece is cheaper to write than the two of [`Self::prepared`]: on TCP over loopback by a twentieth. It is made when it
+    /// is first asked for, by one copy of the payload, and is there for all connections as long as the message or a clone of it
+    /// is: so a message that is asked for in this way is in memory twice. With extensions it is as [`Self::prepared`] says.
     ///
     /// # Errors
     ///
