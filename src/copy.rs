@@ -1,4 +1,4 @@
-//! Copying what is long, in pieces.
+//! Copying what is long, in pieces, and what is short, without a call.
 //!
 //! From about 2 KiB on the C library of many systems copies with one instruction (`rep movsb`), which on some processors takes
 //! several times as long where the copy lies a few bytes further on in its page than the original: and so lies a message
@@ -9,6 +9,9 @@
 //! |--:|--:|--:|
 //! | 16,384, binary | 2,490 | 910 |
 //! | 16,384, ASCII text | 2,700 | 1,080 |
+//!
+//! A few bytes that are copied here and not by the C library save two of the eleven nanoseconds that it takes a server to send
+//! 16 bytes and to write them to memory.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -37,8 +40,39 @@ pub(crate) fn text(original: &str) -> String {
     copy
 }
 
+/// Appends bytes for which there is room. A few of them are copied by blocks of lengths that are known here, which takes fewer
+/// instructions than a call of the C library's copy.
+#[inline(always)]
+pub(crate) fn append(original: &[u8], output: &mut Vec<u8>) {
+    if original.len() >= FEW {
+        return output.extend_from_slice(original);
+    }
+    let mut rest = original;
+    append_front::<16>(&mut rest, output);
+    append_front::<8>(&mut rest, output);
+    append_front::<4>(&mut rest, output);
+    // There are three more at most, which the compiler does not know.
+    for (&byte, ()) in rest.iter().zip([(); 3]) {
+        output.push(byte);
+    }
+}
+
+/// Takes a block off the front, if there is one, and appends it.
+#[inline(always)]
+fn append_front<const N: usize>(original: &mut &[u8], output: &mut Vec<u8>) {
+    if let Some((block, rest)) = original.split_at_checked(N) {
+        if let Ok(block) = <[u8; N]>::try_from(block) {
+            output.extend_from_slice(&block);
+        }
+        *original = rest;
+    }
+}
+
 /// The most bytes that are copied at once.
 pub(crate) const PIECE: usize = 2 * 1024;
+
+/// From how many bytes on they are appended by the C library.
+const FEW: usize = 32;
 
 #[cfg(test)]
 mod tests {
@@ -51,6 +85,17 @@ mod tests {
         for len in [0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE, 3 * PIECE + 5] {
             let original: Vec<u8> = (0..=u8::MAX).cycle().take(len).collect();
             assert_eq!(bytes(&original), original);
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_appended_are_the_original() {
+        for len in 0..2 * FEW {
+            let original: Vec<u8> = (0..=u8::MAX).cycle().take(len).collect();
+            let mut output = Vec::from(*b"before");
+            output.reserve(len);
+            append(&original, &mut output);
+            assert_eq!(output, [b"before", &original[..]].concat(), "{len} bytes");
         }
     }
 

@@ -31,6 +31,7 @@ mod fields;
 mod head;
 mod headers;
 mod key;
+mod lines;
 mod origin;
 mod rejection;
 mod request;

@@ -88,7 +88,7 @@
 //! - **Cancel-safe.** A future of the asynchronous adapters can be dropped at any time; nothing is lost, doubled or out of
 //!   frame by it.
 //! - **Errors by culprit.** [`ProtocolError`] is the peer's doing, [`SendError`] the caller's.
-//! - **Six calls that are `unsafe`** in this crate: two of masking that is compiled for AVX2, where the processor has it, and four
+//! - **Seven calls that are `unsafe`** in this crate: three of masking that is compiled for AVX2, where the processor has it, and four
 //!   from bytes that were checked to a text. Without the feature `std` there are two, of [`SharedText`].
 //!
 //! # Features

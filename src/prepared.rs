@@ -33,6 +33,9 @@ use crate::message::{Message, MessageKind};
 /// # Ok::<(), sockeye::SendError>(())
 /// ```
 ///
+/// Who sends it to many takes [`Connection::prepared_frame`](crate::Connection::prepared_frame): one piece for all, made when it is
+/// first asked for.
+///
 /// Where an extension encodes messages without regard to those before, as permessage-deflate does without context takeover, a
 /// prepared message is encoded once for all connections that do so in the same way, when the first of them sends it; clones
 /// share that, too. Where it has regard to them, each connection encodes its own.
@@ -45,14 +48,26 @@ pub struct PreparedMessage {
     encodings: Encodings,
 }
 
-/// Where the encodings of a message are, which its clones share.
+/// Where that is which is made of a message later, and which its clones share.
 #[cfg(feature = "std")]
 #[derive(Debug)]
 enum Encodings {
-    Shared(Arc<List>),
-    /// Of a message made at compile time or published, for which there is memory once it is encoded or cloned.
-    Later(OnceLock<Arc<List>>),
+    Shared(Arc<Made>),
+    /// Of a message made at compile time or published, for which there is memory once it is encoded, asked for in one piece or cloned.
+    Later(OnceLock<Arc<Made>>),
 }
+
+/// What is made of a message once somebody wants it.
+#[cfg(feature = "std")]
+#[derive(Debug, Default)]
+struct Made {
+    frame: Frame,
+    encodings: List,
+}
+
+/// A frame in one piece.
+#[cfg(feature = "std")]
+type Frame = OnceLock<Box<[u8]>>;
 
 #[cfg(feature = "std")]
 type List = OnceLock<Box<Encoding>>;
@@ -86,6 +101,17 @@ pub(crate) struct Encoded {
     pub(crate) payload: Bytes,
     /// Whether it differs from the message.
     pub(crate) is_encoded: bool,
+    #[cfg(feature = "std")]
+    frame: Frame,
+}
+
+#[cfg(feature = "std")]
+impl Encoded {
+    /// Its frame in one piece.
+    #[inline]
+    pub(crate) fn frame(&self) -> &[u8] {
+        self.frame.get_or_init(|| [&self.head, &*self.payload].concat().into())
+    }
 }
 
 impl PreparedMessage {
@@ -145,6 +171,13 @@ impl PreparedMessage {
         &self.payload
     }
 
+    /// The frame of the message as it is, in one piece.
+    #[cfg(feature = "std")]
+    #[inline]
+    pub(crate) fn frame(&self) -> &[u8] {
+        self.encodings.made().frame.get_or_init(|| [&self.head, &*self.payload].concat().into())
+    }
+
     /// The message as it is encoded in this way, by this encoder if nobody has done it before; `None` if that failed then,
     /// and everybody has to try for himself.
     #[cfg(feature = "std")]
@@ -154,7 +187,7 @@ impl PreparedMessage {
         variant: Variant,
         encoder: &mut dyn Encoder,
     ) -> Result<Option<&Encoded>, ExtensionError> {
-        let mut place = &**self.encodings.list();
+        let mut place = &self.encodings.made().encodings;
         while let Some(encoding) = place.get() {
             if encoding.is(rsv, variant) {
                 return Ok(encoding.encoded.as_ref());
@@ -181,9 +214,13 @@ impl PreparedMessage {
                 let encoded = encoder.encode_whole(&self.payload, &mut payload).map(|is_encoded| match is_encoded {
                     true => {
                         let payload = Bytes::from(payload.into_boxed_slice());
-                        Encoded { rsv, head: head(self.kind, rsv, payload.len()), payload, is_encoded }
+                        let head = head(self.kind, rsv, payload.len());
+                        Encoded { rsv, head, payload, is_encoded, frame: Frame::new() }
                     }
-                    false => Encoded { rsv: Rsv::NONE, head: self.head, payload: self.payload.clone(), is_encoded },
+                    false => {
+                        let (head, payload) = (self.head, self.payload.clone());
+                        Encoded { rsv: Rsv::NONE, head, payload, is_encoded, frame: Frame::new() }
+                    }
                 });
                 let encoded = encoded.map_err(|error| failure = Some(error)).ok();
                 Box::new(Encoding { rsv, variant, encoded, next: OnceLock::new() })
@@ -205,10 +242,10 @@ impl PreparedMessage {
 #[cfg(feature = "std")]
 impl Encodings {
     #[inline]
-    fn list(&self) -> &Arc<List> {
+    fn made(&self) -> &Arc<Made> {
         match self {
-            Self::Shared(list) => list,
-            Self::Later(list) => list.get_or_init(Arc::default),
+            Self::Shared(made) => made,
+            Self::Later(made) => made.get_or_init(Arc::default),
         }
     }
 }
@@ -222,7 +259,7 @@ impl Clone for PreparedMessage {
             payload: self.payload.clone(),
             // Made now if it is not there, so that it is the same for both.
             #[cfg(feature = "std")]
-            encodings: Encodings::Shared(self.encodings.list().clone()),
+            encodings: Encodings::Shared(self.encodings.made().clone()),
         }
     }
 }

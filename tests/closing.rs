@@ -23,6 +23,7 @@ fn assert_nothing_can_be_sent(side: &mut Side) {
     if connection.role() == Role::Server {
         assert_eq!(connection.shared_head(MessageKind::Text, b"late"), Err(SendError::Closed));
         assert_eq!(connection.prepared(&prepared), Err(SendError::Closed));
+        assert_eq!(connection.prepared_frame(&prepared), Err(SendError::Closed));
     }
     assert_eq!(connection.ping(output), Err(SendError::Closed));
     assert_eq!(connection.send_ping(b"late", output), Err(SendError::Closed));

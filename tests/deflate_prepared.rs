@@ -160,6 +160,9 @@ fn each_way_and_each_mark_has_an_encoding_of_its_own_and_none_is_made_twice() {
             let encoder = Counting { calls: calls.clone(), variant: Some(variant), threshold: 0 };
             other.extend(Rsv::RSV2, Box::new(encoder));
             assert_eq!(other.prepared(&message).unwrap().concat(), inverted(0xa1, "hello"));
+            let (counted, frame) = (other.sent(), other.prepared_frame(&message).unwrap());
+            assert_eq!(frame, inverted(0xa1, "hello"));
+            assert_eq!(other.sent().encoded_bytes, 2 * counted.encoded_bytes);
         }
         assert_eq!(calls.load(Ordering::SeqCst), 10, "round {round}");
     }
@@ -197,6 +200,7 @@ fn connection_that_refers_to_what_it_sent_before_encodes_its_own_and_lends_it_as
         server.send_prepared(&message, &mut output).unwrap();
         assert_eq!(output, inverted(0xc1, "hello"));
         assert_eq!(server.prepared(&message).unwrap().concat(), b"\x81\x05hello");
+        assert_eq!(server.prepared_frame(&message).unwrap(), b"\x81\x05hello");
         assert_eq!(calls.load(Ordering::SeqCst), number);
     }
 }
@@ -211,6 +215,7 @@ fn what_the_encoder_does_not_want_goes_out_as_it_is() {
         server.send_prepared(&message, &mut output).unwrap();
         assert_eq!(output, b"\x81\x02no");
         assert_eq!(server.prepared(&message).unwrap().concat(), b"\x81\x02no");
+        assert_eq!(server.prepared_frame(&message).unwrap(), b"\x81\x02no");
         assert_eq!(server.sent().decoded_bytes, 0);
     }
     assert_eq!(calls.load(Ordering::SeqCst), 0);

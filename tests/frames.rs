@@ -453,6 +453,7 @@ fn a_whole_message_inside_a_fragmented_one_is_refused_and_nothing_written() {
     assert_eq!(connection.send_binary(b"two", output), Err(SendError::MessageOpen));
     assert_eq!(connection.send_prepared(&prepared, output), Err(SendError::MessageOpen));
     assert_eq!(connection.prepared(&prepared), Err(SendError::MessageOpen));
+    assert_eq!(connection.prepared_frame(&prepared), Err(SendError::MessageOpen));
     assert_eq!(connection.head(MessageKind::Text, &mut b"two".to_vec()), Err(SendError::MessageOpen));
     assert_eq!(connection.shared_head(MessageKind::Text, b"two"), Err(SendError::MessageOpen));
     assert_eq!(connection.send_fragment(b"two", Fin::Last, output), Err(SendError::FragmentKind));
@@ -517,6 +518,7 @@ fn a_client_refuses_to_send_a_payload_that_it_may_not_mask() {
     let prepared = PreparedMessage::new("shared");
     assert_eq!(client.connection.shared_head(MessageKind::Text, b"shared"), Err(SendError::MaskRequired));
     assert_eq!(client.connection.prepared(&prepared), Err(SendError::MaskRequired));
+    assert_eq!(client.connection.prepared_frame(&prepared), Err(SendError::MaskRequired));
     assert_eq!(client.connection.sent(), sockeye::Counters::default());
     client.connection.send_prepared(&prepared, &mut client.output).unwrap();
     assert_eq!(plain(&client.output), [(FIN | TEXT, b"shared".to_vec())]);
@@ -533,6 +535,26 @@ fn a_prepared_message_is_the_same_frame_as_one_sent() {
         assert_eq!(server.connection.prepared(&prepared).unwrap().concat(), sent.output, "{len} bytes");
         assert_eq!(server.connection.sent(), sent.connection.sent());
     }
+}
+
+#[test]
+fn a_prepared_frame_in_one_piece_is_made_once_for_all_connections_and_clones() {
+    static TICK: PreparedMessage = PreparedMessage::from_static_text("tick");
+    for len in [0, 125, 126, 65_536] {
+        let prepared = PreparedMessage::new(some_bytes(len));
+        let (clone, mut sent) = (prepared.clone(), Side::server());
+        sent.send_binary(&some_bytes(len));
+        let mut places = Vec::new();
+        for message in [&prepared, &clone, &prepared] {
+            let mut server = Side::server();
+            let frame = server.connection.prepared_frame(message).unwrap();
+            assert_eq!(frame, sent.output, "{len} bytes");
+            places.push(frame.as_ptr());
+            assert_eq!(server.connection.sent(), sent.connection.sent());
+        }
+        assert!(places.iter().all(|place| *place == places[0]), "{len} bytes");
+    }
+    assert_eq!(Side::server().connection.prepared_frame(&TICK).unwrap(), b"\x81\x04tick");
 }
 
 #[test]

@@ -108,6 +108,7 @@ fn every_method_of_a_connection_has_its_signature() {
     let _: fn(&mut Connection, MessageKind, &mut [u8]) -> Result<FrameHead, SendError> = Connection::head;
     let _: fn(&mut Connection, MessageKind, &[u8]) -> Result<FrameHead, SendError> = Connection::shared_head;
     let _: for<'p> fn(&mut Connection, &'p PreparedMessage) -> Result<[&'p [u8]; 2], SendError> = Connection::prepared;
+    let _: for<'p> fn(&mut Connection, &'p PreparedMessage) -> Result<&'p [u8], SendError> = Connection::prepared_frame;
     let _: fn(&mut Connection, &PreparedMessage, &mut Vec<u8>) -> Result<(), SendError> = Connection::send_prepared;
     let _: fn(&mut Connection, &mut Vec<u8>) -> Result<(), SendError> = Connection::ping;
     let _: fn(&mut Connection, &[u8], &mut Vec<u8>) -> Result<(), SendError> = Connection::send_ping;
@@ -165,6 +166,7 @@ fn every_method_of_the_halves_has_its_signature() {
     let _: fn(&mut Sender, MessageKind, &mut [u8]) -> Result<FrameHead, SendError> = Sender::head;
     let _: fn(&mut Sender, MessageKind, &[u8]) -> Result<FrameHead, SendError> = Sender::shared_head;
     let _: for<'p> fn(&mut Sender, &'p PreparedMessage) -> Result<[&'p [u8]; 2], SendError> = Sender::prepared;
+    let _: for<'p> fn(&mut Sender, &'p PreparedMessage) -> Result<&'p [u8], SendError> = Sender::prepared_frame;
     let _: fn(&mut Sender, &PreparedMessage, &mut Vec<u8>) -> Result<(), SendError> = Sender::send_prepared;
     let _: fn(&mut Sender, &[u8], &mut Vec<u8>) -> Result<(), SendError> = Sender::send_ping;
     let _: fn(&mut Sender, &[u8], &mut Vec<u8>) -> Result<(), SendError> = Sender::send_pong;

@@ -148,6 +148,28 @@ impl Connection {
         self.sender.prepared(message)
     }
 
+    /// Returns a prepared message's frame in one piece: see [`Sender::prepared_frame`](crate::Sender::prepared_frame).
+    ///
+    /// ```
+    /// use sockeye::{Config, Connection, PreparedMessage};
+    ///
+    /// let message = PreparedMessage::new("tick");
+    /// let mut servers = [Connection::server(Config::default()), Connection::server(Config::default())];
+    /// for server in &mut servers {
+    ///     assert_eq!(server.prepared_frame(&message)?, b"\x81\x04tick");   // write it; both get the same bytes
+    /// }
+    /// # Ok::<(), sockeye::SendError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::MaskRequired`] on a client; [`SendError::Closed`], [`SendError::MessageOpen`]; what an extension says.
+    #[cfg(feature = "std")]
+    #[inline]
+    pub fn prepared_frame<'p>(&mut self, message: &'p PreparedMessage) -> Result<&'p [u8], SendError> {
+        self.sender.prepared_frame(message)
+    }
+
     /// Appends a prepared message.
     ///
     /// # Errors

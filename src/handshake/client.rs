@@ -210,7 +210,7 @@ impl ClientHandshake {
             }
             _ => {
                 let body = BodyReader::new(head.status, &head.headers, self.max_refusal_body);
-                let response = RefusedResponse::new(head.status, head.reason, head.headers);
+                let response = RefusedResponse::new(head.status, head.reason.into_owned(), head.headers);
                 self.state = State::Refused(Box::new((response, body)));
                 Ok(None)
             }

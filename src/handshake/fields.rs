@@ -44,27 +44,22 @@ impl<'h> Fields<'h> {
         for (name, value) in headers.fields() {
             // Most are written as we write them, which is found out faster.
             let is = |other: &str| name == other.as_bytes() || name.eq_ignore_ascii_case(other.as_bytes());
-            if is(HOST) {
-                this.host.put(value);
-            } else if is(UPGRADE) {
-                this.has_upgrade = true;
-                this.upgrades_to_websocket |= token::has_element(value, "websocket");
-            } else if is(CONNECTION) {
-                this.connection_upgrades |= token::has_element(value, "upgrade");
-            } else if is(SEC_WEBSOCKET_KEY) {
-                this.key.put(value);
-            } else if is(SEC_WEBSOCKET_VERSION) {
-                this.version.put(value);
-            } else if is(ORIGIN) {
-                this.origin.put(value);
-            } else if is(SEC_WEBSOCKET_EXTENSIONS) {
-                this.has_extensions = true;
-            } else if is(SEC_WEBSOCKET_PROTOCOL) {
-                this.has_subprotocols = true;
-            } else if is(CONTENT_LENGTH) {
-                this.has_body |= value != b"0";
-            } else if is(TRANSFER_ENCODING) {
-                this.has_body = true;
+            // By length, so that nearly all are compared with one other or with none.
+            match name.len() {
+                4 if is(HOST) => this.host.put(value),
+                6 if is(ORIGIN) => this.origin.put(value),
+                7 if is(UPGRADE) => {
+                    this.has_upgrade = true;
+                    this.upgrades_to_websocket |= token::has_element(value, "websocket");
+                }
+                10 if is(CONNECTION) => this.connection_upgrades |= token::has_element(value, "upgrade"),
+                14 if is(CONTENT_LENGTH) => this.has_body |= value != b"0",
+                17 if is(SEC_WEBSOCKET_KEY) => this.key.put(value),
+                17 if is(TRANSFER_ENCODING) => this.has_body = true,
+                21 if is(SEC_WEBSOCKET_VERSION) => this.version.put(value),
+                22 if is(SEC_WEBSOCKET_PROTOCOL) => this.has_subprotocols = true,
+                24 if is(SEC_WEBSOCKET_EXTENSIONS) => this.has_extensions = true,
+                _ => {}
             }
         }
         this

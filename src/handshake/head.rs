@@ -7,9 +7,8 @@
 use super::error::{HeadError, HeadPart};
 use super::headers::Headers;
 use super::request::Request;
-use super::token;
-use alloc::borrow::ToOwned;
-use alloc::string::String;
+use super::{lines, token};
+use alloc::borrow::{Cow, ToOwned};
 use alloc::vec::Vec;
 use core::mem::MaybeUninit;
 
@@ -156,11 +155,18 @@ pub(crate) struct Parsed<T> {
     /// How long the head is.
     pub(crate) len: usize,
     /// Whether it is known that [`HeadReader::check`] would let it pass: the parser has looked at every byte.
-    is_sound: bool,
+    pub(super) is_sound: bool,
 }
 
 /// Parses the request head at the front of `bytes`.
 pub(super) fn parse_request(bytes: &[u8], max_headers: usize) -> Result<Parsed<Request>, HeadError> {
+    match lines::request(bytes, max_headers) {
+        Some(lines) => Ok(Parsed { head: Request::get(lines.target, lines.headers), len: lines.len, is_sound: true }),
+        None => parse_any_request(bytes, max_headers),
+    }
+}
+
+pub(super) fn parse_any_request(bytes: &[u8], max_headers: usize) -> Result<Parsed<Request>, HeadError> {
     with_slots(bytes, max_headers, |slots| {
         let mut request = httparse::Request::new(&mut []);
         let parsed = request.parse_with_uninit_headers(bytes, slots);
@@ -184,12 +190,22 @@ pub(crate) struct ResponseHead {
     /// The minor version of HTTP/1.
     pub(crate) version: u8,
     pub(crate) status: u16,
-    pub(crate) reason: String,
+    pub(crate) reason: Cow<'static, str>,
     pub(crate) headers: Headers,
 }
 
 /// Parses the response head at the front of `bytes`.
 pub(crate) fn parse_response(bytes: &[u8], max_headers: usize) -> Result<Parsed<ResponseHead>, HeadError> {
+    match lines::switching_protocols(bytes, max_headers) {
+        Some((headers, len)) => {
+            let head = ResponseHead { version: 1, status: 101, reason: SWITCHING_PROTOCOLS.into(), headers };
+            Ok(Parsed { head, len, is_sound: true })
+        }
+        None => parse_any_response(bytes, max_headers),
+    }
+}
+
+pub(super) fn parse_any_response(bytes: &[u8], max_headers: usize) -> Result<Parsed<ResponseHead>, HeadError> {
     with_slots(bytes, max_headers, |slots| {
         let mut response = httparse::Response::new(&mut []);
         let config = httparse::ParserConfig::default();
@@ -198,7 +214,7 @@ pub(crate) fn parse_response(bytes: &[u8], max_headers: usize) -> Result<Parsed<
         let (Some(version), Some(status)) = (response.version, response.code) else {
             return Err(HeadError::HttpVersion);
         };
-        let reason = response.reason.unwrap_or_default().to_owned();
+        let reason = response.reason.unwrap_or_default().to_owned().into();
         let start_line = head.iter().position(|&byte| byte == b'\r');
         let headers = start_line.and_then(|start_line| copy_lines(response.headers, head, start_line));
         let headers = headers.unwrap_or_else(|| copy_fields(response.headers, head));
@@ -302,6 +318,9 @@ fn part_of(fresh: &[u8], wrong: usize) -> HeadPart {
         _ => HeadPart::LineEnding,
     }
 }
+
+/// The words behind the status 101.
+const SWITCHING_PROTOCOLS: &str = "Switching Protocols";
 
 /// What every version of HTTP/1 begins with.
 const PROTOCOL: &[u8] = b"HTTP/";

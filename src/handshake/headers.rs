@@ -59,6 +59,24 @@ impl Headers {
         Self { text: Vec::with_capacity(bytes), fields: Vec::with_capacity(fields) }
     }
 
+    /// Creates an empty list with room for so many fields, to be [noted](Self::note) and then [filled](Self::fill).
+    pub(super) fn with_room(fields: usize) -> Self {
+        Self { text: Vec::new(), fields: Vec::with_capacity(fields) }
+    }
+
+    /// Notes a field whose line follows the others and is written as we write it.
+    #[inline]
+    pub(super) fn note(&mut self, name_len: usize, value_len: usize) {
+        let start = self.fields.last().map_or(0, |field| field.value_end + LINE_END.len());
+        let name_end = start + name_len;
+        self.fields.push(Field { start, name_end, value_end: name_end + SEPARATOR.len() + value_len });
+    }
+
+    /// Copies the lines of all fields that were noted.
+    pub(super) fn fill(&mut self, lines: &[u8]) {
+        self.text = lines.to_vec();
+    }
+
     /// Copies the lines of a head that was parsed into these fields, if they are written as we write them; `None` if not.
     pub(super) fn copy_of<'f>(
         lines: &[u8],

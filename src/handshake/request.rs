@@ -53,6 +53,11 @@ impl Request {
         Self { method, target: target.to_owned(), headers }
     }
 
+    /// Creates a request with the method of a handshake.
+    pub(super) fn get(target: &str, headers: Headers) -> Self {
+        Self { method: Cow::Borrowed(GET), target: target.to_owned(), headers }
+    }
+
     /// Checks that the request is a WebSocket handshake (§4.2.1) from an allowed origin (§10.2), ready to be
     /// accepted.
     ///

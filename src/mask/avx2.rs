@@ -9,12 +9,21 @@
 //! | 1,024 | 22 | 18 |
 //! | 4,096 | 62 | 42 |
 //! | 16,384 | 247 | 140 |
+//!
+//! And to mask a payload on its way into the output and write it to memory, the copy of the write included:
+//!
+//! | bytes | SSE2 | AVX2 |
+//! |--:|--:|--:|
+//! | 1,024 | 49 | 46 |
+//! | 4,096 | 150 | 127 |
+//! | 8,192 | 276 | 233 |
 #![expect(unsafe_code, reason = "a function for some processors can be called in no other way")]
 
+use alloc::vec::Vec;
 use core::ops::Range;
 use std::is_x86_feature_detected;
 
-use super::copy;
+use super::copy::{copy_blocks, unmask_down as unmask_down_anywhere};
 use super::{Seen, mask_lines};
 
 /// Masks a payload, if the processor can do it in this way.
@@ -48,5 +57,24 @@ unsafe fn mask_with_avx2(payload: &mut [u8], masking_key: [u8; 4]) -> Seen {
 /// The processor must have AVX2.
 #[target_feature(enable = "avx2")]
 unsafe fn unmask_down_with_avx2(bytes: &mut [u8], from: Range<usize>, to: usize, masking_key: [u8; 4]) {
-    copy::unmask_down(bytes, from, to, masking_key)
+    unmask_down_anywhere(bytes, from, to, masking_key)
+}
+
+/// Appends a payload to `output`, masked on the way, if the processor can do it in this way; says whether it did.
+#[inline]
+pub(super) fn copy(payload: &[u8], masking_key: [u8; 4], output: &mut Vec<u8>) -> bool {
+    let can = is_x86_feature_detected!("avx2");
+    if can {
+        // SAFETY: the processor has AVX2, as it has just said; that is all that the function asks for.
+        unsafe { copy_with_avx2(payload, masking_key, output) };
+    }
+    can
+}
+
+/// # Safety
+///
+/// The processor must have AVX2.
+#[target_feature(enable = "avx2")]
+unsafe fn copy_with_avx2(payload: &[u8], masking_key: [u8; 4], output: &mut Vec<u8>) {
+    copy_blocks(payload, masking_key, output);
 }

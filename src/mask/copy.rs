@@ -4,6 +4,8 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
+#[cfg(any(test, all(feature = "std", target_arch = "x86_64")))]
+use super::WIDE;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 use super::avx2;
 use super::{BLOCK, LINE, LONG, mask, mask_piece, turn};
@@ -13,10 +15,32 @@ use super::{BLOCK, LINE, LONG, mask, mask_piece, turn};
 /// The caller has reserved the room, so that what is appended block by block moves nothing.
 #[inline(always)]
 pub(crate) fn copy_masked(payload: &[u8], masking_key: [u8; 4], output: &mut Vec<u8>) {
-    if payload.len() < SHORT {
-        copy_blocks(payload, masking_key, output)
+    match payload.len() {
+        ..SHORT => copy_short(payload, masking_key, output),
+        SHORT..TWO_BLOCKS => copy_medium(payload, masking_key, output),
+        _ => copy_long(payload, masking_key, output),
+    }
+}
+
+/// Copies what is a few instructions, which are fewer than a call.
+#[inline(always)]
+fn copy_short(payload: &[u8], masking_key: [u8; 4], output: &mut Vec<u8>) {
+    let mut rest = payload;
+    copy_front::<16>(&mut rest, masking_key, output);
+    copy_front::<8>(&mut rest, masking_key, output);
+    copy_front::<4>(&mut rest, masking_key, output);
+    for (byte, key) in rest.iter().zip(masking_key) {
+        output.push(byte ^ key);
+    }
+}
+
+/// Copies one block or two, or two halves of one.
+#[inline(never)]
+fn copy_medium(payload: &[u8], masking_key: [u8; 4], output: &mut Vec<u8>) {
+    if payload.len() < BLOCK {
+        copy_ends::<SHORT>(payload, masking_key, output)
     } else {
-        copy_long(payload, masking_key, output)
+        copy_ends::<BLOCK>(payload, masking_key, output)
     }
 }
 
@@ -32,11 +56,21 @@ fn copy_long(payload: &[u8], masking_key: [u8; 4], output: &mut Vec<u8>) {
         }
         return;
     }
-    let to_line =
-        if payload.len() < SEVERAL_LINES { 0 } else { output.spare_capacity_mut().as_ptr().align_offset(LINE) };
-    let (start, rest) = payload.split_at(to_line.min(payload.len()));
-    copy_blocks(start, masking_key, output);
-    copy_blocks(rest, turn(masking_key, start.len()), output);
+    let to_line = output.spare_capacity_mut().as_ptr().align_offset(LINE);
+    let (rest, masking_key) = match payload.split_at_checked(to_line) {
+        Some((start, rest)) if payload.len() >= SEVERAL_LINES => {
+            let end = output.len() + start.len();
+            copy_block::<BLOCK>(&payload[..BLOCK], masking_key, output);
+            output.truncate(end);
+            (rest, turn(masking_key, to_line))
+        }
+        Some(_) | None => (payload, masking_key),
+    };
+    #[cfg(all(feature = "std", target_arch = "x86_64"))]
+    if payload.len() >= WIDE && avx2::copy(rest, masking_key, output) {
+        return;
+    }
+    copy_blocks(rest, masking_key, output);
 }
 
 /// Unmasks the payload that lies at `from`, and moves it to `to`, which is not behind that.
@@ -67,19 +101,36 @@ pub(super) fn unmask_down(bytes: &mut [u8], from: Range<usize>, to: usize, maski
     mask(&mut bytes[end - by..from.end - by], masking_key);
 }
 
+/// Copies one block or more. What is left of the last one goes out in a block that begins in the one before it.
 #[inline(always)]
-fn copy_blocks(payload: &[u8], masking_key: [u8; 4], output: &mut Vec<u8>) {
+pub(super) fn copy_blocks(payload: &[u8], masking_key: [u8; 4], output: &mut Vec<u8>) {
     let mut blocks = payload.chunks_exact(BLOCK);
     for block in &mut blocks {
         copy_block::<BLOCK>(block, masking_key, output);
     }
-    let mut rest = blocks.remainder();
-    copy_front::<32>(&mut rest, masking_key, output);
-    copy_front::<16>(&mut rest, masking_key, output);
-    copy_front::<8>(&mut rest, masking_key, output);
-    copy_front::<4>(&mut rest, masking_key, output);
-    for (byte, key) in rest.iter().zip(masking_key) {
-        output.push(byte ^ key);
+    if !blocks.remainder().is_empty() {
+        copy_end::<BLOCK>(payload, masking_key, output);
+    }
+}
+
+/// Appends a payload of one to two blocks.
+#[inline(always)]
+fn copy_ends<const N: usize>(payload: &[u8], masking_key: [u8; 4], output: &mut Vec<u8>) {
+    if let Some((block, rest)) = payload.split_at_checked(N) {
+        copy_block::<N>(block, masking_key, output);
+        if !rest.is_empty() {
+            copy_end::<N>(payload, masking_key, output);
+        }
+    }
+}
+
+/// Appends the last block of a payload of which all but a part of that was appended.
+#[inline(always)]
+fn copy_end<const N: usize>(payload: &[u8], masking_key: [u8; 4], output: &mut Vec<u8>) {
+    let at = payload.len() - N;
+    if let Some((_, block)) = payload.split_at_checked(at) {
+        output.truncate(output.len() - (N - payload.len() % N));
+        copy_block::<N>(block, turn(masking_key, at), output);
     }
 }
 
@@ -106,7 +157,9 @@ fn copy_block<const N: usize>(block: &[u8], masking_key: [u8; 4], output: &mut V
 }
 
 /// From how many bytes on a payload is copied out of line.
-const SHORT: usize = 126;
+const SHORT: usize = BLOCK / 2;
+
+const TWO_BLOCKS: usize = 2 * BLOCK;
 
 /// From how many bytes on it is worth to begin at a cache line where a payload is copied to.
 const SEVERAL_LINES: usize = 512;
@@ -124,7 +177,9 @@ mod tests {
         let lens = (0..=4 * BLOCK + 7).chain([
             SEVERAL_LINES - 1,
             SEVERAL_LINES,
-            2 * SEVERAL_LINES + 77,
+            WIDE - 1,
+            WIDE,
+            WIDE + 77,
             LONG + 5,
             CACHED - 70,
             CACHED + 7,
@@ -160,6 +215,18 @@ mod tests {
                     assert_eq!(bytes[9 + by + len..], behind);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn what_every_processor_can_agrees_with_the_definition() {
+        for len in [BLOCK, BLOCK + 1, 3 * BLOCK - 1, WIDE, WIDE + 77] {
+            let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(len).collect();
+            let mut slow = bytes.clone();
+            naive(&mut slow, [1, 2, 3, 0xff]);
+            let mut output = Vec::with_capacity(len);
+            copy_blocks(&bytes, [1, 2, 3, 0xff], &mut output);
+            assert_eq!(output, slow, "{len} bytes");
         }
     }
 }

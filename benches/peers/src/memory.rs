@@ -41,11 +41,13 @@ pub fn weigh<I: Idle>() -> Result<Weight, Absent> {
     let message = Content::Binary.message(1024, 0);
     let mut wire = Vec::new();
     fragmented(Kind::Binary, &message.bytes, 1, true, &mut wire);
+    // One for all, for it is not the connection's.
+    let nothing: Arc<[u8]> = Arc::new([]);
     let (wire, kept) = (Arc::<[u8]>::from(wire), Arc::new(Mutex::new(Vec::with_capacity(4096))));
     let mut weight = Weight { opened: 0, echoed: 0 };
     attempt(|| {
         weight.opened = one_more::<I>(|| {
-            let mut end = Box::new(I::open(Stream::once(Arc::new([]), kept.clone())));
+            let mut end = Box::new(I::open(Stream::once(nothing.clone(), kept.clone())));
             end.wait();
             Ok(end)
         })?;

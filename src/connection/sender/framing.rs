@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 #[cfg(feature = "std")]
 use super::{Coding, OpenMessage};
 use super::{Sender, opcode};
+use crate::copy;
 use crate::error::SendError;
 use crate::extension::Fin;
 use crate::frame::{FrameHead, FrameHeader, OpCode, Rsv};
@@ -143,7 +144,7 @@ fn append(head: impl AsRef<[u8]>, payload: &[u8], output: &mut Vec<u8>) -> usize
     let head = head.as_ref();
     output.reserve(head.len() + payload.len());
     output.extend_from_slice(head);
-    output.extend_from_slice(payload);
+    copy::append(payload, output);
     head.len()
 }
 

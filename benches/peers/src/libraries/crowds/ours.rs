@@ -37,7 +37,7 @@ fn agreement(job: &Publication) -> Option<Agreement> {
     Some(deflate.agreed(sockeye::Role::Server, &answer).expect("it is what was offered"))
 }
 
-/// The engine: header and payload go out by one vectored write.
+/// The engine: a frame in one piece for all.
 pub struct Engine {
     ends: Vec<Box<End>>,
     buffer: Vec<u8>,
@@ -73,8 +73,7 @@ impl Broadcast for Engine {
     fn publish(&mut self, message: &mut Message) {
         let message = prepared(message);
         for end in &mut self.ends {
-            let parts = end.connection.prepared(&message).expect("it is open");
-            end.stream.put_pieces(parts.into_iter());
+            end.stream.put(end.connection.prepared_frame(&message).expect("it is open"));
         }
     }
 }
