@@ -473,6 +473,7 @@ impl<T: Transport> Core<T> {
         self.arm_until(self.connection.poll_timeout())
     }
 
+    /// As [`Self::arm`], for the next deadline as it is since the time was told last.
     fn arm_until(&mut self, deadline: Option<Instant>) -> bool {
         let Some(deadline) = deadline else { return false };
         if self.host.armed.is_some_and(|armed| armed <= deadline) {

@@ -160,8 +160,8 @@ pub trait Timer: Debug + Unpin {
     /// Returns the time that passed since an origin, which is the same for the life of the timer.
     fn now(&self) -> Instant;
 
-    /// Waits until a time; once it has come, the timer can be set again. A call with another time than before replaces
-    /// that one. Must not be ready before its time.
+    /// Waits until a time, at which it wakes the waker of the last call; once it has come, the timer can be set again. A call with
+    /// another time than before replaces that one. Must not be ready before its time.
     fn poll_until(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()>;
 }
 
