@@ -46,6 +46,7 @@ impl Seen {
     }
 
     /// Whether no byte had its highest bit set.
+    #[cfg(feature = "std")]
     #[inline]
     pub(crate) fn is_ascii(self) -> bool {
         self.0 & u32::from_ne_bytes([0x80; 4]) == 0
@@ -157,9 +158,10 @@ fn mask_word(word: &mut [u8], masking_key: [u8; 4]) -> u32 {
 
 /// Turns a masking key so that it fits the byte `done` bytes further on in the payload.
 #[inline]
+#[expect(clippy::cast_possible_truncation, reason = "it is less than four")]
 pub(crate) fn turn(masking_key: [u8; 4], done: usize) -> [u8; 4] {
     // The first byte is the lowest.
-    u32::from_le_bytes(masking_key).rotate_right(8 * (done as u32 % 4)).to_le_bytes()
+    u32::from_le_bytes(masking_key).rotate_right(8 * (done % 4) as u32).to_le_bytes()
 }
 
 /// Bytes that one turn of the wide loop takes.
