@@ -257,6 +257,65 @@ mod mask {
     }
 }
 
+/// What nobody can do without who hands out a whole message: bytes are read, as by a copy, and passed over once more to be unmasked,
+/// looked at, moved together or copied. For one message.
+mod limits {
+    use super::*;
+
+    const SIZES: [usize; 4] = [1024, 16384, 65536, 1048576];
+
+    /// Reads at least 16 KiB, and does something with each message in it.
+    fn read_then(bencher: Bencher<'_, '_>, len: usize, mut then: impl FnMut(&mut [u8])) {
+        let count = (16384 / len).max(1);
+        let (wire, mut buffer) = (vec![b'a'; (len * count).max(65536)], vec![0; len * count + 14]);
+        let mut at = 0;
+        bencher.counter(ItemsCount::new(count)).bench_local(|| {
+            // In pieces, because a long copy may take many times as long by where it lies.
+            let (read, from) = (&mut black_box(&mut buffer)[14..], &black_box(&wire)[at..]);
+            for (to, from) in read.chunks_mut(2048).zip(from.chunks(2048)) {
+                to.copy_from_slice(from);
+            }
+            at = (at + len * count) % wire.len();
+            read.chunks_exact_mut(len).for_each(&mut then);
+        });
+    }
+
+    #[divan::bench(args = SIZES)]
+    fn read(bencher: Bencher<'_, '_>, len: usize) {
+        read_then(bencher, len, |message| _ = black_box(message));
+    }
+
+    #[divan::bench(args = SIZES)]
+    fn read_then_unmask(bencher: Bencher<'_, '_>, len: usize) {
+        read_then(bencher, len, |message| sockeye::mask(message, black_box([1, 2, 3, 4])));
+    }
+
+    #[divan::bench(args = SIZES)]
+    fn read_then_check_ascii(bencher: Bencher<'_, '_>, len: usize) {
+        read_then(bencher, len, |message| _ = black_box(simdutf8::basic::from_utf8(message).is_ok()));
+    }
+
+    /// As of four fragments.
+    #[divan::bench(args = SIZES)]
+    fn read_then_move_three_quarters(bencher: Bencher<'_, '_>, len: usize) {
+        read_then(bencher, len, |message| {
+            for from in [len / 4, len / 2, len / 4 * 3] {
+                message.copy_within(from..from + len / 4 - 10, from - 10);
+            }
+        });
+    }
+
+    #[divan::bench(args = SIZES)]
+    fn read_then_copy(bencher: Bencher<'_, '_>, len: usize) {
+        let mut copy = vec![0; len];
+        read_then(bencher, len, |message| {
+            for (to, from) in black_box(&mut copy).chunks_mut(2048).zip(message.chunks(2048)) {
+                to.copy_from_slice(from);
+            }
+        });
+    }
+}
+
 /// Text of 16 KiB: whole, and in reads of 1 KiB that cut characters in two. And short ASCII, beside as many bytes.
 mod utf8 {
     use super::*;

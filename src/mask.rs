@@ -46,6 +46,7 @@ impl Seen {
     }
 
     /// Whether no byte had its highest bit set.
+    #[cfg(feature = "std")]
     #[inline]
     pub(crate) fn is_ascii(self) -> bool {
         self.0 & u32::from_ne_bytes([0x80; 4]) == 0
@@ -157,6 +158,7 @@ fn mask_word(word: &mut [u8], masking_key: [u8; 4]) -> u32 {
 
 /// Turns a masking key so that it fits the byte `done` bytes further on in the payload.
 #[inline]
+#[expect(clippy::cast_possible_truncation, reason = "it is less than four")]
 pub(crate) fn turn(masking_key: [u8; 4], done: usize) -> [u8; 4] {
     // As a number it is turned by one instruction.
     let bits = 8 * (done % 4) as u32;

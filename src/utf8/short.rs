@@ -32,6 +32,7 @@ fn is_utf8(bytes: &[u8]) -> bool {
 }
 
 /// For each byte the state that follows from it, where the bits of the state that it finds begin.
+#[expect(clippy::cast_possible_truncation, reason = "it is less than 256")]
 static NEXT: [u64; 256] = {
     let (mut table, mut byte) = ([0; 256], 0);
     while byte < 256 {

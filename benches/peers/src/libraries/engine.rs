@@ -306,7 +306,6 @@ impl Idle for Resting {
 const LONG: usize = 16 * 1024;
 
 /// The caller's buffer: as for the longest of the messages, in fragments with a header each, and one serves all connections of a thread.
-/// Of 1 MiB and a page it would lie in such a distance behind the bytes that are read that a copy from memory takes half as long again.
 const ROOM: usize = 1280 * 1024;
 
 /// How much the caller reads at once.
