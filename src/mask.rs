@@ -88,6 +88,7 @@ fn mask_block<const N: usize>(block: &mut [u8], masking_key: [u8; 4]) {
 
 /// Turns a masking key so that it fits the byte `done` bytes further on in the payload.
 #[inline]
+#[expect(clippy::cast_possible_truncation, reason = "what is left of a division by 4 is less than 4")]
 pub(crate) fn turn(masking_key: [u8; 4], done: usize) -> [u8; 4] {
     // As a number it is turned by one instruction.
     let bits = 8 * (done % 4) as u32;
