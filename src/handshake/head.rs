@@ -1,6 +1,7 @@
 //! The head of an HTTP/1.1 message: found in the stream byte by byte, parsed when it is whole.
 //!
-//! A head that arrives in one piece is parsed where it lies, at once; one that does not is gathered, and only new bytes are
+//! A head that arrives in one piece is parsed where it lies, at once, and by a short path (`lines.rs`) if it is written as nearly
+//! all are; one that does not is gathered, and only new bytes are
 //! looked at, so a peer that trickles costs no more than one that does not (tungstenite's CVE-2023-43669). What
 //! can never become a head is refused at its first wrong byte.
 
@@ -166,6 +167,7 @@ pub(super) fn parse_request(bytes: &[u8], max_headers: usize) -> Result<Parsed<R
     }
 }
 
+/// The same, however it is written.
 pub(super) fn parse_any_request(bytes: &[u8], max_headers: usize) -> Result<Parsed<Request>, HeadError> {
     with_slots(bytes, max_headers, |slots| {
         let mut request = httparse::Request::new(&mut []);
@@ -205,6 +207,7 @@ pub(crate) fn parse_response(bytes: &[u8], max_headers: usize) -> Result<Parsed<
     }
 }
 
+/// The same, however it is written.
 pub(super) fn parse_any_response(bytes: &[u8], max_headers: usize) -> Result<Parsed<ResponseHead>, HeadError> {
     with_slots(bytes, max_headers, |slots| {
         let mut response = httparse::Response::new(&mut []);
