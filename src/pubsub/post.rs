@@ -1,7 +1,7 @@
 //! A topic that many share, and how a message gets into it: appended under its lock, and whoever waits is woken when that is free.
 //!
-//! Who publishes has its turn until those who were asleep have their marks. So whoever publishes next, or is told that something
-//! was published, finds it marked in the mailboxes of all who are to be sent it. Wakers run somebody else's code: when the turn is over.
+//! Who publishes where somebody sleeps has its turn until those who were asleep have their marks, and who publishes meanwhile waits
+//! for that when its message is appended. So whoever has published, or is told that something was published, finds it marked in the mailboxes of all who are to be sent it. Wakers run somebody else's code: when the turn is over.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
