@@ -404,3 +404,26 @@ fn topic_takes_520_bytes_at_most_with_its_subscriber() {
     println!("a topic with its subscriber: {each} bytes");
     assert!((200..=520).contains(&each), "{each} bytes");
 }
+
+#[test]
+fn topic_with_its_subscriber_takes_120_bytes_more_at_most_once_it_has_had_a_message() {
+    let runtime = runtime();
+    let _entered = runtime.enter();
+    let hub = hub(|config| config.max_subscriptions = 20_000);
+    let mut client = Client::joining(&hub, ());
+    let names: Vec<String> = (0..10_000).map(|number| format!("room/{number}")).collect();
+    names.iter().for_each(|name| client.member.subscribe(name.as_str()).unwrap());
+    let mut round = |names: &[String]| {
+        for name in names {
+            assert_eq!(hub.publish(name, "x").unwrap().receivers, 1);
+            client.run();
+            client.stream.change(|script| (script.output, script.pieces, script.writes) = Default::default());
+        }
+    };
+    round(&names[..1]);
+    let before = allocator::held();
+    round(&names[1..]);
+    let each = (allocator::held() - before) / 9_999;
+    println!("a topic that has had a message: {each} bytes more");
+    assert!((40..=120).contains(&each), "{each} bytes more");
+}

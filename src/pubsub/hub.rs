@@ -3,7 +3,8 @@
 //! A publish finds its topic under a lock for reading, appends under the topic's own lock, and wakes who waits when that is free
 //! again. All that changes which topics there are and who is in which is the registry's, which a publish does not see.
 //!
-//! Locks are taken in this order: registry, names, a topic's turn, topic, mailbox; of the last two never both.
+//! Locks are taken in this order: registry, names, a topic's turn, topic, mailbox; of the last two never both. With a topic locked, its turn
+//! is tried for, and never waited for.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;

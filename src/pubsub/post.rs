@@ -1,7 +1,7 @@
 //! A topic that many share, and how a message gets into it: appended under its lock, and whoever waits is woken when that is free.
 //!
-//! Who publishes has its turn until those who were asleep have their marks. So whoever publishes next, or is told that something
-//! was published, finds it marked in the mailboxes of all who are to be sent it. Wakers run somebody else's code: when the turn is over.
+//! Who publishes where somebody sleeps has its turn until those who were asleep have their marks, and who publishes meanwhile waits
+//! for that when its message is appended. So whoever has published, or is told that something was published, finds it marked in the mailboxes of all who are to be sent it. Wakers run somebody else's code: when the turn is over.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -17,7 +17,7 @@ use super::log::{Entry, Limits, Log, Readers, Slot, Standing};
 use super::marks::Mark;
 use super::peer::Peer;
 use super::position::Position;
-use super::sync::{Counter, Mutex, MutexGuard, Ordering, lock, lock_in_turn, try_lock};
+use super::sync::{Counter, Mutex, MutexGuard, Ordering, lock, try_lock};
 use super::topic::{Reading, Settled, State, Woken};
 use crate::driver::Share;
 use crate::message::{MessageKind, MessageRef};
@@ -110,7 +110,7 @@ impl<S: Send + Sync + 'static> Topic<S> {
         // Where the sender is in this topic, if it is.
         let seat = sender.and_then(|peer| peer.mailbox().attachments.get(self.id).map(|at| at.seat));
         let (woken, stamp, position, turn) = {
-            let mut state = lock_in_turn(&self.state);
+            let mut state = self.lock();
             let mut turn = None;
             if state.has_sleepers() {
                 // The order of the locks: who does not get its turn at once lets go of the topic.

@@ -10,7 +10,6 @@ pub(super) use loom::sync::atomic::AtomicU64;
 #[cfg(sockeye_loom)]
 pub(super) use loom::sync::{Mutex, MutexGuard, RwLock};
 
-use core::hint::spin_loop;
 pub(super) use core::sync::atomic::Ordering;
 
 /// A counter that nothing depends on.
@@ -30,23 +29,6 @@ pub(super) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
         Err(TryLockError::WouldBlock) => None,
     }
 }
-
-/// Locks what others lock for a moment, often, and far from here. Who finds it locked stays away for some time: a look at it would take it
-/// from the processor that has it, with all that it guards, and that takes longer than what is done there. So one thread does
-/// a good deal, and then the next.
-pub(super) fn lock_in_turn<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    for _ in 0..LOOKS {
-        if let Some(guard) = try_lock(mutex) {
-            return guard;
-        }
-        (0..PAUSES).for_each(|_| spin_loop());
-    }
-    lock(mutex)
-}
-
-/// How often it is looked at before the thread goes to sleep, and how long it is left alone in between: some microseconds.
-const LOOKS: usize = if cfg!(sockeye_loom) { 1 } else { 4 };
-const PAUSES: usize = if cfg!(sockeye_loom) { 0 } else { 100 };
 
 /// What threads write at the same time as others write or read what is beside it: two cache lines of its own, as processors fetch
 /// them in pairs.
