@@ -28,6 +28,32 @@ pub(super) enum Missing {
     Last { messages: usize, missing: usize },
 }
 
+/// A question that is put to the engine: if its connection ends before the answer, that is that there is nothing.
+pub(super) struct Asked<'h, S: Send + Sync + 'static> {
+    ask: Option<Ask<S>>,
+    hub: &'h Shared<S>,
+}
+
+impl<'h, S: Send + Sync + 'static> Asked<'h, S> {
+    pub(super) fn new(ask: Ask<S>, hub: &'h Shared<S>) -> Self {
+        Self { ask: Some(ask), hub }
+    }
+
+    pub(super) fn answer(mut self, history: History) {
+        if let Some(ask) = self.ask.take() {
+            ask.answer(self.hub, history);
+        }
+    }
+}
+
+impl<S: Send + Sync + 'static> Drop for Asked<'_, S> {
+    fn drop(&mut self) {
+        if let Some(ask) = self.ask.take() {
+            ask.answer(self.hub, History::default());
+        }
+    }
+}
+
 impl<S: Send + Sync + 'static> Ask<S> {
     /// Whether nobody waits for the answer any more.
     pub(super) fn is_over(&self) -> bool {
