@@ -58,7 +58,9 @@ impl<S: Send + Sync + 'static> Shared<S> {
             return Subscribed::Whole;
         }
         let is_kept_elsewhere = self.bridge().is_some_and(|bridge| bridge.has_history());
-        if let Some(bridge) = self.bridge().filter(|_| is_kept_elsewhere && topic.lock().len() == 0) {
+        // Whoever subscribes to a pattern has listened before there was the topic.
+        let is_first = || is_named && topic.lock().len() == 0;
+        if let Some(bridge) = self.bridge().filter(|_| is_kept_elsewhere && is_first()) {
             bridge.forget_unheard(&topic.name);
         }
         let (seat, subscribed) = {

@@ -145,7 +145,8 @@ impl<S> Queue<S> {
     /// Takes note that nobody has listened to a topic so far: what has not come back may have been told to others, and is not
     /// delivered here before it comes.
     pub(super) fn forget_unheard(&self, topic: &str) {
-        self.lock().unheard.forget(topic);
+        let Waiting { unheard, publications, .. } = &mut *self.lock();
+        unheard.forget(topic, publications.iter().map(|queued| &queued.publication));
     }
 
     /// Asks for what a connection has missed. Gives the question back where the engine has gone away meanwhile, or too many wait
@@ -307,10 +308,14 @@ impl<S: Send + Sync + 'static> Queue<S> {
                 sent
             };
             let Some(Sent { publication, sender, is_forgotten }) = sent else { break };
+            let Publication { topic, origin, kind, may_be_encoded, payload } = publication;
             if is_forgotten {
+                // When it comes, it is behind what is delivered here until then.
+                if let Some(topic) = hub.find(&topic) {
+                    topic.tell_gap();
+                }
                 continue;
             }
-            let Publication { topic, origin, kind, may_be_encoded, payload } = publication;
             let message = &PreparedMessage::of_checked(kind, payload);
             let (sender, whose) = (sender.as_ref(), self.whose(origin));
             // Where there is no place for another topic, nobody waits for it.
