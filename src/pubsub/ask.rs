@@ -94,7 +94,7 @@ impl<S: Send + Sync + 'static> Ask<S> {
             let begin = state.log.begin_of(epoch);
             let has_place = begin == state.log.first();
             is_whole &= !state.log.has_gap_behind(begin + 1);
-            let last = state.remote.as_ref().and_then(|remote| remote.last);
+            let last = state.remote.as_ref().and_then(|remote| remote.heard_up_to());
             for arrived in history.messages.into_iter().rev() {
                 let Some(position) = arrived.position else { continue };
                 // What is here is not put there again, nor what will come.
@@ -119,6 +119,8 @@ impl<S: Send + Sync + 'static> Ask<S> {
                     // What never was, as far as the engine knows, says nothing of what was seen.
                     let known = state.known_up_to(after).filter(|known| *known == after);
                     let seen = if history.is_complete { Some(after) } else { known };
+                    // What is still to come of another epoch, nobody can place before it or behind.
+                    is_whole &= last.is_none_or(|last| last.epoch == after.epoch);
                     state.begin_at(seat, peer.id(), place, seen);
                 }
                 Missing::Last { missing, .. } => {

@@ -83,14 +83,15 @@ impl<S: Send + Sync + 'static> Shared<S> {
                 }
                 // A position is one of a single topic.
                 Start::Since(_) if by == By::Pattern => (head, Subscribed::Whole),
-                Start::Since(position) => match state.place_after(position) {
-                    Some((place, known)) => {
-                        view = known;
+                Start::Since(position) => match state.resume(position, is_kept_elsewhere) {
+                    Some(resumed) => {
+                        view = resumed.view;
                         // The engine has no more of it.
-                        let has_gap = state.log.has_gap_behind(place);
-                        (place, if has_gap { Subscribed::Gap } else { Subscribed::Whole })
+                        let is_whole = resumed.is_whole && !state.log.has_gap_behind(resumed.place);
+                        (resumed.place, if is_whole { Subscribed::Whole } else { Subscribed::Gap })
                     }
                     None if is_kept_elsewhere => {
+                        view = state.engines_view();
                         // Until the engine answers, it has seen what it says.
                         seen = Some(position);
                         (state.log.first(), Subscribed::Behind(Missing::Since(position)))

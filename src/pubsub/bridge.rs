@@ -345,7 +345,7 @@ impl<S: Send + Sync + 'static> Queue<S> {
             hub.for_each_topic(|topic| {
                 let (is_named, last) = {
                     let state = topic.lock();
-                    (state.named() > 0, state.remote.as_ref().and_then(|remote| remote.last))
+                    (state.named() > 0, state.remote.as_ref().and_then(|remote| remote.heard_up_to()))
                 };
                 // Of those that are asked for by name, the engine tells.
                 let is_behind = !is_named && last.is_some_and(|last| last.epoch != newest.epoch);
@@ -355,9 +355,12 @@ impl<S: Send + Sync + 'static> Queue<S> {
             });
         } else if let Some(topic) = hub.find(pattern.as_str()) {
             let mut state = topic.lock();
+            let has_patterns = state.len() > state.named() as usize;
             let remote = state.remote.get_or_insert_default();
-            if remote.last.is_none() {
-                remote.last = Some(newest);
+            if remote.heard_up_to().is_none() {
+                // What they had asked for before may be on its way.
+                let place = if has_patterns { &mut remote.begun } else { &mut remote.last };
+                *place = Some(newest);
                 state.log.begin(newest);
             }
         }

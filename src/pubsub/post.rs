@@ -3,6 +3,7 @@
 //! Who publishes has its turn until those who were asleep have their marks. So whoever publishes next, or is told that something
 //! was published, finds it marked in the mailboxes of all who are to be sent it. Wakers run somebody else's code: when the turn is over.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::RefCell;
@@ -12,12 +13,12 @@ use super::backplane::Origin;
 use super::config::{Bounds, Envelope};
 use super::delivery::Readable;
 use super::hub::Shared;
-use super::log::{Entry, Limits, Log, Readers, Slot, Standing};
+use super::log::{Alias, Entry, Face, Limits, Log, Readers, Standing};
 use super::marks::Mark;
 use super::peer::Peer;
 use super::position::Position;
 use super::sync::{Counter, Mutex, MutexGuard, Ordering, lock};
-use super::topic::{Reading, Settled, State};
+use super::topic::{Admitted, Reading, Settled, State};
 use crate::driver::Share;
 use crate::message::{MessageKind, MessageRef};
 use crate::prepared::PreparedMessage;
@@ -105,22 +106,26 @@ impl<S: Send + Sync + 'static> Topic<S> {
         // Where the sender is in this topic, if it is.
         let seat = sender.and_then(|peer| peer.mailbox().attachments.get(self.id).map(|at| at.seat));
         let turn = lock(&self.turn);
-        let (woken, stamp, position) = {
+        let (woken, stamp, position, missed) = {
             let mut state = self.lock();
             if state.is_gone {
                 return Delivered::Gone;
             }
-            let position = position.unwrap_or_else(|| state.next_position());
-            let Some(standing) = state.admit(whose, post.position) else { return Delivered::Known };
+            let Some(admitted) = state.admit(whose, position) else { return Delivered::Known };
+            let Admitted { standing, position, alias, missed } = admitted;
             let stamp = hub.next_stamp();
             let mut entry = hub.entry(&self.name, (message, may_be_encoded), position, stamp, sender.map(Peer::id));
             entry.standing = standing;
+            if let Some((position, delivered)) = alias {
+                hub.add_alias(&mut entry, &self.name, (message, may_be_encoded), position, delivered);
+            }
             let woken = match standing {
                 Standing::Echo(_) => state.publish_echo(entry),
                 Standing::Final | Standing::Early => state.publish(entry, seat),
             };
-            (woken, stamp, position)
+            (woken, stamp, position, missed)
         };
+        missed.iter().for_each(|peer| peer.tell_gap(self));
         let mut sleepers = woken.sleepers;
         let mark = Mark { stamp, topic: self.id };
         let mut wakers = WAKERS.try_with(RefCell::take).unwrap_or_default();
@@ -167,7 +172,7 @@ impl<S: Send + Sync + 'static> Readable for Topic<S> {
         who: (u32, u64),
         from: u64,
         until: u64,
-        take: &mut dyn FnMut(u64, &Slot<Arc<Body>>) -> bool,
+        take: &mut dyn FnMut(u64, Face<'_, Arc<Body>>) -> bool,
     ) -> Option<Reading> {
         self.lock().read(who, from, until, take)
     }
@@ -208,14 +213,39 @@ impl<S: 'static> Shared<S> {
         stamp: u64,
         except: Option<u64>,
     ) -> Entry<Arc<Body>> {
+        let body = self.body(topic, (message, may_be_encoded), position);
+        let (len, unread, standing) = (body.message.payload().len(), Readers::default(), Standing::Final);
+        Entry { position, stamp, except, len, unread, standing, body, alias: None }
+    }
+
+    /// Adds what it is for those to whom it has another position.
+    fn add_alias(
+        &self,
+        entry: &mut Entry<Arc<Body>>,
+        topic: &str,
+        message: (&PreparedMessage, bool),
+        position: Position,
+        delivered: u64,
+    ) {
+        let body = match self.config.envelope {
+            Some(_) => self.body(topic, message, position),
+            None => entry.body.clone(),
+        };
+        if !Arc::ptr_eq(&body, &entry.body) {
+            entry.len += body.message.payload().len();
+        }
+        entry.alias = Some(Box::new(Alias { position, delivered, body }));
+    }
+
+    /// A message as it is sent.
+    fn body(&self, topic: &str, message: (&PreparedMessage, bool), position: Position) -> Arc<Body> {
+        let (message, may_be_encoded) = message;
         let message = match self.config.envelope {
             Some(envelope) => PreparedMessage::new(envelope(&Envelope { topic, position, message: lend(message) })),
             None => message.clone(),
         };
-        let len = message.payload().len();
         let number = BODIES.fetch_add(1, Ordering::Relaxed);
-        let body = Arc::new(Body { number, message, may_be_encoded });
-        Entry { position, stamp, except, len, unread: Readers::default(), standing: Standing::Final, body }
+        Arc::new(Body { number, message, may_be_encoded })
     }
 }
 
