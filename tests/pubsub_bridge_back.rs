@@ -41,6 +41,14 @@ impl Node {
         Self { engine, hub, bridge }
     }
 
+    /// Gets another bridge, which counts anew.
+    async fn join(&mut self, engine: Gated) {
+        self.bridge.abort();
+        self.bridge = tokio::spawn(self.hub.bridge(engine.clone(), BridgeConfig::default()).run());
+        self.engine = engine;
+        settle().await;
+    }
+
     async fn publish(&self, numbers: impl IntoIterator<Item = u32>) {
         for number in numbers {
             self.hub.publish("t", number.to_string()).unwrap();
@@ -356,4 +364,27 @@ async fn what_was_published_before_anybody_wanted_it_is_a_gap_where_newer_messag
     a.connect().await;
     b.publish([11]).await;
     assert_eq!((client.got(), on_b.got()), (vec![11], vec![0, 1, 11]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn hub_that_gets_another_bridge_tells_of_a_gap_where_it_cannot_tell_the_numbers_of_both_apart() {
+    let [a, b, again] = Gated::nodes(&MemoryBackplane::new(Numbering::Engine));
+    let (mut a, b) = (Node::new(a).await, Node::new(b).await);
+    let mut client = Visitor::new(&a).await;
+    a.cut().await;
+    a.publish([1, 2]).await;
+    assert_eq!(client.got(), [1, 2]);
+    a.join(again).await;
+    let mut new = Visitor::new(&b).await;
+    b.publish([10]).await;
+    assert_eq!([&mut client, &mut new].map(Visitor::got), [[10], [10]]);
+    let mut new = new.go_to(&a).await;
+    a.cut().await;
+    a.publish([3]).await;
+    assert_eq!((client.got(), new.got_behind_gap()), (vec![3], vec![3]));
+    assert_eq!(client.go_to(&a).await.got(), [0; 0]);
+    a.engine.mend();
+    a.connect().await;
+    b.publish([11]).await;
+    assert_eq!([&mut client, &mut new].map(Visitor::got), [[11], [11]]);
 }
