@@ -99,10 +99,14 @@
 //! or to the same one after a restart, and miss nothing: see [`Numbering::Engine`]. Only rooms that are new to a client of a pattern
 //! begin with what its node has of them.
 //!
-//! While the backplane is away, a node sends its own messages to its clients at once. When it is back, these get places behind those of
-//! other nodes that came before them; clients that have had them are sent only the others. One that goes then, and comes back before
-//! there was anything newer, says the place of one of the others, and is sent its node's messages a second time. Where that
-//! matters, messages carry an identifier of the application's, and the client drops those that it has had.
+//! While the backplane is away, a node sends its own messages to its clients at once, at positions of its own. When it is back, these get
+//! places there, behind those of other nodes that came before them. Until all of them have one, clients that have had them are sent what
+//! the others published at positions of the node's own, too. With such a position a client may come back to the same node, and misses
+//! nothing and gets nothing twice, as long as somebody else has stayed in the topic there. To another node, or to the same one after a
+//! restart, it is one of an unknown epoch: [`Event::Gap`], and then what is there. With the next message after that, all is as before.
+//!
+//! The node tells the same of who goes by the backplane's order and is there when it goes away once more, before all has come back: it
+//! could not say any more what they have had. So nobody gets a message twice, out of order or not at all without [`Event::Gap`] before.
 //!
 //! A hub is for any [transport](crate::driver::Transport); only a bridge needs tokio.
 

@@ -28,6 +28,32 @@ pub(super) enum Missing {
     Last { messages: usize, missing: usize },
 }
 
+/// A question that is put to the engine: if its connection ends before the answer, that is that there is nothing.
+pub(super) struct Asked<'h, S: Send + Sync + 'static> {
+    ask: Option<Ask<S>>,
+    hub: &'h Shared<S>,
+}
+
+impl<'h, S: Send + Sync + 'static> Asked<'h, S> {
+    pub(super) fn new(ask: Ask<S>, hub: &'h Shared<S>) -> Self {
+        Self { ask: Some(ask), hub }
+    }
+
+    pub(super) fn answer(mut self, history: History) {
+        if let Some(ask) = self.ask.take() {
+            ask.answer(self.hub, history);
+        }
+    }
+}
+
+impl<S: Send + Sync + 'static> Drop for Asked<'_, S> {
+    fn drop(&mut self) {
+        if let Some(ask) = self.ask.take() {
+            ask.answer(self.hub, History::default());
+        }
+    }
+}
+
 impl<S: Send + Sync + 'static> Ask<S> {
     /// Whether nobody waits for the answer any more.
     pub(super) fn is_over(&self) -> bool {
@@ -68,7 +94,7 @@ impl<S: Send + Sync + 'static> Ask<S> {
             let begin = state.log.begin_of(epoch);
             let has_place = begin == state.log.first();
             is_whole &= !state.log.has_gap_behind(begin + 1);
-            let last = state.remote.as_ref().and_then(|remote| remote.last);
+            let last = state.remote.as_ref().and_then(|remote| remote.heard_up_to());
             for arrived in history.messages.into_iter().rev() {
                 let Some(position) = arrived.position else { continue };
                 // What is here is not put there again, nor what will come.
@@ -93,6 +119,8 @@ impl<S: Send + Sync + 'static> Ask<S> {
                     // What never was, as far as the engine knows, says nothing of what was seen.
                     let known = state.known_up_to(after).filter(|known| *known == after);
                     let seen = if history.is_complete { Some(after) } else { known };
+                    // What is still to come of another epoch, nobody can place before it or behind.
+                    is_whole &= last.is_none_or(|last| last.epoch == after.epoch);
                     state.begin_at(seat, peer.id(), place, seen);
                 }
                 Missing::Last { missing, .. } => {

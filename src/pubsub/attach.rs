@@ -58,7 +58,9 @@ impl<S: Send + Sync + 'static> Shared<S> {
             return Subscribed::Whole;
         }
         let is_kept_elsewhere = self.bridge().is_some_and(|bridge| bridge.has_history());
-        if let Some(bridge) = self.bridge().filter(|_| is_kept_elsewhere && topic.lock().len() == 0) {
+        // Whoever subscribes to a pattern has listened before there was the topic.
+        let is_first = || is_named && topic.lock().len() == 0;
+        if let Some(bridge) = self.bridge().filter(|_| is_kept_elsewhere && is_first()) {
             bridge.forget_unheard(&topic.name);
         }
         let (seat, subscribed) = {
@@ -81,14 +83,15 @@ impl<S: Send + Sync + 'static> Shared<S> {
                 }
                 // A position is one of a single topic.
                 Start::Since(_) if by == By::Pattern => (head, Subscribed::Whole),
-                Start::Since(position) => match state.place_after(position) {
-                    Some((place, known)) => {
-                        view = known;
+                Start::Since(position) => match state.resume(position, is_kept_elsewhere) {
+                    Some(resumed) => {
+                        view = resumed.view;
                         // The engine has no more of it.
-                        let has_gap = state.log.has_gap_behind(place);
-                        (place, if has_gap { Subscribed::Gap } else { Subscribed::Whole })
+                        let is_whole = resumed.is_whole && !state.log.has_gap_behind(resumed.place);
+                        (resumed.place, if is_whole { Subscribed::Whole } else { Subscribed::Gap })
                     }
                     None if is_kept_elsewhere => {
+                        view = state.engines_view();
                         // Until the engine answers, it has seen what it says.
                         seen = Some(position);
                         (state.log.first(), Subscribed::Behind(Missing::Since(position)))

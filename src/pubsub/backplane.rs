@@ -28,7 +28,7 @@ use crate::message::MessageKind;
 /// **Who numbers.** [`Numbering::Engine`]: each message gets its [`Position`] from the engine, the same on all nodes, in an
 /// order that is the same on all nodes; sequence numbers of a topic rise within an epoch and may leave some out. A node
 /// delivers its own messages when they come back; while the engine is away at once, in an epoch of its own, and when they then
-/// come back, only to who was not there. [`Numbering::Node`]: the engine just carries. Each node delivers its own
+/// come back, only to who was not there. What other nodes published and comes before them has a position of that epoch, too, for who was. [`Numbering::Node`]: the engine just carries. Each node delivers its own
 /// messages at once and those of others as they come, and counts for itself, in an epoch of its own.
 ///
 /// **At least once.** A batch whose publish failed is published again after the next connect, with the same [`Origin`]s. An

@@ -147,7 +147,8 @@ impl<S> Queue<S> {
     /// Takes note that nobody has listened to a topic so far: what has not come back may have been told to others, and is not
     /// delivered here before it comes.
     pub(super) fn forget_unheard(&self, topic: &str) {
-        self.lock().unheard.forget(topic);
+        let Waiting { unheard, publications, .. } = &mut *self.lock();
+        unheard.forget(topic, publications.iter().map(|queued| &queued.publication));
     }
 
     /// Asks for what a connection has missed. Gives the question back where the engine has gone away meanwhile, or too many wait
@@ -314,10 +315,14 @@ impl<S: Send + Sync + 'static> Queue<S> {
                 sent
             };
             let Some(Sent { publication, sender, is_forgotten }) = sent else { break };
+            let Publication { topic, origin, kind, may_be_encoded, payload } = publication;
             if is_forgotten {
+                // When it comes, it is behind what is delivered here until then.
+                if let Some(topic) = hub.find(&topic) {
+                    topic.tell_gap();
+                }
                 continue;
             }
-            let Publication { topic, origin, kind, may_be_encoded, payload } = publication;
             let message = || (PreparedMessage::of_checked(kind, payload), may_be_encoded);
             let (sender, whose) = (sender.as_ref(), self.whose(origin));
             // Where there is no place for another topic, nobody waits for it.
@@ -347,7 +352,7 @@ impl<S: Send + Sync + 'static> Queue<S> {
             hub.for_each_topic(|topic| {
                 let (is_named, last) = {
                     let state = topic.lock();
-                    (state.named() > 0, state.remote.as_ref().and_then(|remote| remote.last))
+                    (state.named() > 0, state.remote.as_ref().and_then(|remote| remote.heard_up_to()))
                 };
                 // Of those that are asked for by name, the engine tells.
                 let is_behind = !is_named && last.is_some_and(|last| last.epoch != newest.epoch);
@@ -357,9 +362,12 @@ impl<S: Send + Sync + 'static> Queue<S> {
             });
         } else if let Some(topic) = hub.find(pattern.as_str()) {
             let mut state = topic.lock();
+            let has_patterns = state.len() > state.named() as usize;
             let remote = state.remote.get_or_insert_default();
-            if remote.last.is_none() {
-                remote.last = Some(newest);
+            if remote.heard_up_to().is_none() {
+                // What they had asked for before may be on its way.
+                let place = if has_patterns { &mut remote.begun } else { &mut remote.last };
+                *place = Some(newest);
                 state.log.begin(newest);
             }
         }

@@ -77,7 +77,8 @@ pub struct Bounds {
 }
 
 /// What a [`HubConfig::envelope`] is told: a message and where it stands. It is called once for each message that is
-/// published, under the lock of the topic: it must not use the hub. If it panics, so does the publish, and nobody gets the
+/// published, under the lock of the topic: it must not use the hub. While messages of this node that a backplane was not there for have not
+/// come back, it is called twice for one of another node, with two positions: for who has had those, and for others. If it panics, so does the publish, and nobody gets the
 /// message; where that came from another node, it is [`Bridge::run`](super::Bridge::run) that ends.
 ///
 /// The name of a topic may hold any character, quotation marks and control characters among them, so it is to be escaped like

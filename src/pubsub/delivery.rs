@@ -9,7 +9,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 
-use super::log::Slot;
+use super::log::Face;
 use super::marks::Mark;
 use super::peer::Peer;
 use super::position::Position;
@@ -53,7 +53,7 @@ pub(super) trait Readable: Send + Sync {
         who: (u32, u64),
         from: u64,
         until: u64,
-        take: &mut dyn FnMut(u64, &Slot<Arc<Body>>) -> bool,
+        take: &mut dyn FnMut(u64, Face<'_, Arc<Body>>) -> bool,
     ) -> Option<Reading>;
 
     /// As [`State::settle`](super::topic::State::settle).

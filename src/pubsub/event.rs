@@ -41,7 +41,8 @@ pub enum Event {
         messages: u64,
     },
     /// Messages of a topic are missing that nobody has any more: not all that followed
-    /// [`Subscription::since`](super::Subscription::since) is there, or a backplane has lost some. How many is not known.
+    /// [`Subscription::since`](super::Subscription::since) is there, or a backplane has lost some; or its node cannot tell what the client has had,
+    /// and some may come again. How many is not known.
     Gap {
         /// The name of the topic. Where 64 events wait to be told, it is the pattern that the connection subscribes to, for all that
         /// it matches.

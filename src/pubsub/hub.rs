@@ -19,7 +19,7 @@ use super::bridge::Queue;
 use super::config::{Bounds, HubConfig};
 use super::error::PublishError;
 use super::hooks::Hooks;
-use super::log::Limits;
+use super::log::{Limits, View};
 use super::member::Member;
 use super::pattern::check_name;
 use super::peer::Peer;
@@ -262,11 +262,11 @@ impl<S: Send + Sync + 'static> Hub<S> {
         self.shared.find(topic).map_or(0, |topic| topic.lock().present_count())
     }
 
-    /// Returns the place of a topic's newest message, which a client may say when it comes back; `None` if there is no such
-    /// topic.
+    /// Returns the place of a topic's newest message, which a client may say when it comes back and was here all the time; `None` if there is
+    /// no such topic.
     #[must_use]
     pub fn position(&self, topic: &str) -> Option<Position> {
-        self.shared.find(topic).map(|topic| topic.lock().log.last())
+        self.shared.find(topic).map(|topic| topic.lock().newest(View::EARLY))
     }
 
     /// Returns how many messages a topic holds, for its history and for those who were not sent them yet.

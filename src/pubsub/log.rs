@@ -4,6 +4,7 @@
 //! within bounds, so that what is beyond them goes, whoever waits. For that each message counts by whom it is still to be
 //! read. Places are numbered without gaps, whatever the positions are.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 
@@ -47,9 +48,42 @@ pub(super) struct Slot<B> {
     pub(super) except: Option<u64>,
     pub(super) standing: Standing,
     pub(super) body: B,
+    alias: Option<Box<Alias<B>>>,
     len: usize,
     /// By how many it is still to be read, and how many of them are to be closed if it goes before.
     unread: Readers,
+}
+
+/// What a message is for those who have been sent something without the engine that has not come back yet: the same, at a position of
+/// this node's own. The engine's would say that what comes back is still to be sent to them.
+#[derive(Debug)]
+pub(super) struct Alias<B> {
+    pub(super) position: Position,
+    /// The last publication that had been delivered so: it is for those to whom that one does not come back.
+    pub(super) delivered: u64,
+    pub(super) body: B,
+}
+
+/// A message as a subscriber is sent it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Face<'s, B> {
+    pub(super) position: Position,
+    pub(super) body: &'s B,
+}
+
+impl<B> Slot<B> {
+    /// The message as it is for a view.
+    pub(super) fn face(&self, view: View) -> Face<'_, B> {
+        match &self.alias {
+            Some(alias) if view.unheard < alias.delivered => Face { position: alias.position, body: &alias.body },
+            Some(_) | None => Face { position: self.position, body: &self.body },
+        }
+    }
+
+    /// Whether it has this position for anybody.
+    fn is_at(&self, position: Position) -> bool {
+        self.position == position || self.alias.as_ref().is_some_and(|alias| alias.position == position)
+    }
 }
 
 /// How a message stands to an engine that numbers, which a node may have to do without for a while.
@@ -97,6 +131,9 @@ pub(super) struct View {
 }
 
 impl View {
+    /// That of somebody who was here all the time.
+    pub(super) const EARLY: Self = Self { joined: 0, unheard: 0 };
+
     /// Whether a message at a place is seen.
     pub(super) fn has(self, place: u64, standing: Standing) -> bool {
         match standing {
@@ -117,6 +154,7 @@ pub(super) struct Entry<B> {
     pub(super) unread: Readers,
     pub(super) standing: Standing,
     pub(super) body: B,
+    pub(super) alias: Option<Box<Alias<B>>>,
 }
 
 /// What went because a message came.
@@ -139,7 +177,7 @@ impl<B> Log<B> {
 
     /// Appends a message; what is beyond the bounds goes.
     pub(super) fn append(&mut self, entry: Entry<B>) -> Trimmed<B> {
-        let Entry { position, stamp, except, len, unread, standing, body } = entry;
+        let Entry { position, stamp, except, len, unread, standing, body, alias } = entry;
         self.last = position;
         self.bytes += len;
         self.echoes = if matches!(standing, Standing::Echo(_)) { self.echoes + 1 } else { 0 };
@@ -147,7 +185,7 @@ impl<B> Log<B> {
             // Most topics hold one message at a time, always in the same place then.
             self.slots.reserve_exact(1);
         }
-        self.slots.push_back(Slot { position, stamp, except, standing, body, len, unread });
+        self.slots.push_back(Slot { position, stamp, except, standing, body, alias, len, unread });
         self.trim()
     }
 
@@ -156,12 +194,12 @@ impl<B> Log<B> {
         let (messages, bytes) = (self.slots.len() + 1, self.bytes + entry.len);
         let has_room = fits(self.limits.lag, messages, bytes) || fits(self.limits.history, messages, bytes);
         if has_room {
-            let Entry { position, stamp, except, len, unread, standing, body } = entry;
+            let Entry { position, stamp, except, len, unread, standing, body, alias } = entry;
             self.bytes = bytes;
             self.first -= 1;
             // Whatever was before it, nothing is between.
             self.before = Position { sequence: position.sequence.saturating_sub(1), ..position };
-            self.slots.push_front(Slot { position, stamp, except, standing, body, len, unread });
+            self.slots.push_front(Slot { position, stamp, except, standing, body, alias, len, unread });
         }
         has_room
     }
@@ -276,7 +314,12 @@ impl<B> Log<B> {
         if position == self.before {
             return Some(self.first);
         }
-        self.iter_from(self.first).rev().find(|(_, slot)| slot.position == position).map(|(place, _)| place + 1)
+        self.iter_from(self.first).rev().find(|(_, slot)| slot.is_at(position)).map(|(place, _)| place + 1)
+    }
+
+    /// Whether the message of a position is there.
+    pub(super) fn holds(&self, position: Position) -> bool {
+        self.slots.iter().any(|slot| slot.is_at(position))
     }
 
     /// The place of the last messages before another place that are to be sent to who has this view, and how many those are: so

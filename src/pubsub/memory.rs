@@ -269,7 +269,7 @@ impl Inbound for MemoryInbound {
 
     async fn unsubscribe(&mut self, pattern: &Pattern) -> Result<(), BackplaneError> {
         self.link.check()?;
-        self.link.lock().wanted.retain(|wanted| wanted != pattern);
+        self.link.lock().forget(pattern);
         self.patterns.remove(pattern);
         Ok(())
     }
@@ -391,6 +391,19 @@ impl LinkState {
             self.arrivals.push_back(Next::Gap(topic.into()));
         }
         self.arrivals.extend(messages.cloned().map(Next::Message));
+    }
+
+    /// Lets nothing come of what nobody wants any more: if it is wanted again, what is newer is told of first.
+    fn forget(&mut self, pattern: &Pattern) {
+        let Self { wanted, arrivals, .. } = self;
+        wanted.retain(|wanted| wanted != pattern);
+        arrivals.retain(|next| {
+            let topic = match next {
+                Next::Message(message) => &message.arrived.publication.topic,
+                Next::Gap(topic) => topic,
+            };
+            wanted.iter().any(|wanted| wanted.matches(topic))
+        });
     }
 
     /// Loses the connection, if it is not lost yet: how far all was handed out.

@@ -12,7 +12,7 @@ use thiserror::Error;
 ///
 /// It is for the hub, to find a place again. A client does not have to look for holes between the numbers, and cannot: a backplane
 /// may leave numbers out, [`Member::publish_to_others`](super::Member::publish_to_others) leaves out its sender, and while a backplane
-/// is away the node counts in an epoch of its own. What is missing is told by [`Event::Gap`](super::Event::Gap) and
+/// is away, and until what was sent meanwhile has come back, the node counts in an epoch of its own. What is missing is told by [`Event::Gap`](super::Event::Gap) and
 /// [`Event::Skipped`](super::Event::Skipped); an application that wants to check that numbers its messages itself.
 ///
 /// It is written as text, to be sent to clients, which need not understand it:

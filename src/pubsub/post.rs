@@ -3,6 +3,7 @@
 //! Who publishes where somebody sleeps has its turn until those who were asleep have their marks, and who publishes meanwhile waits
 //! for that when its message is appended. So whoever has published, or is told that something was published, finds it marked in the mailboxes of all who are to be sent it. Wakers run somebody else's code: when the turn is over.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
@@ -13,12 +14,12 @@ use super::backplane::Origin;
 use super::config::{Bounds, Envelope};
 use super::delivery::Readable;
 use super::hub::Shared;
-use super::log::{Entry, Limits, Log, Readers, Slot, Standing};
+use super::log::{Alias, Entry, Face, Limits, Log, Readers, Standing};
 use super::marks::Mark;
 use super::peer::Peer;
 use super::position::Position;
 use super::sync::{Counter, Mutex, MutexGuard, Ordering, lock, try_lock};
-use super::topic::{Reading, Settled, State, Woken};
+use super::topic::{Admitted, Reading, Settled, State, Woken};
 use crate::driver::Share;
 use crate::message::{MessageKind, MessageRef};
 use crate::prepared::PreparedMessage;
@@ -109,7 +110,7 @@ impl<S: Send + Sync + 'static> Topic<S> {
         let Post { sender, whose, position } = post;
         // Where the sender is in this topic, if it is.
         let seat = sender.and_then(|peer| peer.mailbox().attachments.get(self.id).map(|at| at.seat));
-        let (woken, stamp, position, turn) = {
+        let (woken, stamp, position, turn, missed) = {
             let mut state = self.lock();
             let mut turn = None;
             if state.has_sleepers() {
@@ -124,11 +125,15 @@ impl<S: Send + Sync + 'static> Topic<S> {
             if state.is_gone {
                 return Delivered::Gone(body);
             }
-            let position = position.unwrap_or_else(|| state.next_position());
-            let Some(standing) = state.admit(whose, post.position) else { return Delivered::Known };
+            let Some(admitted) = state.admit(whose, position) else { return Delivered::Known };
+            let Admitted { standing, position, alias, missed } = admitted;
             let stamp = hub.next_stamp();
+            let aliased = alias.map(|alias| (alias, body.clone()));
             let mut entry = hub.entry(&self.name, body, position, stamp, sender.map(Peer::id));
             entry.standing = standing;
+            if let Some(((position, delivered), body)) = aliased {
+                hub.add_alias(&mut entry, &self.name, body, position, delivered);
+            }
             let woken = match standing {
                 Standing::Echo(_) => state.publish_echo(entry),
                 Standing::Final | Standing::Early => state.publish(entry, seat),
@@ -140,8 +145,9 @@ impl<S: Send + Sync + 'static> Topic<S> {
                 // Who was asleep until another message came has its mark before this is told to be published.
                 drop(lock(&self.turn));
             }
-            (woken, stamp, position, turn)
+            (woken, stamp, position, turn, missed)
         };
+        missed.iter().for_each(|peer| peer.tell_gap(self));
         let Woken { sleeper, sleepers, overrun, receivers, gone } = woken;
         if let Some(turn) = turn {
             self.wake(turn, sleeper, sleepers, stamp);
@@ -197,7 +203,7 @@ impl<S: Send + Sync + 'static> Readable for Topic<S> {
         who: (u32, u64),
         from: u64,
         until: u64,
-        take: &mut dyn FnMut(u64, &Slot<Arc<Body>>) -> bool,
+        take: &mut dyn FnMut(u64, Face<'_, Arc<Body>>) -> bool,
     ) -> Option<Reading> {
         self.lock().read(who, from, until, take)
     }
@@ -238,16 +244,33 @@ impl<S: 'static> Shared<S> {
         stamp: u64,
         except: Option<u64>,
     ) -> Entry<Arc<Body>> {
-        let body = match self.config.envelope {
-            Some(envelope) => {
-                let message = envelope(&Envelope { topic, position, message: lend(&body.message) });
-                let kind = message.as_ref().kind();
-                Body::new(PreparedMessage::of_checked(kind, message.into_payload()), body.may_be_encoded)
-            }
-            None => body,
-        };
-        let len = body.message.payload().len();
-        Entry { position, stamp, except, len, unread: Readers::default(), standing: Standing::Final, body }
+        let body = self.body(topic, body, position);
+        let (len, unread, standing) = (body.message.payload().len(), Readers::default(), Standing::Final);
+        Entry { position, stamp, except, len, unread, standing, body, alias: None }
+    }
+
+    /// Adds what a message is for those to whom it has another position.
+    fn add_alias(
+        &self,
+        entry: &mut Entry<Arc<Body>>,
+        topic: &str,
+        body: Arc<Body>,
+        position: Position,
+        delivered: u64,
+    ) {
+        let body = self.body(topic, body, position);
+        if !Arc::ptr_eq(&body, &entry.body) {
+            entry.len += body.message.payload().len();
+        }
+        entry.alias = Some(Box::new(Alias { position, delivered, body }));
+    }
+
+    /// A message as it is sent.
+    fn body(&self, topic: &str, body: Arc<Body>, position: Position) -> Arc<Body> {
+        let Some(envelope) = self.config.envelope else { return body };
+        let message = envelope(&Envelope { topic, position, message: lend(&body.message) });
+        let kind = message.as_ref().kind();
+        Body::new(PreparedMessage::of_checked(kind, message.into_payload()), body.may_be_encoded)
     }
 }
 

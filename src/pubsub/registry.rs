@@ -318,7 +318,7 @@ impl<S: Send + Sync + 'static> Shared<S> {
         registry.topics.for_each(&mut |topic: &Arc<Topic<S>>| {
             let state = topic.lock();
             if state.named() > 0 {
-                let after = state.remote.as_ref().and_then(|remote| remote.last);
+                let after = state.remote.as_ref().and_then(|remote| remote.heard_up_to());
                 interests.push(Interest { pattern: Pattern::of_name(topic.name.clone()), after, is_wanted: true });
             }
         });

@@ -12,6 +12,7 @@ use std::collections::HashSet;
 
 use tokio::time::{Instant, sleep};
 
+use super::ask::Asked;
 use super::backplane::{Backplane, BackplaneError, History, Inbound, Outbound, within};
 use super::bridge::Queue;
 use super::changes::{Change, Interest};
@@ -191,14 +192,10 @@ impl<B: Backplane, S: Send + Sync + 'static> Bridge<B, S> {
                 if ask.is_over() {
                     continue;
                 }
-                let limit = ask.limit(&self.hub.shared);
-                match limited(&self.queue, outbound.history(&ask.topic.name, ask.after(), limit)).await {
-                    Ok(history) => ask.answer(&self.hub.shared, history),
-                    Err(error) => {
-                        ask.answer(&self.hub.shared, History::default());
-                        return Err(error);
-                    }
-                }
+                let (topic, after, limit) = (ask.topic.name.clone(), ask.after(), ask.limit(&self.hub.shared));
+                let asked = Asked::new(ask, &self.hub.shared);
+                let history = limited(&self.queue, outbound.history(&topic, after, limit)).await?;
+                asked.answer(history);
             } else if batch.is_empty() {
                 self.queue.outbound.notified().await;
             }

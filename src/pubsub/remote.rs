@@ -10,12 +10,24 @@ use super::position::Position;
 pub(super) struct Remote {
     /// The last position that the engine gave.
     pub(super) last: Option<Position>,
-    /// The epoch in which this node has numbered by itself.
-    pub(super) own_epoch: Option<u64>,
+    /// Where the topic stood when it was asked for by its name, and what a pattern had asked for was still to come.
+    pub(super) begun: Option<Position>,
+    /// Whether the log has something twice, because of that.
+    pub(super) has_twice: bool,
+    /// The last position that this node gave by itself.
+    pub(super) own: Option<Own>,
     /// The last publication of each node, the node that was heard last at the end.
     origins: Vec<Origin>,
     /// What was delivered while the engine was away.
     pub(super) early: Early,
+}
+
+/// A position of this node's own, in one epoch as long as it remembers that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Own {
+    pub(super) position: Position,
+    /// The place behind it, and behind what has come back and was not sent again to who has been sent it.
+    pub(super) behind: u64,
 }
 
 /// What this node has delivered by itself, and has or has not come back.
@@ -25,8 +37,32 @@ pub(super) struct Early {
     /// The last publication that was delivered so, and the last that has come back.
     pub(super) delivered: u64,
     heard: u64,
-    /// Where those begin that were delivered so and are the newest of the topic, and the last such publication before them.
-    pub(super) run: Option<(u64, u64)>,
+    /// From the first that was delivered so until all have come back.
+    pub(super) stretch: Option<Stretch>,
+    /// Whether one that was delivered so is the newest of the topic.
+    pub(super) is_newest: bool,
+    /// Whether somebody here may be in the engine's order still: waits for what comes back, or has seen elsewhere what has not come yet.
+    pub(super) is_waited_for: bool,
+}
+
+/// Where in the log an order of this node's own begins, beside the engine's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stretch {
+    pub(super) begin: u64,
+    /// The last publication that was delivered early before, and has come back.
+    pub(super) before: u64,
+}
+
+impl Early {
+    /// Whether what it has in the log was numbered by another bridge than the one of this node.
+    pub(super) fn is_of_another(&self, node: u64) -> bool {
+        self.node != 0 && self.node != node
+    }
+
+    /// Whether something was delivered that has not come back.
+    pub(super) fn is_outstanding(&self) -> bool {
+        self.heard < self.delivered
+    }
 }
 
 /// What is to be done with a publication.
@@ -39,6 +75,11 @@ pub(super) enum Admission {
 }
 
 impl Remote {
+    /// How far the topic was heard, or where that began.
+    pub(super) fn heard_up_to(&self) -> Option<Position> {
+        self.last.or(self.begun)
+    }
+
     /// Takes note of a publication, and says whether it is a new one.
     pub(super) fn admit(&mut self, origin: Origin, position: Option<Position>) -> Admission {
         if let Some(position) = position {
@@ -67,20 +108,31 @@ impl Remote {
     pub(super) fn note_early(&mut self, origin: Origin, place: u64) -> bool {
         if self.early.node != origin.node {
             let heard = self.origins.iter().find(|known| known.node == origin.node).map_or(0, |known| known.number);
-            self.early = Early { node: origin.node, heard, ..Early::default() };
+            // Another bridge counts anew: who knows the numbers of the one before goes on by the new ones.
+            let is_waited_for = self.early.is_waited_for || self.early.node != 0;
+            self.early = Early { node: origin.node, heard, is_waited_for, ..Early::default() };
         }
         if origin.number <= self.early.heard {
             return false;
         }
-        self.begin_run(place);
+        self.begin_early(place);
         self.early.delivered = self.early.delivered.max(origin.number);
         self.note(origin);
         true
     }
 
     /// Takes note that what stands at a place has no place of the engine.
-    pub(super) fn begin_run(&mut self, place: u64) {
-        self.early.run.get_or_insert((place, self.early.delivered));
+    pub(super) fn begin_early(&mut self, place: u64) {
+        self.early.stretch.get_or_insert(Stretch { begin: place, before: self.early.delivered });
+        self.early.is_newest = true;
+    }
+
+    /// Takes note that something has come from the engine and is the newest.
+    pub(super) fn end_early(&mut self) {
+        self.early.is_newest = false;
+        if !self.early.is_outstanding() {
+            self.early.stretch = None;
+        }
     }
 
     /// Takes note of a publication that is delivered in any case.
@@ -119,7 +171,7 @@ mod tests {
         assert_eq!(remote.admit(origin(1, 1), at(7, 1)), Admission::New);
         assert!(remote.note_early(origin(1, 3), 10) && remote.note_early(origin(1, 4), 11));
         assert!(!remote.note_early(origin(1, 1), 12), "it has come back already");
-        assert_eq!((remote.early.run, remote.early.delivered), (Some((10, 0)), 4));
+        assert_eq!((remote.early.stretch, remote.early.delivered), (Some(Stretch { begin: 10, before: 0 }), 4));
         let again =
             [(1, 2), (3, 3), (3, 4), (4, 5), (5, 6)].map(|(number, at_7)| remote.admit(origin(1, number), at(7, at_7)));
         use Admission::{Echo, Known, New};

@@ -18,6 +18,7 @@ mod vanishing;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+pub(super) use self::places::Admitted;
 pub(super) use self::publishing::Woken;
 pub(super) use self::reading::{Reading, Settled};
 pub(super) use self::vanishing::Loss;
@@ -115,7 +116,10 @@ impl<P: Clone, B> State<P, B> {
         let index = u32::try_from(self.subscribers.len()).unwrap_or(u32::MAX);
         let seat = self.take_seat(index);
         let Wish { id, slow_consumer, is_named, is_present } = wish;
-        let sent = self.position_before(cursor);
+        let sent = self.position_before(cursor, view);
+        if let Some(early) = self.remote.as_mut().map(|remote| &mut remote.early) {
+            early.is_waited_for |= early.is_outstanding() && view.unheard == early.delivered;
+        }
         let subscriber = Subscriber {
             peer,
             id,

@@ -54,10 +54,20 @@ impl<S> Unheard<S> {
         Some(sent)
     }
 
-    /// Takes note that none of a topic is to be delivered here before it comes back. Lets go of nobody.
-    pub(super) fn forget(&mut self, topic: &str) {
+    /// Takes note that none of a topic is to be delivered here before it comes back, nor what still waits to be published, which nobody
+    /// wanted until now. Lets go of nobody.
+    pub(super) fn forget<'p>(&mut self, topic: &str, waiting: impl Iterator<Item = &'p Publication>) {
         let of_topic = self.publications.iter_mut().filter(|sent| *sent.publication.topic == *topic);
         of_topic.for_each(|sent| sent.is_forgotten = true);
+        for publication in waiting.filter(|publication| *publication.topic == *topic) {
+            let number = publication.origin.number;
+            let place = self.publications.partition_point(|sent| sent.publication.origin.number < number);
+            if self.publications.get(place).is_none_or(|sent| sent.publication.origin.number != number) {
+                self.bytes += publication.payload.len();
+                let sent = Sent { publication: publication.clone(), sender: None, is_forgotten: true };
+                self.publications.insert(place, sent);
+            }
+        }
     }
 
     /// Takes out a publication that has come back, and with it all before in its topic: whom it is not for, and whom those were not.

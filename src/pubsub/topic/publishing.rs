@@ -56,7 +56,7 @@ impl<P: Clone, B> State<P, B> {
 
     /// Appends a message that has come back: only those are woken who were not here when it was delivered.
     pub(in super::super) fn publish_echo(&mut self, mut entry: Entry<B>) -> Woken<P, B> {
-        let (place, position) = (self.log.head(), entry.position);
+        let place = self.log.head();
         entry.unread = self.readers;
         let mut sleepers = if self.asleep > 0 { core::mem::take(&mut self.spare) } else { Vec::new() };
         for index in (0..self.asleep).rev() {
@@ -67,10 +67,15 @@ impl<P: Clone, B> State<P, B> {
                 self.swap(index, self.asleep);
                 continue;
             }
-            (subscriber.cursor, subscriber.sent) = (place + 1, position);
+            subscriber.cursor = place + 1;
             if subscriber.is_counted() {
                 entry.unread.remove(subscriber.is_strict());
             }
+        }
+        // Who has been sent all that was early is not sent it.
+        if let Some(own) = self.remote.as_mut().and_then(|remote| remote.own.as_mut()).filter(|own| own.behind == place)
+        {
+            own.behind += 1;
         }
         let sleeper = None;
         let receivers = self.subscribers.iter().filter(|one| one.view.has(place, entry.standing)).count();

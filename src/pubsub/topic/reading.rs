@@ -2,7 +2,7 @@
 
 use super::{Condition, State, Subscriber};
 use crate::pubsub::config::SlowConsumer;
-use crate::pubsub::log::{Slot, Standing};
+use crate::pubsub::log::{Face, Slot, Standing};
 use crate::pubsub::position::Position;
 
 /// What is to be read for a subscriber.
@@ -35,7 +35,7 @@ impl<P: Clone, B> State<P, B> {
         (seat, id): (u32, u64),
         from: u64,
         until: u64,
-        mut take: impl FnMut(u64, &Slot<B>) -> bool,
+        mut take: impl FnMut(u64, Face<'_, B>) -> bool,
     ) -> Option<Reading> {
         let index = self.index(seat, id)?;
         let (first, head) = (self.log.first(), self.log.head());
@@ -57,10 +57,18 @@ impl<P: Clone, B> State<P, B> {
             reading.skipped += latest - subscriber.cursor;
             subscriber.cursor = latest;
         }
-        for (place, slot) in self.log.iter_from(subscriber.cursor.max(from)) {
-            if slot.stamp > until || (subscriber.wants(place, slot) && !take(place, slot)) {
+        // Where something is there twice, what was taken already is looked at again.
+        let has_twice = self.remote.as_ref().is_some_and(|remote| remote.has_twice);
+        let start = if has_twice { subscriber.cursor } else { subscriber.cursor.max(from) };
+        let mut sent = subscriber.sent;
+        for (place, slot) in self.log.iter_from(start) {
+            let is_wanted = subscriber.wants(place, slot) && !(has_twice && slot.position.is_same_or_before(sent));
+            if slot.stamp > until || (is_wanted && place >= from && !take(place, slot.face(subscriber.view))) {
                 reading.next = Some(slot.stamp);
                 break;
+            }
+            if is_wanted && slot.standing != Standing::Early {
+                sent = slot.position;
             }
         }
         Some(reading)
@@ -87,8 +95,9 @@ impl<P: Clone, B> State<P, B> {
                 break;
             }
             to += 1;
-            if slot.standing != Standing::Early && !slot.position.is_same_or_before(subscriber.sent) {
-                subscriber.sent = slot.position;
+            let counts = slot.standing != Standing::Early && subscriber.view.has(place, slot.standing);
+            if counts && !slot.position.is_same_or_before(subscriber.sent) {
+                subscriber.sent = slot.face(subscriber.view).position;
             }
         }
         subscriber.cursor = to;
@@ -109,7 +118,11 @@ impl<P: Clone, B> State<P, B> {
     /// The last message that a subscriber was sent, or where it began.
     pub(in super::super) fn sent(&self, seat: u32, id: u64) -> Option<Position> {
         let index = self.index(seat, id)?;
-        Some(if index < self.asleep { self.log.last() } else { self.subscribers[index].sent })
+        let Subscriber { sent, view, .. } = self.subscribers[index];
+        let newest = self.newest(view);
+        // Who has come from elsewhere may have seen what is still to come here.
+        let is_behind = index >= self.asleep || newest.is_same_or_before(sent);
+        Some(if is_behind { sent } else { newest })
     }
 
     /// How many messages a subscriber has not been sent.

@@ -45,7 +45,16 @@ struct Reader {
 /// Appends message `number`, which is of that position, too.
 fn entry(number: u64, len: usize, except: Option<u64>) -> Entry<u64> {
     let position = Position { epoch: 1, sequence: number };
-    Entry { position, stamp: number, except, len, unread: Readers::default(), standing: Standing::Final, body: number }
+    Entry {
+        position,
+        stamp: number,
+        except,
+        len,
+        unread: Readers::default(),
+        standing: Standing::Final,
+        body: number,
+        alias: None,
+    }
 }
 
 proptest! {
@@ -111,7 +120,7 @@ proptest! {
                         if read.len() == most {
                             return false;
                         }
-                        read.push(slot.body);
+                        read.push(*slot.body);
                         sent = Some((place, slot.position));
                         true
                     });
