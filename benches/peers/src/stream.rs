@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io::{self, IoSlice, Read, Write};
 use std::iter;
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -16,6 +17,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 #[derive(Debug)]
 pub struct Stream {
     wire: Arc<[u8]>,
+    /// Where in it the bytes are that are given.
+    given: Range<usize>,
     at: usize,
     /// The most that one read gives, and all that is still to be read.
     most: usize,
@@ -105,28 +108,36 @@ impl Answers {
 
 impl Stream {
     /// Gives these bytes again and again, and forgets what is written.
+    ///
+    /// They begin in the middle of a page of memory. Where an allocator puts long pieces of memory, which is a few bytes behind the
+    /// beginning of one, a copy to a buffer that lies a few bytes further on in its page would take up to twice the time, and
+    /// which libraries' buffers do is chance.
     pub fn new(wire: Arc<[u8]>, most: usize) -> Self {
-        Self { wire, at: 0, most, left: usize::MAX, sink: Sink::Over(vec![0; SINK].into(), 0) }
+        let mut placed: Arc<[u8]> = iter::repeat_n(0, PAGE + wire.len()).collect();
+        let begin = (placed.as_ptr().align_offset(PAGE) + PAGE / 2) % PAGE;
+        Arc::get_mut(&mut placed).expect("nobody else has it")[begin..begin + wire.len()].copy_from_slice(&wire);
+        let (given, sink) = (begin..begin + wire.len(), Sink::Over(vec![0; SINK].into(), 0));
+        Self { wire: placed, at: given.start, given, most, left: usize::MAX, sink }
     }
 
     /// Gives these bytes once, and keeps what is written.
     pub fn once(wire: Arc<[u8]>, kept: Arc<Mutex<Vec<u8>>>) -> Self {
-        Self { left: wire.len(), most: wire.len(), wire, at: 0, sink: Sink::Kept(kept) }
+        Self { left: wire.len(), most: wire.len(), given: 0..wire.len(), wire, at: 0, sink: Sink::Kept(kept) }
     }
 
     /// Gives what is answered to what is written.
     pub fn answered(answers: Arc<Mutex<Answers>>) -> Self {
-        Self { wire: Arc::new([]), at: 0, most: 0, left: 0, sink: Sink::Answered(answers) }
+        Self { wire: Arc::new([]), given: 0..0, at: 0, most: 0, left: 0, sink: Sink::Answered(answers) }
     }
 
     /// Keeps what is written.
     pub fn keeping(wire: Arc<[u8]>, most: usize, kept: Arc<Mutex<Vec<u8>>>) -> Self {
-        Self { wire, at: 0, most, left: usize::MAX, sink: Sink::Kept(kept) }
+        Self { given: 0..wire.len(), wire, at: 0, most, left: usize::MAX, sink: Sink::Kept(kept) }
     }
 
     /// One of many: gives the next `most` of these bytes whenever its turn has come, and writes where all others do.
     pub fn one_of_many(wire: Arc<[u8]>, most: usize) -> Self {
-        Self { wire, at: 0, most, left: TURNS.get() * most, sink: Sink::Common }
+        Self { given: 0..wire.len(), wire, at: 0, most, left: TURNS.get() * most, sink: Sink::Common }
     }
 
     /// Gives each of the many its turn.
@@ -172,7 +183,7 @@ impl Stream {
             answers.read += piece.len();
             return put(piece);
         }
-        let mut left = match (&self.sink, self.wire.is_empty()) {
+        let mut left = match (&self.sink, self.given.is_empty()) {
             (_, true) => 0,
             // Of the many, `left` counts what was given.
             (Sink::Common, _) => {
@@ -187,10 +198,10 @@ impl Stream {
             }
         };
         while left > 0 {
-            let len = left.min(self.wire.len() - self.at).min(PIECE);
+            let len = left.min(self.given.end - self.at).min(PIECE);
             put(&self.wire[self.at..self.at + len]);
             left -= len;
-            self.at = if self.at + len == self.wire.len() { 0 } else { self.at + len };
+            self.at = if self.at + len == self.given.end { self.given.start } else { self.at + len };
         }
     }
 
@@ -335,6 +346,9 @@ impl wtx::stream::StreamWriter for Stream {
 /// How many bytes are copied at once. From about 2 KiB on the C library copies with one instruction, which takes up to ten times as long
 /// where the two places lie badly to each other: by where a library's buffer happens to lie, and that is chance.
 const PIECE: usize = 2 * 1024;
+
+/// The bytes of a page of memory.
+const PAGE: usize = 4096;
 
 /// How many bytes written lie beside each other before the first are overwritten.
 const SINK: usize = 64 * 1024;
