@@ -9,6 +9,10 @@ mod pubsub_support;
 #[path = "pubsub_support/gated.rs"]
 mod gated;
 
+use std::pin::pin;
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Context, Wake};
+use std::thread;
 use std::time::Duration;
 
 use gated::{Gated, Way, envelope, told};
@@ -387,4 +391,32 @@ async fn hub_that_gets_another_bridge_tells_of_a_gap_where_it_cannot_tell_the_nu
     a.connect().await;
     b.publish([11]).await;
     assert_eq!([&mut client, &mut new].map(Visitor::got), [[11], [11]]);
+}
+
+/// A waker that does something, once.
+struct Does<F: FnOnce() + Send + 'static>(Mutex<Option<F>>);
+
+impl<F: FnOnce() + Send + 'static> Wake for Does<F> {
+    fn wake(self: Arc<Self>) {
+        let task = self.0.lock().unwrap().take();
+        task.into_iter().for_each(|task| task());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_told_of_a_gap_may_publish_to_the_topic_when_it_is_woken() {
+    let ([a, b], _client) = early().await;
+    let mut engines = Visitor::new(&a).await;
+    b.publish([11]).await;
+    assert_eq!(engines.got(), [11]);
+    a.cut().await;
+    let hub = a.hub.clone();
+    let publish = move || drop(hub.publish("t", "4").unwrap());
+    let waker = Arc::new(Does(Mutex::new(Some(publish)))).into();
+    assert!(pin!(engines.client.member.next()).poll(&mut Context::from_waker(&waker)).is_pending());
+    let (done, is_done) = mpsc::channel();
+    let hub = a.hub.clone();
+    thread::spawn(move || done.send(hub.publish("t", "3").unwrap().receivers).unwrap());
+    assert_eq!(is_done.recv_timeout(Duration::from_secs(20)), Ok(2), "it waits for itself");
+    assert_eq!(engines.got_behind_gap(), [3, 4]);
 }

@@ -131,7 +131,7 @@ impl<S: Send + Sync + 'static> Ask<S> {
             }
         }
         if !is_whole {
-            peer.tell_gap(&topic);
+            peer.tell_gap(&topic).into_iter().for_each(Waker::wake);
         }
         let waker = peer.mark(Mark { stamp: 0, topic: topic.id });
         waker.into_iter().for_each(Waker::wake);

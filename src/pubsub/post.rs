@@ -110,7 +110,7 @@ impl<S: Send + Sync + 'static> Topic<S> {
         let Post { sender, whose, position } = post;
         // Where the sender is in this topic, if it is.
         let seat = sender.and_then(|peer| peer.mailbox().attachments.get(self.id).map(|at| at.seat));
-        let (woken, stamp, position, turn, missed) = {
+        let (woken, stamp, position, turn, missed, told) = {
             let mut state = self.lock();
             let mut turn = None;
             if state.has_sleepers() {
@@ -134,6 +134,8 @@ impl<S: Send + Sync + 'static> Topic<S> {
             if let Some(((position, delivered), body)) = aliased {
                 hub.add_alias(&mut entry, &self.name, body, position, delivered);
             }
+            // Before the message is there to be read; they are woken when the turn is over.
+            let told: Vec<_> = missed.iter().filter_map(|peer| peer.tell_gap(self)).collect();
             let woken = match standing {
                 Standing::Echo(_) => state.publish_echo(entry),
                 Standing::Final | Standing::Early => state.publish(entry, seat),
@@ -145,14 +147,14 @@ impl<S: Send + Sync + 'static> Topic<S> {
                 // Who was asleep until another message came has its mark before this is told to be published.
                 drop(lock(&self.turn));
             }
-            (woken, stamp, position, turn, missed)
+            (woken, stamp, position, turn, missed, told)
         };
-        missed.iter().for_each(|peer| peer.tell_gap(self));
         let Woken { sleeper, sleepers, overrun, receivers, gone } = woken;
         if let Some(turn) = turn {
             self.wake(turn, sleeper, sleepers, stamp);
         }
-        drop(gone);
+        drop((missed, gone));
+        told.into_iter().for_each(Waker::wake);
         for peer in overrun {
             peer.order(|orders| orders.overrun = Some(self.name.clone()));
         }
@@ -185,7 +187,7 @@ impl<S: Send + Sync + 'static> Topic<S> {
             state.log.note_gap();
             state.subscribers().map(|(peer, _)| peer.clone()).collect()
         };
-        peers.iter().for_each(|peer| peer.tell_gap(self));
+        peers.iter().filter_map(|peer| peer.tell_gap(self)).for_each(Waker::wake);
     }
 }
 
