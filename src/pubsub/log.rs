@@ -65,6 +65,13 @@ pub(super) struct Alias<B> {
 }
 
 /// A message as a subscriber is sent it.
+impl<B> Alias<B> {
+    /// Whether it is that to a view.
+    fn is_for(&self, view: View) -> bool {
+        view.unheard < self.delivered
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Face<'s, B> {
     pub(super) position: Position,
@@ -75,7 +82,7 @@ impl<B> Slot<B> {
     /// The message as it is for a view.
     pub(super) fn face(&self, view: View) -> Face<'_, B> {
         match &self.alias {
-            Some(alias) if view.unheard < alias.delivered => Face { position: alias.position, body: &alias.body },
+            Some(alias) if alias.is_for(view) => Face { position: alias.position, body: &alias.body },
             Some(_) | None => Face { position: self.position, body: &self.body },
         }
     }
@@ -158,6 +165,13 @@ pub(super) struct Entry<B> {
 }
 
 /// What went because a message came.
+impl<B> Entry<B> {
+    /// The position of the message for a view.
+    pub(super) fn position_for(&self, view: View) -> Position {
+        self.alias.as_ref().filter(|alias| alias.is_for(view)).map_or(self.position, |alias| alias.position)
+    }
+}
+
 #[must_use]
 #[derive(Debug)]
 pub(super) struct Trimmed<B> {

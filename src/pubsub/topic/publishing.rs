@@ -37,7 +37,6 @@ impl<P: Clone, B> State<P, B> {
                 still_asleep = Some(sender);
             }
         }
-        let position = entry.position;
         let waiting = self.subscribers[..self.asleep].iter().enumerate();
         let mut waiting = waiting.filter(|(index, _)| Some(*index) != still_asleep).map(|(_, one)| one.peer.clone());
         let sleeper = waiting.next();
@@ -46,7 +45,8 @@ impl<P: Clone, B> State<P, B> {
         sleepers.extend(waiting);
         self.asleep = 0;
         if let Some(index) = still_asleep {
-            self.subscribers[index].sent = position;
+            let subscriber = &mut self.subscribers[index];
+            subscriber.sent = entry.position_for(subscriber.view);
             self.put_to_sleep(index);
         }
         let trimmed = self.log.append(entry);
