@@ -57,7 +57,7 @@ impl<S: Send + Sync + 'static> Drop for Asked<'_, S> {
 impl<S: Send + Sync + 'static> Ask<S> {
     /// Whether nobody waits for the answer any more.
     pub(super) fn is_over(&self) -> bool {
-        self.topic.lock().lag(self.seat, self.peer.id()).is_none()
+        !self.topic.lock().is_asking(self.seat, self.peer.id(), self.wish)
     }
 
     /// How many messages there is room for.
@@ -85,9 +85,10 @@ impl<S: Send + Sync + 'static> Ask<S> {
         let mut is_whole = history.is_complete;
         {
             let mut state = topic.lock();
-            if state.lag(seat, peer.id()).is_none() {
+            if !state.is_asking(seat, peer.id(), wish) {
                 return;
             }
+            state.end_asking(seat, peer.id());
             let newest = history.messages.last().and_then(|arrived| arrived.position);
             let epoch = newest.map_or(after.epoch, |newest| newest.epoch);
             // What lacks in front of all that is here, the engine may have; what lacks within cannot be put there.

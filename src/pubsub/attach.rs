@@ -105,7 +105,10 @@ impl<S: Send + Sync + 'static> Shared<S> {
             let wish = Wish { id: peer.id(), slow_consumer, is_named, is_present };
             let seat = state.insert(peer.clone(), wish, cursor, view);
             if seen.is_some() {
-                state.begin_at(seat, peer.id(), cursor, seen);
+                after.gone.append(state.begin_at(seat, peer.id(), cursor, seen));
+            }
+            if let Subscribed::Behind(wish) = subscribed {
+                state.begin_asking(seat, peer.id(), wish);
             }
             (seat, subscribed)
         };

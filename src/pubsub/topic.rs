@@ -81,6 +81,9 @@ enum Condition {
     InHand,
     /// It missed a message and is being closed for that.
     Over,
+    /// What it has missed is asked for, behind a position or the last messages: until there is an answer, it is sent nothing.
+    AsksSince,
+    AsksLast,
 }
 
 /// Who subscribes, and how.

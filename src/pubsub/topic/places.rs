@@ -2,13 +2,43 @@
 
 use alloc::vec::Vec;
 
-use super::{State, Subscriber};
-use crate::pubsub::log::{Standing, View};
+use super::{Condition, State, Subscriber};
+use crate::pubsub::ask::Missing;
+use crate::pubsub::log::{Gone, Standing, View};
 use crate::pubsub::position::Position;
 use crate::pubsub::post::Whose;
 use crate::pubsub::remote::{Admission, Own, Stretch};
 
 impl<P: Clone, B> State<P, B> {
+    /// Takes note that what a subscriber, who is awake, has missed is asked for: until the answer, it is sent nothing.
+    pub(in super::super) fn begin_asking(&mut self, seat: u32, id: u64, wish: Missing) {
+        if let Some(index) = self.index(seat, id) {
+            self.subscribers[index].condition = match wish {
+                Missing::Since(_) => Condition::AsksSince,
+                Missing::Last { .. } => Condition::AsksLast,
+            };
+        }
+    }
+
+    /// Whether a subscriber still waits for an answer to this, and not another one that has its seat, or asks for something else, by now.
+    pub(in super::super) fn is_asking(&self, seat: u32, id: u64, wish: Missing) -> bool {
+        let asks = |index| {
+            let Subscriber { condition, sent, .. } = self.subscribers[index];
+            match wish {
+                Missing::Since(position) => condition == Condition::AsksSince && sent == position,
+                Missing::Last { .. } => condition == Condition::AsksLast,
+            }
+        };
+        self.index(seat, id).is_some_and(asks)
+    }
+
+    /// Takes note that there is an answer.
+    pub(in super::super) fn end_asking(&mut self, seat: u32, id: u64) {
+        if let Some(index) = self.index(seat, id) {
+            self.subscribers[index].condition = Condition::Fine;
+        }
+    }
+
     /// Lets a subscriber, who is awake, begin at a place that is held, but for what it has seen: up to a position.
     pub(in super::super) fn begin_at(&mut self, seat: u32, id: u64, place: u64, seen: Option<Position>) {
         self.move_to(seat, id, place);

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::{Condition, State};
-use crate::pubsub::log::Entry;
+use crate::pubsub::log::{Entry, Gone, Trimmed};
 
 /// What a publish leaves to be done when the lock is free.
 #[derive(Debug)]

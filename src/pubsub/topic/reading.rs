@@ -23,7 +23,7 @@ pub(in super::super) enum Settled {
     Asleep,
     /// More is there, published at this stamp.
     More(u64),
-    /// It is no subscriber any more.
+    /// It is no subscriber any more, or waits for what it has missed.
     Gone,
 }
 
@@ -41,7 +41,7 @@ impl<P: Clone, B> State<P, B> {
         let (first, head) = (self.log.first(), self.log.head());
         let subscriber = &mut self.subscribers[index];
         let mut reading = Reading { skipped: 0, is_conflated: false, next: None };
-        if subscriber.condition == Condition::Over {
+        if !subscriber.can_be_sent() {
             return Some(reading);
         }
         subscriber.condition = Condition::InHand;
@@ -79,8 +79,8 @@ impl<P: Clone, B> State<P, B> {
         let Some(index) = self.index(seat, id) else { return Settled::Gone };
         let head = self.log.head();
         let subscriber = &mut self.subscribers[index];
-        if subscriber.condition == Condition::Over {
-            return Settled::Gone;
+        if !subscriber.can_be_sent() {
+            return (Settled::Gone, gone);
         }
         subscriber.condition = Condition::Fine;
         let from = subscriber.cursor;
@@ -138,4 +138,12 @@ impl<P> Subscriber<P> {
             && self.view.has(place, slot.standing)
             && !slot.position.is_same_or_before(self.sent)
     }
+    /// Whether it can be sent anything now.
+    fn can_be_sent(&self) -> bool {
+        match self.condition {
+            Condition::Fine | Condition::InHand => true,
+            Condition::Over | Condition::AsksSince | Condition::AsksLast => false,
+        }
+    }
+
 }

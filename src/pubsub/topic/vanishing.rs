@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::{Condition, NONE, State};
-use crate::pubsub::log::Readers;
+use crate::pubsub::log::{Gone, Readers};
 
 /// What a subscriber loses.
 #[derive(Debug)]
