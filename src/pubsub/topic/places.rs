@@ -40,20 +40,21 @@ impl<P: Clone, B> State<P, B> {
     }
 
     /// Lets a subscriber, who is awake, begin at a place that is held, but for what it has seen: up to a position.
-    pub(in super::super) fn begin_at(&mut self, seat: u32, id: u64, place: u64, seen: Option<Position>) {
-        self.move_to(seat, id, place);
+    pub(in super::super) fn begin_at(&mut self, seat: u32, id: u64, place: u64, seen: Option<Position>) -> Gone<B> {
+        let gone = self.move_to(seat, id, place);
         if let (Some(index), Some(seen)) = (self.index(seat, id), seen) {
             self.subscribers[index].sent = seen;
             self.remote.get_or_insert_default().early.is_waited_for = true;
         }
+        gone
     }
 
     /// Lets a subscriber, who is awake, begin so many messages earlier, as far as they are held.
-    pub(in super::super) fn rewind_by(&mut self, seat: u32, id: u64, messages: usize) {
-        let Some(index) = self.index(seat, id) else { return };
+    pub(in super::super) fn rewind_by(&mut self, seat: u32, id: u64, messages: usize) -> Gone<B> {
+        let Some(index) = self.index(seat, id) else { return Gone::default() };
         let Subscriber { cursor, view, .. } = self.subscribers[index];
         let (place, _) = self.log.place_of_last(messages, cursor, view);
-        self.move_to(seat, id, place);
+        self.move_to(seat, id, place)
     }
 
     /// What a newcomer sees: while what was delivered early is the newest, that as it was; else what comes back of it.
@@ -201,18 +202,20 @@ impl<P: Clone, B> State<P, B> {
         missed.collect()
     }
 
-    fn move_to(&mut self, seat: u32, id: u64, place: u64) {
-        let Some(index) = self.index(seat, id) else { return };
+    fn move_to(&mut self, seat: u32, id: u64, place: u64) -> Gone<B> {
+        let Some(index) = self.index(seat, id) else { return Gone::default() };
         let sent = self.position_before(place, self.subscribers[index].view);
         let subscriber = &mut self.subscribers[index];
         let (is_counted, is_strict) = (subscriber.is_counted(), subscriber.is_strict());
         let known = core::mem::replace(&mut subscriber.cursor, place);
         subscriber.sent = sent;
-        if is_counted && place < known {
-            self.log.want_between(place, known, is_strict);
-        } else if is_counted {
-            self.log.pass(known, place, is_strict);
+        if is_counted && place >= known {
+            return self.log.pass(known, place, is_strict);
         }
+        if is_counted {
+            self.log.want_between(place, known, is_strict);
+        }
+        Gone::default()
     }
 
     /// The position of what a view has before a place.
