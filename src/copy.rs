@@ -44,27 +44,29 @@ pub(crate) fn text(original: &str) -> String {
 /// instructions than a call of the C library's copy.
 #[inline(always)]
 pub(crate) fn append(original: &[u8], output: &mut Vec<u8>) {
-    if original.len() >= FEW {
-        return output.extend_from_slice(original);
-    }
-    let mut rest = original;
-    append_front::<16>(&mut rest, output);
-    append_front::<8>(&mut rest, output);
-    append_front::<4>(&mut rest, output);
-    // There are three more at most, which the compiler does not know.
-    for (&byte, ()) in rest.iter().zip([(); 3]) {
-        output.push(byte);
+    match original.len() {
+        0..4 => {
+            // The compiler does not know that there are three at most.
+            for (&byte, ()) in original.iter().zip([(); 3]) {
+                output.push(byte);
+            }
+        }
+        4..8 => append_ends::<4>(original, output),
+        8..16 => append_ends::<8>(original, output),
+        16..FEW => append_ends::<16>(original, output),
+        FEW.. => output.extend_from_slice(original),
     }
 }
 
-/// Takes a block off the front, if there is one, and appends it.
+/// Appends up to twice `N` bytes as two blocks, of which the second one lies over the end of the first.
 #[inline(always)]
-fn append_front<const N: usize>(original: &mut &[u8], output: &mut Vec<u8>) {
-    if let Some((block, rest)) = original.split_at_checked(N) {
-        if let Ok(block) = <[u8; N]>::try_from(block) {
-            output.extend_from_slice(&block);
+fn append_ends<const N: usize>(original: &[u8], output: &mut Vec<u8>) {
+    if let (Some(first), Some(last)) = (original.first_chunk::<N>(), original.last_chunk::<N>()) {
+        output.extend_from_slice(first);
+        if original.len() > N {
+            output.truncate(output.len() - (2 * N - original.len()));
+            output.extend_from_slice(last);
         }
-        *original = rest;
     }
 }
 

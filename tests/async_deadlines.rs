@@ -463,6 +463,28 @@ fn thousand_messages_set_no_timer_and_a_connection_has_one() {
     assert!(clock.armed.get() <= 4);
 }
 
+/// As on a runtime with one thread, whose timers fire between the turns of its tasks: this one never ends its turn.
+#[test]
+fn deadlines_are_kept_where_no_read_waits_and_no_timer_fires() {
+    let clock = CLOCK.with(Clone::clone);
+    let stream = Mock::new("");
+    let config = config(|config| (config.lifetime, config.ping_interval) = (Some(secs(100)), None));
+    let mut socket: driver::WebSocket<Counted> =
+        driver::WebSocket::resume(stream.clone(), Connection::server(config), &[]);
+    for number in 0..1000u64 {
+        clock.millis.set(number * 1000);
+        stream.feed(&masked(TEXT, b"hello"));
+        let Some(received) = now(socket.receive()) else {
+            // Our Close is out, and the peer's is waited for.
+            assert!((100..200).contains(&number), "after {number} seconds");
+            assert_eq!(socket.state(), State::Closing);
+            return;
+        };
+        assert_eq!(received.unwrap(), Some("hello".into()));
+    }
+    panic!("it never ends");
+}
+
 #[test]
 fn connection_without_deadlines_sets_no_timer() {
     let clock = CLOCK.with(Clone::clone);

@@ -117,6 +117,31 @@ fn the_fragments_of_a_long_binary_message_that_are_all_there_are_moved_together_
 }
 
 #[test]
+fn a_long_message_that_is_cut_in_more_than_eight_fragments_or_by_a_ping_is_gathered() {
+    for role in ROLES {
+        for (fragments, ping, stays) in [(8, false, true), (9, false, false), (2, true, false)] {
+            let (whole, mut receiving) = (payload(fragments * 10_000), Receiving::new(role, &Config::default()));
+            let mut frames = Vec::new();
+            for (number, fragment) in whole.chunks(10_000).enumerate() {
+                let opcode = if number == 0 { BINARY } else { CONTINUATION };
+                let fin = if number + 1 == fragments { FIN } else { 0 };
+                frames.extend(to(role, fin | opcode, fragment));
+                if ping && number == 0 {
+                    frames.extend(to(role, FIN | PING, b""));
+                }
+            }
+            receiving.input.reserve(frames.len());
+            let memory = receiving.input.as_ptr().addr()..receiving.input.as_ptr().addr() + frames.len();
+            let (most, last) = frames.split_at(frames.len() - 1);
+            assert_eq!(receiving.read(most), Ok(None));
+            let Ok(Some(Message::Binary(bytes))) = receiving.read(last) else { panic!("no message") };
+            assert_eq!(bytes, whole);
+            assert_eq!(memory.contains(&bytes.as_ptr().addr()), stays, "{role:?}, {fragments} fragments");
+        }
+    }
+}
+
+#[test]
 fn long_fragments_that_are_all_there_are_lent_from_there() {
     let text = "añb".repeat(60_000);
     for role in ROLES {

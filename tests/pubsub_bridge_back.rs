@@ -9,6 +9,10 @@ mod pubsub_support;
 #[path = "pubsub_support/gated.rs"]
 mod gated;
 
+use std::pin::pin;
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Context, Wake};
+use std::thread;
 use std::time::Duration;
 
 use gated::{Gated, Way, envelope, told};
@@ -387,4 +391,86 @@ async fn hub_that_gets_another_bridge_tells_of_a_gap_where_it_cannot_tell_the_nu
     a.connect().await;
     b.publish([11]).await;
     assert_eq!([&mut client, &mut new].map(Visitor::got), [[11], [11]]);
+}
+
+/// A waker that does something, once.
+struct Does<F: FnOnce() + Send + 'static>(Mutex<Option<F>>);
+
+impl<F: FnOnce() + Send + 'static> Wake for Does<F> {
+    fn wake(self: Arc<Self>) {
+        let task = self.0.lock().unwrap().take();
+        task.into_iter().for_each(|task| task());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_told_of_a_gap_may_publish_to_the_topic_when_it_is_woken() {
+    let ([a, b], _client) = early().await;
+    let mut engines = Visitor::new(&a).await;
+    b.publish([11]).await;
+    assert_eq!(engines.got(), [11]);
+    a.cut().await;
+    let hub = a.hub.clone();
+    let publish = move || assert_eq!(hub.publish("t", "4").unwrap().receivers, 2);
+    let waker = Arc::new(Does(Mutex::new(Some(publish)))).into();
+    assert!(pin!(engines.client.member.next()).poll(&mut Context::from_waker(&waker)).is_pending());
+    let (done, is_done) = mpsc::channel();
+    let hub = a.hub.clone();
+    thread::spawn(move || done.send(hub.publish("t", "3").unwrap().receivers).unwrap());
+    assert_eq!(is_done.recv_timeout(Duration::from_secs(20)), Ok(2), "it waits for itself");
+    assert_eq!(engines.got_behind_gap(), [3, 4]);
+}
+
+/// A node whose topic has somebody in it and 4 and 5, and a member that is to be sent these, has left the topic and has come back
+/// behind 1, which its node has not.
+async fn asking() -> (Node, Visitor, Visitor) {
+    let [a, b] = two().await;
+    let mut on_a = Visitor::new(&a).await;
+    a.publish([0, 1]).await;
+    assert_eq!(on_a.got(), [0, 1]);
+    a.publish([2, 3]).await;
+    let [other, mut asks] = [Visitor::new(&b).await, Visitor::new(&b).await];
+    // So that what it was marked for is not forgotten.
+    asks.client.member.subscribe("u").unwrap();
+    a.publish([4, 5]).await;
+    asks.client.member.unsubscribe("t").unwrap();
+    asks.client.member.subscribe(Subscription::to("t").since(on_a.told)).unwrap();
+    (b, other, asks)
+}
+
+#[tokio::test(start_paused = true)]
+async fn member_that_comes_back_to_a_topic_is_sent_nothing_before_what_it_has_missed() {
+    let (_b, mut other, mut asks) = asking().await;
+    assert_eq!(asks.got(), [0; 0], "what came before it left says nothing any more");
+    settle().await;
+    assert_eq!((asks.got(), other.got()), (vec![2, 3, 4, 5], vec![4, 5]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn answer_for_a_member_that_has_left_is_not_for_itself_when_it_has_come_again() {
+    let (b, _other, mut asks) = asking().await;
+    asks.client.member.unsubscribe("t").unwrap();
+    asks.client.member.subscribe("t").unwrap();
+    settle().await;
+    b.publish([6]).await;
+    assert_eq!(asks.got(), [6]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn sender_that_is_left_out_has_the_position_that_others_are_told() {
+    let [a, b, again] = Gated::nodes(&MemoryBackplane::new(Numbering::Engine));
+    let (mut a, b) = (Node::new(a).await, Node::new(b).await);
+    let [mut client, mut sender] = [Visitor::new(&a).await, Visitor::new(&a).await];
+    b.publish([0]).await;
+    a.cut().await;
+    a.publish([1, 2]).await;
+    assert_eq!([&mut client, &mut sender].map(Visitor::got), [[0, 1, 2]; 2]);
+    // What the bridge of before had numbered does not come back.
+    a.join(again).await;
+    sender.client.member.publish_to_others("t", "3").unwrap();
+    settle().await;
+    assert_eq!(client.got(), [3]);
+    b.publish([4]).await;
+    assert_eq!(sender.client.member.position("t"), client.told);
+    assert_eq!([&mut client, &mut sender].map(Visitor::got), [[4]; 2]);
 }

@@ -21,7 +21,9 @@ impl Connection {
     /// Receives the next whole message and gives it away: a binary one of 16 KiB or more is split off the input and not copied.
     ///
     /// A message that has only begun is left in the input, which is given room for the rest of it, but for no more than 16 KiB and
-    /// four times the bytes that are there; text that begins with a frame of 64 KiB or more is gathered as it comes.
+    /// four times the bytes that are there; what is wrong with a text that is left there is found when it is whole. Gathered as they
+    /// come, and so copied, are text that begins with a frame of 64 KiB or more, a message with a ping between its fragments, and
+    /// one in more than eight fragments that are not all there at once.
     /// Where `None` leaves something in the input, read on behind it, as much as there is room for, and receive again; when the
     /// input ends or there is nothing to read for now, give it to [`Self::receive_message`], which takes what there is, and clear
     /// it.
@@ -68,7 +70,7 @@ impl Connection {
     }
 
     /// Receives the next whole message and gives it away as [`Self::receive_owned`] does, but for text: one of 16 KiB or more is split
-    /// off the input, too, and not copied.
+    /// off the input, too, and not copied, whatever the length of its frames.
     ///
     /// So a text shares the memory of the input, and who keeps it keeps all of that. What needs a `String` is better off with
     /// [`Self::receive_owned`].

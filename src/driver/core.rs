@@ -114,6 +114,8 @@ struct Flags {
     /// looked at: whoever was on it before is woken by an earlier step.
     lists_senders: bool,
     lists_receiver: bool,
+    /// Reads so far, over and over from 0.
+    reads: u8,
 }
 
 impl Default for Flags {
@@ -134,6 +136,7 @@ impl Default for Flags {
             wakes_receiver: false,
             lists_senders: false,
             lists_receiver: false,
+            reads: 0,
         }
     }
 }

@@ -57,7 +57,7 @@ impl<S: Send + Sync + 'static> Drop for Asked<'_, S> {
 impl<S: Send + Sync + 'static> Ask<S> {
     /// Whether nobody waits for the answer any more.
     pub(super) fn is_over(&self) -> bool {
-        self.topic.lock().lag(self.seat, self.peer.id()).is_none()
+        !self.topic.lock().is_asking(self.seat, self.peer.id(), self.wish)
     }
 
     /// How many messages there is room for.
@@ -83,11 +83,12 @@ impl<S: Send + Sync + 'static> Ask<S> {
         let after = self.after();
         let Self { topic, peer, seat, wish } = self;
         let mut is_whole = history.is_complete;
-        {
+        let _gone = {
             let mut state = topic.lock();
-            if state.lag(seat, peer.id()).is_none() {
+            if !state.is_asking(seat, peer.id(), wish) {
                 return;
             }
+            state.end_asking(seat, peer.id());
             let newest = history.messages.last().and_then(|arrived| arrived.position);
             let epoch = newest.map_or(after.epoch, |newest| newest.epoch);
             // What lacks in front of all that is here, the engine may have; what lacks within cannot be put there.
@@ -107,7 +108,7 @@ impl<S: Send + Sync + 'static> Ask<S> {
                 let message = PreparedMessage::of_checked(publication.kind, publication.payload);
                 let body = Body::new(message, publication.may_be_encoded);
                 // In front of what was counted in another epoch is not its place.
-                if !has_place || !state.log.prepend(hub.entry(&topic.name, body, position, 0, None)) {
+                if !has_place || !state.log.prepend(hub.entry(&topic.name, &body, position, 0, None)) {
                     is_whole = false;
                     break;
                 }
@@ -121,17 +122,17 @@ impl<S: Send + Sync + 'static> Ask<S> {
                     let seen = if history.is_complete { Some(after) } else { known };
                     // What is still to come of another epoch, nobody can place before it or behind.
                     is_whole &= last.is_none_or(|last| last.epoch == after.epoch);
-                    state.begin_at(seat, peer.id(), place, seen);
+                    state.begin_at(seat, peer.id(), place, seen)
                 }
                 Missing::Last { missing, .. } => {
-                    state.rewind_by(seat, peer.id(), missing);
                     // As many as there are.
                     is_whole = true;
+                    state.rewind_by(seat, peer.id(), missing)
                 }
             }
-        }
+        };
         if !is_whole {
-            peer.tell_gap(&topic);
+            peer.tell_gap(&topic).into_iter().for_each(Waker::wake);
         }
         let waker = peer.mark(Mark { stamp: 0, topic: topic.id });
         waker.into_iter().for_each(Waker::wake);

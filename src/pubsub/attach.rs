@@ -1,8 +1,6 @@
 //! Who is in which topic: put in, taken out, and what becomes of the topic. All of it under the registry's lock.
 
 use alloc::sync::Arc;
-use alloc::vec::Vec;
-use core::task::Waker;
 
 use super::ask::Missing;
 use super::attachments::Attachment;
@@ -12,7 +10,7 @@ use super::marks::Mark;
 use super::pattern::Pattern;
 use super::peer::Peer;
 use super::post::Topic;
-use super::registry::Registry;
+use super::registry::{After, Registry};
 use super::topic::{Settled, Wish};
 
 /// How a topic is asked for.
@@ -42,7 +40,7 @@ impl<S: Send + Sync + 'static> Shared<S> {
         slow_consumer: SlowConsumer,
         start: Start,
         by: By,
-        wakers: &mut Vec<Waker>,
+        after: &mut After,
     ) -> Subscribed {
         let (is_named, is_present, patterns) = match by {
             By::Name { is_present } => (true, is_present, 0),
@@ -67,7 +65,7 @@ impl<S: Send + Sync + 'static> Shared<S> {
             let mut state = topic.lock();
             if is_kept_elsewhere && state.len() == 0 {
                 // Nobody has listened, so what is kept would have a hole, which the engine has not.
-                state.log.clear();
+                after.gone.append(state.log.clear());
                 state.remote = None;
             }
             let (head, mut view) = (state.log.head(), state.view());
@@ -105,7 +103,10 @@ impl<S: Send + Sync + 'static> Shared<S> {
             let wish = Wish { id: peer.id(), slow_consumer, is_named, is_present };
             let seat = state.insert(peer.clone(), wish, cursor, view);
             if seen.is_some() {
-                state.begin_at(seat, peer.id(), cursor, seen);
+                after.gone.append(state.begin_at(seat, peer.id(), cursor, seen));
+            }
+            if let Subscribed::Behind(wish) = subscribed {
+                state.begin_asking(seat, peer.id(), wish);
             }
             (seat, subscribed)
         };
@@ -114,11 +115,12 @@ impl<S: Send + Sync + 'static> Shared<S> {
         // It is awake there and has no mark, so that nobody has marked it before it could be found. It stays so until what it
         // has missed is there.
         if !matches!(subscribed, Subscribed::Behind(_)) {
-            let settled = topic.lock().settle((seat, peer.id()), None);
+            let (settled, gone) = topic.lock().settle((seat, peer.id()), None);
+            after.gone.append(gone);
             if let Settled::More(stamp) = settled {
                 let mut mailbox = peer.mailbox();
                 mailbox.put_mark(Mark { stamp, topic: topic.id });
-                wakers.extend(mailbox.take_waker());
+                after.wakers.extend(mailbox.take_waker());
             }
         }
         subscribed
@@ -129,6 +131,7 @@ impl<S: Send + Sync + 'static> Shared<S> {
         registry: &mut Registry<S>,
         peer: &Peer<S>,
         topic: &Arc<Topic<S>>,
+        after: &mut After,
     ) -> Option<bool> {
         let mut mailbox = peer.mailbox();
         let attachment = mailbox.attachments.get_mut(topic.id).filter(|at| at.is_named)?;
@@ -140,11 +143,17 @@ impl<S: Send + Sync + 'static> Shared<S> {
         }
         mailbox.named -= 1;
         drop(mailbox);
-        self.detach(registry, peer, topic, seat, is_over);
+        self.detach(registry, peer, topic, (seat, is_over), after);
         Some(was_present)
     }
 
-    pub(super) fn detach_pattern(&self, registry: &mut Registry<S>, peer: &Peer<S>, topic: &Arc<Topic<S>>) {
+    pub(super) fn detach_pattern(
+        &self,
+        registry: &mut Registry<S>,
+        peer: &Peer<S>,
+        topic: &Arc<Topic<S>>,
+        after: &mut After,
+    ) {
         let mut mailbox = peer.mailbox();
         let Some(attachment) = mailbox.attachments.get_mut(topic.id) else { return };
         attachment.patterns = attachment.patterns.saturating_sub(1);
@@ -154,10 +163,17 @@ impl<S: Send + Sync + 'static> Shared<S> {
         let seat = attachment.seat;
         mailbox.forget(topic.id);
         drop(mailbox);
-        self.detach(registry, peer, topic, seat, true);
+        self.detach(registry, peer, topic, (seat, true), after);
     }
 
-    fn detach(&self, registry: &mut Registry<S>, peer: &Peer<S>, topic: &Arc<Topic<S>>, seat: u32, is_over: bool) {
+    fn detach(
+        &self,
+        registry: &mut Registry<S>,
+        peer: &Peer<S>,
+        topic: &Arc<Topic<S>>,
+        (seat, is_over): (u32, bool),
+        after: &mut After,
+    ) {
         let removed = {
             let mut state = topic.lock();
             if is_over {
@@ -167,12 +183,12 @@ impl<S: Send + Sync + 'static> Shared<S> {
                 None
             }
         };
-        drop(removed);
-        self.retire(registry, topic);
+        removed.into_iter().for_each(|(_, gone)| after.gone.append(gone));
+        self.retire(registry, topic, after);
     }
 
     /// Lets a topic vanish that nobody needs, or lists it as one that may.
-    pub(super) fn retire(&self, registry: &mut Registry<S>, topic: &Arc<Topic<S>>) {
+    pub(super) fn retire(&self, registry: &mut Registry<S>, topic: &Arc<Topic<S>>, after: &mut After) {
         let is_bridged = self.bridge().is_some();
         let (is_over, is_unnamed) = {
             let mut state = topic.lock();
@@ -184,6 +200,9 @@ impl<S: Send + Sync + 'static> Shared<S> {
             let is_kept = state.log.has_history() && !state.log.is_empty() && !is_bridged;
             let is_over = state.len() == 0 && !is_kept;
             state.is_gone = is_over;
+            if is_over {
+                after.gone.append(state.log.clear());
+            }
             (is_over, is_unnamed)
         };
         if is_unnamed && is_bridged {

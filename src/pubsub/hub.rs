@@ -357,8 +357,11 @@ impl<S: 'static> Shared<S> {
 
     /// Lets a bridge be the one of this hub; gives back one that was before.
     pub(super) fn set_bridge(&self, bridge: Option<Arc<Queue<S>>>) -> Option<Arc<Queue<S>>> {
-        self.is_bridged.store(u64::from(bridge.is_some()), Ordering::Release);
-        let before = core::mem::replace(&mut *self.bridge.write().unwrap_or_else(PoisonError::into_inner), bridge);
+        let before = {
+            let mut known = self.bridge.write().unwrap_or_else(PoisonError::into_inner);
+            self.is_bridged.store(u64::from(bridge.is_some()), Ordering::Release);
+            core::mem::replace(&mut *known, bridge)
+        };
         before.inspect(|bridge| bridge.changed.notify_waiters())
     }
 

@@ -7,6 +7,7 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use super::config::Bounds;
 use super::position::Position;
@@ -64,6 +65,13 @@ pub(super) struct Alias<B> {
     pub(super) body: B,
 }
 
+impl<B> Alias<B> {
+    /// Whether it is that to a view.
+    fn is_for(&self, view: View) -> bool {
+        view.unheard < self.delivered
+    }
+}
+
 /// A message as a subscriber is sent it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Face<'s, B> {
@@ -75,7 +83,7 @@ impl<B> Slot<B> {
     /// The message as it is for a view.
     pub(super) fn face(&self, view: View) -> Face<'_, B> {
         match &self.alias {
-            Some(alias) if view.unheard < alias.delivered => Face { position: alias.position, body: &alias.body },
+            Some(alias) if alias.is_for(view) => Face { position: alias.position, body: &alias.body },
             Some(_) | None => Face { position: self.position, body: &self.body },
         }
     }
@@ -157,14 +165,54 @@ pub(super) struct Entry<B> {
     pub(super) alias: Option<Box<Alias<B>>>,
 }
 
+impl<B> Entry<B> {
+    /// The position of the message for a view.
+    pub(super) fn position_for(&self, view: View) -> Position {
+        self.alias.as_ref().filter(|alias| alias.is_for(view)).map_or(self.position, |alias| alias.position)
+    }
+}
+
 /// What went because a message came.
 #[must_use]
 #[derive(Debug)]
 pub(super) struct Trimmed<B> {
     /// Whether somebody has missed a message who is to be closed for that.
     pub(super) has_overrun: bool,
-    /// The last message that went, which is the only one mostly: to be dropped when the lock is free.
-    pub(super) gone: Option<B>,
+    pub(super) gone: Gone<B>,
+}
+
+/// What went from a log, one message mostly: to be dropped when the locks are free, as what owns a payload may publish when it is
+/// dropped.
+#[must_use]
+#[derive(Debug)]
+pub(super) struct Gone<B> {
+    one: Option<B>,
+    others: Vec<B>,
+}
+
+impl<B> Default for Gone<B> {
+    fn default() -> Self {
+        Self { one: None, others: Vec::new() }
+    }
+}
+
+impl<B> Gone<B> {
+    fn push(&mut self, body: B) {
+        match self.one {
+            None => self.one = Some(body),
+            Some(_) => self.others.push(body),
+        }
+    }
+
+    fn push_slot(&mut self, slot: Slot<B>) {
+        self.push(slot.body);
+        slot.alias.into_iter().for_each(|alias| self.push(alias.body));
+    }
+
+    /// Adds what went, too.
+    pub(super) fn append(&mut self, other: Self) {
+        other.one.into_iter().chain(other.others).for_each(|body| self.push(body));
+    }
 }
 
 impl<B> Log<B> {
@@ -205,10 +253,10 @@ impl<B> Log<B> {
     }
 
     /// Takes note that somebody has read, or will not read, what is between two places.
-    pub(super) fn pass(&mut self, from: u64, to: u64, is_strict: bool) {
+    pub(super) fn pass(&mut self, from: u64, to: u64, is_strict: bool) -> Gone<B> {
         self.between(from, to).for_each(|slot| slot.unread.remove(is_strict));
         // What goes now is read by everybody who is to read it.
-        let _ = self.trim();
+        self.trim().gone
     }
 
     /// Takes note that somebody is to read what is between two places.
@@ -216,15 +264,15 @@ impl<B> Log<B> {
         self.between(from, to).for_each(|slot| slot.unread.add(is_strict));
     }
 
-    /// Counts those who want the newest only: it is held as long as there are any.
-    pub(super) fn set_latest_only(&mut self, readers: u32) {
-        self.latest_only = readers;
-        let _ = self.trim();
+    /// Takes note that one more wants the newest only, which is held as long as there are any.
+    pub(super) fn want_latest(&mut self) {
+        self.latest_only += 1;
     }
 
-    /// How many want the newest only.
-    pub(super) fn latest_only(&self) -> u32 {
-        self.latest_only
+    /// Takes note that one of those is no more.
+    pub(super) fn pass_latest(&mut self) -> Gone<B> {
+        self.latest_only = self.latest_only.saturating_sub(1);
+        self.trim().gone
     }
 
     /// Takes note that messages are missing between the newest and what will come.
@@ -332,8 +380,11 @@ impl<B> Log<B> {
     }
 
     /// Forgets everything, of which nobody waits for anything: what follows is of another epoch.
-    pub(super) fn clear(&mut self) {
-        *self = Self::new(rand::random(), self.limits.clone());
+    pub(super) fn clear(&mut self) -> Gone<B> {
+        let mut gone = Gone::default();
+        let before = core::mem::replace(self, Self::new(rand::random(), self.limits.clone()));
+        before.slots.into_iter().for_each(|slot| gone.push_slot(slot));
+        gone
     }
 
     /// The messages between two places that are held.
@@ -350,7 +401,7 @@ impl<B> Log<B> {
     /// Drops the oldest messages that nobody needs or that are beyond the bounds. The newest may always be waited for,
     /// however long it is, and is held for those who want the latest only.
     fn trim(&mut self) -> Trimmed<B> {
-        let mut trimmed = Trimmed { has_overrun: false, gone: None };
+        let mut trimmed = Trimmed { has_overrun: false, gone: Gone::default() };
         while let Some(slot) = self.slots.front() {
             let messages = self.slots.len();
             let is_waited_for = slot.unread.all > 0 && (messages == 1 || fits(self.limits.lag, messages, self.bytes));
@@ -365,7 +416,7 @@ impl<B> Log<B> {
             self.bytes -= slot.len;
             self.before = slot.position;
             self.first += 1;
-            trimmed.gone = self.slots.pop_front().map(|slot| slot.body);
+            self.slots.pop_front().into_iter().for_each(|slot| trimmed.gone.push_slot(slot));
         }
         if self.slots.is_empty() && self.slots.capacity() > KEPT {
             self.slots = VecDeque::new();

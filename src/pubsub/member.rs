@@ -333,8 +333,9 @@ impl<T: Transport, S: Send + Sync + 'static> Member<T, S> {
                     told.skipped += messages;
                 }
             });
-            // What tells of a gap comes before what follows it.
-            if delivery.items.is_empty() || (heed == Heed::Events && !told.events.is_empty()) {
+            // What tells of a gap comes before what follows it: also what was told after this began.
+            let is_told = heed == Heed::Events && (!told.events.is_empty() || peer.has_orders());
+            if delivery.items.is_empty() || is_told {
                 delivery.settle(peer, 0);
                 return Progress::All;
             }

@@ -180,17 +180,18 @@ impl<S> Peer<S> {
         waker.into_iter().for_each(Waker::wake);
     }
 
-    /// Tells it that messages of a topic are lost, if it is in that.
-    pub(super) fn tell_gap(&self, topic: &Topic<S>) {
-        let waker = {
-            let mut mailbox = self.mailbox();
-            let wish = mailbox.wish(topic.id, &topic.name);
-            wish.and_then(|wish| {
-                let lost = Lost { topic: topic.name.clone(), wish };
-                self.order_in(&mut mailbox, |orders| orders.tell_gap(lost))
-            })
-        };
-        waker.into_iter().for_each(Waker::wake);
+    /// Tells it that messages of a topic are lost, if it is in that: the task that is to be woken for it, if it waits.
+    #[must_use]
+    pub(super) fn tell_gap(&self, topic: &Topic<S>) -> Option<Waker> {
+        let mut mailbox = self.mailbox();
+        let wish = mailbox.wish(topic.id, &topic.name)?;
+        let lost = Lost { topic: topic.name.clone(), wish };
+        self.order_in(&mut mailbox, |orders| orders.tell_gap(lost))
+    }
+
+    /// Whether there is something that it is told and has not taken.
+    pub(super) fn has_orders(&self) -> bool {
+        self.inner.has_orders.load(Ordering::Relaxed)
     }
 
     fn order_in(&self, mailbox: &mut Mailbox<S>, change: impl FnOnce(&mut Orders)) -> Option<Waker> {
@@ -216,7 +217,7 @@ impl<S> Peer<S> {
 
     /// Takes what it is told.
     pub(super) fn take_orders(&self) -> Option<Box<Orders>> {
-        if !self.inner.has_orders.load(Ordering::Relaxed) {
+        if !self.has_orders() {
             return None;
         }
         let mut mailbox = self.mailbox();

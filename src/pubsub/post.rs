@@ -110,7 +110,7 @@ impl<S: Send + Sync + 'static> Topic<S> {
         let Post { sender, whose, position } = post;
         // Where the sender is in this topic, if it is.
         let seat = sender.and_then(|peer| peer.mailbox().attachments.get(self.id).map(|at| at.seat));
-        let (woken, stamp, position, turn, missed) = {
+        let (woken, stamp, position, turn, missed, told) = {
             let mut state = self.lock();
             let mut turn = None;
             if state.has_sleepers() {
@@ -128,12 +128,13 @@ impl<S: Send + Sync + 'static> Topic<S> {
             let Some(admitted) = state.admit(whose, position) else { return Delivered::Known };
             let Admitted { standing, position, alias, missed } = admitted;
             let stamp = hub.next_stamp();
-            let aliased = alias.map(|alias| (alias, body.clone()));
-            let mut entry = hub.entry(&self.name, body, position, stamp, sender.map(Peer::id));
+            let mut entry = hub.entry(&self.name, &body, position, stamp, sender.map(Peer::id));
             entry.standing = standing;
-            if let Some(((position, delivered), body)) = aliased {
-                hub.add_alias(&mut entry, &self.name, body, position, delivered);
+            if let Some((position, delivered)) = alias {
+                hub.add_alias(&mut entry, &self.name, &body, position, delivered);
             }
+            // Before the message is there to be read; they are woken when the turn is over.
+            let told: Vec<_> = missed.iter().filter_map(|peer| peer.tell_gap(self)).collect();
             let woken = match standing {
                 Standing::Echo(_) => state.publish_echo(entry),
                 Standing::Final | Standing::Early => state.publish(entry, seat),
@@ -145,14 +146,14 @@ impl<S: Send + Sync + 'static> Topic<S> {
                 // Who was asleep until another message came has its mark before this is told to be published.
                 drop(lock(&self.turn));
             }
-            (woken, stamp, position, turn, missed)
+            (woken, stamp, position, turn, missed, told)
         };
-        missed.iter().for_each(|peer| peer.tell_gap(self));
         let Woken { sleeper, sleepers, overrun, receivers, gone } = woken;
         if let Some(turn) = turn {
             self.wake(turn, sleeper, sleepers, stamp);
         }
-        drop(gone);
+        drop((missed, gone));
+        told.into_iter().for_each(Waker::wake);
         for peer in overrun {
             peer.order(|orders| orders.overrun = Some(self.name.clone()));
         }
@@ -185,7 +186,7 @@ impl<S: Send + Sync + 'static> Topic<S> {
             state.log.note_gap();
             state.subscribers().map(|(peer, _)| peer.clone()).collect()
         };
-        peers.iter().for_each(|peer| peer.tell_gap(self));
+        peers.iter().filter_map(|peer| peer.tell_gap(self)).for_each(Waker::wake);
     }
 }
 
@@ -209,7 +210,8 @@ impl<S: Send + Sync + 'static> Readable for Topic<S> {
     }
 
     fn settle(&self, who: (u32, u64), sent: Option<(u64, Position)>) -> Settled {
-        self.lock().settle(who, sent)
+        let (settled, _gone) = self.lock().settle(who, sent);
+        settled
     }
 }
 
@@ -239,7 +241,7 @@ impl<S: 'static> Shared<S> {
     pub(super) fn entry(
         &self,
         topic: &str,
-        body: Arc<Body>,
+        body: &Arc<Body>,
         position: Position,
         stamp: u64,
         except: Option<u64>,
@@ -254,7 +256,7 @@ impl<S: 'static> Shared<S> {
         &self,
         entry: &mut Entry<Arc<Body>>,
         topic: &str,
-        body: Arc<Body>,
+        body: &Arc<Body>,
         position: Position,
         delivered: u64,
     ) {
@@ -265,9 +267,9 @@ impl<S: 'static> Shared<S> {
         entry.alias = Some(Box::new(Alias { position, delivered, body }));
     }
 
-    /// A message as it is sent.
-    fn body(&self, topic: &str, body: Arc<Body>, position: Position) -> Arc<Body> {
-        let Some(envelope) = self.config.envelope else { return body };
+    /// A message as it is sent. What it is made of, the caller drops when the lock is free.
+    fn body(&self, topic: &str, body: &Arc<Body>, position: Position) -> Arc<Body> {
+        let Some(envelope) = self.config.envelope else { return body.clone() };
         let message = envelope(&Envelope { topic, position, message: lend(&body.message) });
         let kind = message.as_ref().kind();
         Body::new(PreparedMessage::of_checked(kind, message.into_payload()), body.may_be_encoded)

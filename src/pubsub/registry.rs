@@ -21,10 +21,11 @@ use super::changes::Interest;
 use super::config::{Bounds, SlowConsumer, Start, Subscription};
 use super::error::{PublishError, SubscribeError};
 use super::hub::{Hub, Shared};
+use super::log::Gone;
 use super::pattern::Pattern;
 use super::peer::Peer;
 use super::position::Position;
-use super::post::Topic;
+use super::post::{Body, Topic};
 use super::sync::{Ordering, lock};
 use super::topic::Loss;
 use super::trie::Trie;
@@ -57,11 +58,27 @@ impl<S> Default for Registry<S> {
     }
 }
 
+/// What is to be done when the locks are free, where somebody else's code runs.
+#[derive(Default)]
+pub(super) struct After {
+    /// The tasks to be woken.
+    pub(super) wakers: Vec<Waker>,
+    /// The messages to be dropped.
+    pub(super) gone: Gone<Arc<Body>>,
+}
+
+impl After {
+    fn run(self) {
+        drop(self.gone);
+        self.wakers.into_iter().for_each(Waker::wake);
+    }
+}
+
 /// There are too many topics.
 struct TooMany;
 
-/// A topic that has vanished, and what those lose who were in it.
-type Vanished<S> = (Arc<Topic<S>>, Vec<Loss<Peer<S>>>);
+/// A topic that has vanished, what those lose who were in it, and what went.
+type Vanished<S> = (Arc<Topic<S>>, (Vec<Loss<Peer<S>>>, Gone<Arc<Body>>));
 
 impl<S: Send + Sync + 'static> Hub<S> {
     /// Subscribes a connection.
@@ -103,7 +120,7 @@ impl<S: Send + Sync + 'static> Shared<S> {
         if pattern.is_exact() {
             return self.subscribe_by_name(peer, pattern, wish, slow_consumer);
         }
-        let mut wakers = Vec::new();
+        let mut after = After::default();
         {
             let mut registry = lock(&self.registry);
             if peer.mailbox().patterns.contains(pattern) {
@@ -119,13 +136,13 @@ impl<S: Send + Sync + 'static> Shared<S> {
             let mut matched = Vec::new();
             registry.topics.for_each_matched(pattern, &mut |topic| matched.push(topic.clone()));
             for topic in matched {
-                self.attach(&topic, peer, slow_consumer, wish.start, By::Pattern, &mut wakers);
+                self.attach(&topic, peer, slow_consumer, wish.start, By::Pattern, &mut after);
             }
             if is_first {
                 self.tell_interest(pattern.clone(), None, true);
             }
         }
-        wakers.into_iter().for_each(Waker::wake);
+        after.run();
         Ok((Subscribed::Whole, false))
     }
 
@@ -138,7 +155,7 @@ impl<S: Send + Sync + 'static> Shared<S> {
     ) -> Result<(Subscribed, bool), SubscribeError> {
         let name = pattern.as_str();
         let history = self.history_of(name);
-        let (mut wakers, is_present, mut unasked) = (Vec::new(), !wish.is_hidden, None);
+        let (mut after, is_present, mut unasked) = (After::default(), !wish.is_hidden, None);
         let subscribed = {
             let mut registry = lock(&self.registry);
             let topic = self.find(name);
@@ -152,13 +169,13 @@ impl<S: Send + Sync + 'static> Shared<S> {
             let topic = match topic {
                 Some(topic) => topic,
                 None => {
-                    let made = registry.make(self, name, history, &mut wakers);
+                    let made = registry.make(self, name, history, &mut after);
                     made.map_err(|TooMany| SubscribeError::TooManyTopics { max: self.config.max_topics })?
                 }
             };
             self.add_subscription(peer, pattern)?;
             let by = By::Name { is_present };
-            let subscribed = self.attach(&topic, peer, slow_consumer, wish.start, by, &mut wakers);
+            let subscribed = self.attach(&topic, peer, slow_consumer, wish.start, by, &mut after);
             if topic.lock().named() == 1 {
                 self.tell_interest(pattern.clone(), None, true);
             }
@@ -173,7 +190,7 @@ impl<S: Send + Sync + 'static> Shared<S> {
             }
             subscribed
         };
-        wakers.into_iter().for_each(Waker::wake);
+        after.run();
         if let Some(ask) = unasked {
             ask.answer(self, History::default());
         }
@@ -182,10 +199,17 @@ impl<S: Send + Sync + 'static> Shared<S> {
 
     /// Ends a subscription; says whether the connection was seen in a topic for that, `None` if there was none.
     fn unsubscribe(&self, peer: &Peer<S>, pattern: &Pattern) -> Option<bool> {
+        let mut after = After::default();
+        let was_present = self.unsubscribe_with(peer, pattern, &mut after);
+        after.run();
+        was_present
+    }
+
+    fn unsubscribe_with(&self, peer: &Peer<S>, pattern: &Pattern, after: &mut After) -> Option<bool> {
         let mut registry = lock(&self.registry);
         if pattern.is_exact() {
             let topic = self.find(pattern.as_str())?;
-            return self.detach_name(&mut registry, peer, &topic);
+            return self.detach_name(&mut registry, peer, &topic, after);
         }
         let matched: Vec<_> = {
             let mut mailbox = peer.mailbox();
@@ -196,14 +220,14 @@ impl<S: Send + Sync + 'static> Shared<S> {
         };
         self.remove_listener(&mut registry, peer, pattern);
         for topic in matched {
-            self.detach_pattern(&mut registry, peer, &topic);
+            self.detach_pattern(&mut registry, peer, &topic, after);
         }
         Some(false)
     }
 
     /// Takes a connection out of everything, once: the topics that it was seen in.
     fn leave(&self, peer: &Peer<S>) -> Vec<Arc<Topic<S>>> {
-        let mut left = Vec::new();
+        let (mut left, mut after) = (Vec::new(), After::default());
         {
             let mut registry = lock(&self.registry);
             let (patterns, attachments) = {
@@ -219,14 +243,15 @@ impl<S: Send + Sync + 'static> Shared<S> {
             for attachment in attachments.into_values() {
                 let Attachment { topic, seat, is_present, .. } = attachment;
                 let removed = topic.lock().remove(seat, peer.id());
-                drop(removed);
-                self.retire(&mut registry, &topic);
+                removed.into_iter().for_each(|(_, gone)| after.gone.append(gone));
+                self.retire(&mut registry, &topic, &mut after);
                 if is_present {
                     left.push(topic);
                 }
             }
         }
         self.count_left();
+        after.run();
         left
     }
 
@@ -237,7 +262,7 @@ impl<S: Send + Sync + 'static> Shared<S> {
         history: Bounds,
         is_kept: bool,
     ) -> Result<Option<Arc<Topic<S>>>, PublishError> {
-        let mut wakers = Vec::new();
+        let mut after = After::default();
         let made = {
             let mut registry = lock(&self.registry);
             if let Some(topic) = self.find(name) {
@@ -248,12 +273,12 @@ impl<S: Send + Sync + 'static> Shared<S> {
             if !is_wanted {
                 return Ok(None);
             }
-            let made = registry.make(self, name, history, &mut wakers);
+            let made = registry.make(self, name, history, &mut after);
             let topic = made.map_err(|TooMany| PublishError::TooManyTopics { max: self.config.max_topics })?;
             registry.list(&topic);
             topic
         };
-        wakers.into_iter().for_each(Waker::wake);
+        after.run();
         Ok(Some(made))
     }
 
@@ -336,9 +361,9 @@ impl<S: Send + Sync + 'static> Registry<S> {
         hub: &Shared<S>,
         name: &str,
         history: Bounds,
-        wakers: &mut Vec<Waker>,
+        after: &mut After,
     ) -> Result<Arc<Topic<S>>, TooMany> {
-        self.make_room(hub, wakers)?;
+        self.make_room(hub, after)?;
         let topic = hub.new_topic(name, history);
         let mut listening = Vec::new();
         self.patterns.for_each_that_matches(name, &mut |listeners| {
@@ -346,7 +371,7 @@ impl<S: Send + Sync + 'static> Registry<S> {
             listening.extend(each.map(|listener| (listener.peer.clone(), listener.slow_consumer, listener.start)));
         });
         for (peer, slow_consumer, start) in listening {
-            hub.attach(&topic, &peer, slow_consumer, start, By::Pattern, wakers);
+            hub.attach(&topic, &peer, slow_consumer, start, By::Pattern, after);
         }
         // Found only now, so that who publishes finds nobody missing.
         *self.topics.entry(name) = Some(topic.clone());
@@ -356,11 +381,12 @@ impl<S: Send + Sync + 'static> Registry<S> {
     }
 
     /// Sees to it that there may be one topic more.
-    fn make_room(&mut self, hub: &Shared<S>, wakers: &mut Vec<Waker>) -> Result<(), TooMany> {
+    fn make_room(&mut self, hub: &Shared<S>, after: &mut After) -> Result<(), TooMany> {
         while hub.topics.load(Ordering::Relaxed) >= hub.config.max_topics as u64 {
-            let (topic, losses) = self.take_out().ok_or(TooMany)?;
+            let (topic, (losses, gone)) = self.take_out().ok_or(TooMany)?;
+            after.gone.append(gone);
             for Loss { peer, messages, is_strict } in losses {
-                wakers.extend(peer.lose(&topic, messages, is_strict));
+                after.wakers.extend(peer.lose(&topic, messages, is_strict));
                 hub.count_skipped(if is_strict { 0 } else { messages });
             }
             self.forget(hub, &topic);

@@ -23,7 +23,7 @@ pub(super) use self::publishing::Woken;
 pub(super) use self::reading::{Reading, Settled};
 pub(super) use self::vanishing::Loss;
 use super::config::SlowConsumer;
-use super::log::{Log, Readers, View};
+use super::log::{Gone, Log, Readers, View};
 use super::position::Position;
 use super::remote::Remote;
 use super::room;
@@ -81,6 +81,9 @@ enum Condition {
     InHand,
     /// It missed a message and is being closed for that.
     Over,
+    /// What it has missed is asked for, behind a position or the last messages: until there is an answer, it is sent nothing.
+    AsksSince,
+    AsksLast,
 }
 
 /// Who subscribes, and how.
@@ -136,7 +139,7 @@ impl<P: Clone, B> State<P, B> {
             self.readers.add(subscriber.is_strict());
             self.log.want_between(cursor, self.log.head(), subscriber.is_strict());
         } else {
-            self.log.set_latest_only(self.log.latest_only() + 1);
+            self.log.want_latest();
         }
         self.present += u32::from(is_present);
         self.named += u32::from(is_named);
@@ -164,8 +167,8 @@ impl<P: Clone, B> State<P, B> {
         (subscriber.is_named, subscriber.is_present) = (is_named, is_present);
     }
 
-    /// Removes a subscriber.
-    pub(super) fn remove(&mut self, seat: u32, id: u64) -> Option<Subscriber<P>> {
+    /// Removes a subscriber: with it goes what was held for it alone.
+    pub(super) fn remove(&mut self, seat: u32, id: u64) -> Option<(Subscriber<P>, Gone<B>)> {
         let mut index = self.index(seat, id)?;
         if index < self.asleep {
             self.asleep -= 1;
@@ -177,17 +180,18 @@ impl<P: Clone, B> State<P, B> {
         self.seats[seat as usize] = core::mem::replace(&mut self.free, seat);
         self.present -= u32::from(subscriber.is_present);
         self.named -= u32::from(subscriber.is_named);
+        let mut gone = Gone::default();
         if subscriber.is_counted() {
             self.readers.remove(subscriber.is_strict());
-            self.log.pass(subscriber.cursor, self.log.head(), subscriber.is_strict());
+            gone = self.log.pass(subscriber.cursor, self.log.head(), subscriber.is_strict());
         } else if subscriber.condition != Condition::Over {
-            self.log.set_latest_only(self.log.latest_only().saturating_sub(1));
+            gone = self.log.pass_latest();
         }
         if self.subscribers.is_empty() {
             (self.subscribers, self.seats, self.free) = (Vec::new(), Vec::new(), NONE);
             self.spare = Vec::new();
         }
-        Some(subscriber)
+        Some((subscriber, gone))
     }
 
     /// Those who are seen to be here.

@@ -205,9 +205,12 @@ impl<T: Transport> Core<T> {
     }
 
     /// Writes what is queued. The time is told when the read has nothing and there is a wait; before that only where the timer has
-    /// fired, and where input may go on and on without a wait: pieces of a message, or what is dropped.
+    /// fired, where input may go on and on without a wait (pieces of a message, or what is dropped), and once in many reads: where
+    /// each of them has a message and the task never waits, a timer may have no turn to fire.
     fn write_before_reading(&mut self, mode: Mode, cx: &Context<'_>) {
-        if mode == Mode::Chunks || self.flags.is_deaf || self.connection.is_receiving_message() {
+        self.flags.reads = self.flags.reads.wrapping_add(1);
+        let is_often = mode == Mode::Chunks || self.flags.is_deaf || self.connection.is_receiving_message();
+        if is_often || self.flags.reads % UNTIMED == 0 {
             self.tell_time();
         } else {
             self.keep_time_if_due();
@@ -291,6 +294,9 @@ pub(in super::super) fn release(inbox: &mut Inbox) {
 
 /// Reads in one poll that bring nothing to the application before others get their turn.
 const READS: usize = 32;
+
+/// Reads between two looks at the clock where no read has to wait. A power of two, so that counting may wrap.
+const UNTIMED: u8 = 64;
 
 /// Bytes that an extension decodes in one poll, of what the application has no use for, before others get their turn; not more
 /// than what one read gives is added to that.

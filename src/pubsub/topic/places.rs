@@ -2,28 +2,59 @@
 
 use alloc::vec::Vec;
 
-use super::{State, Subscriber};
-use crate::pubsub::log::{Standing, View};
+use super::{Condition, State, Subscriber};
+use crate::pubsub::ask::Missing;
+use crate::pubsub::log::{Gone, Standing, View};
 use crate::pubsub::position::Position;
 use crate::pubsub::post::Whose;
 use crate::pubsub::remote::{Admission, Own, Stretch};
 
 impl<P: Clone, B> State<P, B> {
+    /// Takes note that what a subscriber, who is awake, has missed is asked for: until the answer, it is sent nothing.
+    pub(in super::super) fn begin_asking(&mut self, seat: u32, id: u64, wish: Missing) {
+        if let Some(index) = self.index(seat, id) {
+            self.subscribers[index].condition = match wish {
+                Missing::Since(_) => Condition::AsksSince,
+                Missing::Last { .. } => Condition::AsksLast,
+            };
+        }
+    }
+
+    /// Whether a subscriber still waits for an answer to this, and not another one that has its seat, or asks for something else, by now.
+    pub(in super::super) fn is_asking(&self, seat: u32, id: u64, wish: Missing) -> bool {
+        let asks = |index| {
+            let Subscriber { condition, sent, .. } = self.subscribers[index];
+            match wish {
+                Missing::Since(position) => condition == Condition::AsksSince && sent == position,
+                Missing::Last { .. } => condition == Condition::AsksLast,
+            }
+        };
+        self.index(seat, id).is_some_and(asks)
+    }
+
+    /// Takes note that there is an answer.
+    pub(in super::super) fn end_asking(&mut self, seat: u32, id: u64) {
+        if let Some(index) = self.index(seat, id) {
+            self.subscribers[index].condition = Condition::Fine;
+        }
+    }
+
     /// Lets a subscriber, who is awake, begin at a place that is held, but for what it has seen: up to a position.
-    pub(in super::super) fn begin_at(&mut self, seat: u32, id: u64, place: u64, seen: Option<Position>) {
-        self.move_to(seat, id, place);
+    pub(in super::super) fn begin_at(&mut self, seat: u32, id: u64, place: u64, seen: Option<Position>) -> Gone<B> {
+        let gone = self.move_to(seat, id, place);
         if let (Some(index), Some(seen)) = (self.index(seat, id), seen) {
             self.subscribers[index].sent = seen;
             self.remote.get_or_insert_default().early.is_waited_for = true;
         }
+        gone
     }
 
     /// Lets a subscriber, who is awake, begin so many messages earlier, as far as they are held.
-    pub(in super::super) fn rewind_by(&mut self, seat: u32, id: u64, messages: usize) {
-        let Some(index) = self.index(seat, id) else { return };
+    pub(in super::super) fn rewind_by(&mut self, seat: u32, id: u64, messages: usize) -> Gone<B> {
+        let Some(index) = self.index(seat, id) else { return Gone::default() };
         let Subscriber { cursor, view, .. } = self.subscribers[index];
         let (place, _) = self.log.place_of_last(messages, cursor, view);
-        self.move_to(seat, id, place);
+        self.move_to(seat, id, place)
     }
 
     /// What a newcomer sees: while what was delivered early is the newest, that as it was; else what comes back of it.
@@ -171,18 +202,20 @@ impl<P: Clone, B> State<P, B> {
         missed.collect()
     }
 
-    fn move_to(&mut self, seat: u32, id: u64, place: u64) {
-        let Some(index) = self.index(seat, id) else { return };
+    fn move_to(&mut self, seat: u32, id: u64, place: u64) -> Gone<B> {
+        let Some(index) = self.index(seat, id) else { return Gone::default() };
         let sent = self.position_before(place, self.subscribers[index].view);
         let subscriber = &mut self.subscribers[index];
         let (is_counted, is_strict) = (subscriber.is_counted(), subscriber.is_strict());
         let known = core::mem::replace(&mut subscriber.cursor, place);
         subscriber.sent = sent;
-        if is_counted && place < known {
-            self.log.want_between(place, known, is_strict);
-        } else if is_counted {
-            self.log.pass(known, place, is_strict);
+        if is_counted && place >= known {
+            return self.log.pass(known, place, is_strict);
         }
+        if is_counted {
+            self.log.want_between(place, known, is_strict);
+        }
+        Gone::default()
     }
 
     /// The position of what a view has before a place.

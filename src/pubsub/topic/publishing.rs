@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::{Condition, State};
-use crate::pubsub::log::Entry;
+use crate::pubsub::log::{Entry, Gone, Trimmed};
 
 /// What a publish leaves to be done when the lock is free.
 #[derive(Debug)]
@@ -15,8 +15,8 @@ pub(in super::super) struct Woken<P, B> {
     pub(in super::super) overrun: Vec<P>,
     /// How many will be sent it.
     pub(in super::super) receivers: usize,
-    /// A message that went for it, to be dropped.
-    pub(in super::super) gone: Option<B>,
+    /// What went for it.
+    pub(in super::super) gone: Gone<B>,
 }
 
 impl<P: Clone, B> State<P, B> {
@@ -37,7 +37,6 @@ impl<P: Clone, B> State<P, B> {
                 still_asleep = Some(sender);
             }
         }
-        let position = entry.position;
         let waiting = self.subscribers[..self.asleep].iter().enumerate();
         let mut waiting = waiting.filter(|(index, _)| Some(*index) != still_asleep).map(|(_, one)| one.peer.clone());
         let sleeper = waiting.next();
@@ -46,12 +45,13 @@ impl<P: Clone, B> State<P, B> {
         sleepers.extend(waiting);
         self.asleep = 0;
         if let Some(index) = still_asleep {
-            self.subscribers[index].sent = position;
+            let subscriber = &mut self.subscribers[index];
+            subscriber.sent = entry.position_for(subscriber.view);
             self.put_to_sleep(index);
         }
-        let trimmed = self.log.append(entry);
-        let overrun = if trimmed.has_overrun { self.overrun() } else { Vec::new() };
-        Woken { sleeper, sleepers, overrun, receivers, gone: trimmed.gone }
+        let Trimmed { has_overrun, mut gone } = self.log.append(entry);
+        let overrun = if has_overrun { self.overrun(&mut gone) } else { Vec::new() };
+        Woken { sleeper, sleepers, overrun, receivers, gone }
     }
 
     /// Appends a message that has come back: only those are woken who were not here when it was delivered.
@@ -79,9 +79,9 @@ impl<P: Clone, B> State<P, B> {
         }
         let sleeper = None;
         let receivers = self.subscribers.iter().filter(|one| one.view.has(place, entry.standing)).count();
-        let trimmed = self.log.append(entry);
-        let overrun = if trimmed.has_overrun { self.overrun() } else { Vec::new() };
-        Woken { sleeper, sleepers, overrun, receivers, gone: trimmed.gone }
+        let Trimmed { has_overrun, mut gone } = self.log.append(entry);
+        let overrun = if has_overrun { self.overrun(&mut gone) } else { Vec::new() };
+        Woken { sleeper, sleepers, overrun, receivers, gone }
     }
 
     /// Gives the memory for those who were woken back, emptied.
@@ -92,7 +92,7 @@ impl<P: Clone, B> State<P, B> {
     }
 
     /// Finds those who have missed a message and are to be closed for that. They are no readers any more.
-    fn overrun(&mut self) -> Vec<P> {
+    fn overrun(&mut self, gone: &mut Gone<B>) -> Vec<P> {
         let (first, head) = (self.log.first(), self.log.head());
         let mut overrun = Vec::new();
         for index in self.asleep..self.subscribers.len() {
@@ -102,7 +102,7 @@ impl<P: Clone, B> State<P, B> {
                 let from = core::mem::replace(&mut subscriber.cursor, head);
                 subscriber.condition = Condition::Over;
                 self.readers.remove(true);
-                self.log.pass(from, head, true);
+                gone.append(self.log.pass(from, head, true));
             }
         }
         overrun

@@ -2,7 +2,7 @@
 
 use super::{Condition, State, Subscriber};
 use crate::pubsub::config::SlowConsumer;
-use crate::pubsub::log::{Face, Slot, Standing};
+use crate::pubsub::log::{Face, Gone, Slot, Standing};
 use crate::pubsub::position::Position;
 
 /// What is to be read for a subscriber.
@@ -23,7 +23,7 @@ pub(in super::super) enum Settled {
     Asleep,
     /// More is there, published at this stamp.
     More(u64),
-    /// It is no subscriber any more.
+    /// It is no subscriber any more, or waits for what it has missed.
     Gone,
 }
 
@@ -41,7 +41,7 @@ impl<P: Clone, B> State<P, B> {
         let (first, head) = (self.log.first(), self.log.head());
         let subscriber = &mut self.subscribers[index];
         let mut reading = Reading { skipped: 0, is_conflated: false, next: None };
-        if subscriber.condition == Condition::Over {
+        if !subscriber.can_be_sent() {
             return Some(reading);
         }
         subscriber.condition = Condition::InHand;
@@ -74,13 +74,18 @@ impl<P: Clone, B> State<P, B> {
         Some(reading)
     }
 
-    /// Takes note that a subscriber was sent the message at a place, and all before.
-    pub(in super::super) fn settle(&mut self, (seat, id): (u32, u64), sent: Option<(u64, Position)>) -> Settled {
-        let Some(index) = self.index(seat, id) else { return Settled::Gone };
+    /// Takes note that a subscriber was sent the message at a place, and all before; what all have been sent goes.
+    pub(in super::super) fn settle(
+        &mut self,
+        (seat, id): (u32, u64),
+        sent: Option<(u64, Position)>,
+    ) -> (Settled, Gone<B>) {
+        let mut gone = Gone::default();
+        let Some(index) = self.index(seat, id) else { return (Settled::Gone, gone) };
         let head = self.log.head();
         let subscriber = &mut self.subscribers[index];
-        if subscriber.condition == Condition::Over {
-            return Settled::Gone;
+        if !subscriber.can_be_sent() {
+            return (Settled::Gone, gone);
         }
         subscriber.condition = Condition::Fine;
         let from = subscriber.cursor;
@@ -103,16 +108,17 @@ impl<P: Clone, B> State<P, B> {
         subscriber.cursor = to;
         let (is_counted, is_strict) = (subscriber.is_counted(), subscriber.is_strict());
         if is_counted && to > from {
-            self.log.pass(from, to, is_strict);
+            gone = self.log.pass(from, to, is_strict);
         }
         if to < head {
             // Where the next one has gone, what stands first is next; where nothing stands, that is found out by reading.
-            return Settled::More(self.log.iter_from(to).next().map_or(0, |(_, slot)| slot.stamp));
+            let next = self.log.iter_from(to).next().map_or(0, |(_, slot)| slot.stamp);
+            return (Settled::More(next), gone);
         }
         if index >= self.asleep {
             self.put_to_sleep(index);
         }
-        Settled::Asleep
+        (Settled::Asleep, gone)
     }
 
     /// The last message that a subscriber was sent, or where it began.
@@ -132,6 +138,14 @@ impl<P: Clone, B> State<P, B> {
 }
 
 impl<P> Subscriber<P> {
+    /// Whether it can be sent anything now.
+    fn can_be_sent(&self) -> bool {
+        match self.condition {
+            Condition::Fine | Condition::InHand => true,
+            Condition::Over | Condition::AsksSince | Condition::AsksLast => false,
+        }
+    }
+
     /// Whether the message at a place is to be sent to it.
     pub(super) fn wants<B>(&self, place: u64, slot: &Slot<B>) -> bool {
         slot.except != Some(self.id)

@@ -88,7 +88,7 @@ proptest! {
                 Step::Leave(which) => {
                     let Some(id) = pick(&readers, which) else { continue };
                     let reader = readers.remove(&id).unwrap();
-                    prop_assert_eq!(state.remove(reader.seat, id).unwrap().peer, id);
+                    prop_assert_eq!(state.remove(reader.seat, id).unwrap().0.peer, id);
                     prop_assert!(state.remove(reader.seat, id).is_none());
                 }
                 Step::Publish(len, except) => {
@@ -126,7 +126,7 @@ proptest! {
                     });
                     let reading = reading.unwrap();
                     if reader.is_over {
-                        prop_assert!(read.is_empty() && state.settle((reader.seat, id), None) == Settled::Gone);
+                        prop_assert!(read.is_empty() && state.settle((reader.seat, id), None).0 == Settled::Gone);
                         continue;
                     }
                     prop_assert!(reader.policy != SlowConsumer::Close || reading.skipped == 0);
@@ -144,7 +144,7 @@ proptest! {
                     if reader.policy == SlowConsumer::KeepLatest {
                         prop_assert!(read.len() <= 1);
                     }
-                    let settled = state.settle((reader.seat, id), sent);
+                    let settled = state.settle((reader.seat, id), sent).0;
                     reader.is_asleep = settled == Settled::Asleep;
                     if most > 0 || reader.due.is_empty() {
                         prop_assert!(reader.due.is_empty() || matches!(settled, Settled::More(_)));
@@ -167,7 +167,7 @@ proptest! {
         }
         prop_assert!(readers.is_empty() || state.vanish().is_none(), "they asked for it by its name");
         readers.iter().for_each(|(id, reader)| state.change(reader.seat, *id, false, false));
-        let losses = state.vanish().unwrap();
+        let (losses, _gone) = state.vanish().unwrap();
         prop_assert_eq!(losses.len(), readers.len());
         for Loss { peer, messages, is_strict } in losses {
             let reader = &readers[&peer];
@@ -193,7 +193,7 @@ fn only_those_who_wait_are_woken_and_the_memory_for_them_is_used_again() {
     let wish = |id| Wish { id, slow_consumer: SlowConsumer::SkipOldest, is_named: true, is_present: false };
     let seats: Vec<u32> = (0..8).map(|id| state.insert(id, wish(id), state.log.head(), state.view())).collect();
     for (id, seat) in (0..4).zip(&seats) {
-        assert_eq!(state.settle((*seat, id), None), Settled::Asleep);
+        assert_eq!(state.settle((*seat, id), None).0, Settled::Asleep);
     }
     let woken = state.publish(entry(1, 1, None), None);
     assert_eq!((woken.sleeper, woken.sleepers.len(), woken.receivers), (Some(0), 3, 8));
@@ -205,7 +205,7 @@ fn only_those_who_wait_are_woken_and_the_memory_for_them_is_used_again() {
     assert_eq!((awake.sleeper, awake.sleepers.capacity()), (None, 0));
     let newest = (state.log.head() - 1, state.log.last());
     for (id, seat) in (0..2).zip(&seats) {
-        assert_eq!(state.settle((*seat, id), Some(newest)), Settled::Asleep);
+        assert_eq!(state.settle((*seat, id), Some(newest)).0, Settled::Asleep);
     }
     let again = state.publish(entry(3, 1, None), None).sleepers;
     assert_eq!((again.len(), again.as_ptr()), (1, memory));
@@ -228,8 +228,8 @@ fn topic_stays_while_somebody_is_being_sent_something() {
         })
         .unwrap();
     assert!(state.vanish().is_none() && !state.is_gone);
-    assert!(matches!(state.settle((seat, 1), sent), Settled::More(_)));
-    let losses = state.vanish().unwrap();
+    assert!(matches!(state.settle((seat, 1), sent).0, Settled::More(_)));
+    let (losses, _gone) = state.vanish().unwrap();
     assert_eq!((losses.len(), losses[0].messages, losses[0].is_strict), (1, 1, false));
-    assert_eq!(state.settle((seat, 1), None), Settled::Gone);
+    assert_eq!(state.settle((seat, 1), None).0, Settled::Gone);
 }

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::{Condition, NONE, State};
-use crate::pubsub::log::Readers;
+use crate::pubsub::log::{Gone, Readers};
 
 /// What a subscriber loses.
 #[derive(Debug)]
@@ -26,9 +26,9 @@ impl<P: Clone, B> State<P, B> {
         self.subscribers.iter().any(|subscriber| subscriber.condition == Condition::InHand)
     }
 
-    /// Takes everybody out, for good; returns what each loses. `None` if somebody asked for the topic by its name, or is just being
+    /// Takes everybody and everything out, for good; returns what each loses, and what went. `None` if somebody asked for the topic by its name, or is just being
     /// sent something: then it is as it was.
-    pub(in super::super) fn vanish(&mut self) -> Option<Vec<Loss<P>>> {
+    pub(in super::super) fn vanish(&mut self) -> Option<(Vec<Loss<P>>, Gone<B>)> {
         if self.named > 0 || self.is_in_hand() {
             return None;
         }
@@ -45,7 +45,6 @@ impl<P: Clone, B> State<P, B> {
         let losses = losses.collect();
         (self.asleep, self.present, self.readers) = (0, 0, Readers::default());
         (self.seats, self.free, self.spare) = (Vec::new(), NONE, Vec::new());
-        self.log.clear();
-        Some(losses)
+        Some((losses, self.log.clear()))
     }
 }

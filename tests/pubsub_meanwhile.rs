@@ -1,0 +1,265 @@
+//! What happens while a hub is at something else: a write during which others publish, owners of payloads that publish when they are
+//! dropped, bridges that are changed at once.
+
+#[path = "async_support/mod.rs"]
+mod support;
+
+mod pubsub_support;
+
+use std::hint::spin_loop;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::task::{Context, Poll};
+use std::thread;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use pubsub_support::{Client, hub, messages, numbers};
+use sockeye::Message;
+use sockeye::pubsub::{
+    Bounds, BridgeConfig, Envelope, Event, Hub, HubConfig, MemoryBackplane, Numbering, Reach, SlowConsumer,
+    Subscription,
+};
+use support::{Mock, TEXT, now, timeless};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// A stream with which something happens whenever it is written to, as another thread would do it meanwhile.
+struct Meanwhile<F>(Mock, F);
+
+impl<F: FnMut() + Send + Unpin + 'static> AsyncRead for Meanwhile<F> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buffer)
+    }
+}
+
+impl<F: FnMut() + Send + Unpin + 'static> AsyncWrite for Meanwhile<F> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        (self.1)();
+        Pin::new(&mut self.0).poll_write_vectored(cx, pieces)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn gap_that_comes_during_a_write_is_told_before_what_follows_it_is_sent() {
+    let hub = hub(|_| {});
+    let mut config = BridgeConfig::default();
+    config.queue = messages(3);
+    let mut bridge = Box::pin(hub.bridge(MemoryBackplane::new(Numbering::Engine), config).run());
+    assert!(now(bridge.as_mut()).is_none() && hub.bridge_status().unwrap().is_up);
+    // Nobody wants it yet: others may be told of it before what is delivered here.
+    hub.publish("t", "0").unwrap();
+    let stream = Mock::new("");
+    stream.script().is_vectored = true;
+    let mut bridge = Some(bridge);
+    let ends = move || drop(bridge.take());
+    let socket = sockeye::tokio::WebSocket::server(Meanwhile(stream.clone(), ends), timeless());
+    let mut member = hub.join(socket, ());
+    member.subscribe("t").unwrap();
+    for number in 1..100 {
+        let reach = hub.publish("t", number.to_string()).unwrap().reach;
+        assert_eq!(reach, if number < 3 { Reach::AllNodes } else { Reach::Cut });
+    }
+    // With the first write, the bridge ends, so that 1 and 2 are delivered without 0.
+    let event = now(member.next()).unwrap().unwrap();
+    assert_eq!(event, Some(Event::Gap { topic: "t".into() }));
+    let sent = |stream: &Mock| -> Vec<_> {
+        let texts = stream.frames().into_iter().filter(|(first, _)| *first == TEXT);
+        texts.map(|(_, payload)| String::from_utf8(payload).unwrap()).collect()
+    };
+    assert_eq!(sent(&stream), numbers(3..67));
+    assert!(now(member.next()).is_none());
+    assert_eq!(sent(&stream), numbers((3..100).chain(1..3)));
+}
+
+/// A payload of ten bytes that publishes to its topic when it is dropped.
+struct Owned(Hub, mpsc::Sender<()>);
+
+impl AsRef<[u8]> for Owned {
+    fn as_ref(&self) -> &[u8] {
+        b"0123456789"
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        self.0.publish("t", "dropped").unwrap();
+        // Nobody may wait for it any more.
+        let _ = self.1.send(());
+    }
+}
+
+/// Lets a story publish such payloads in a hub, and waits until so many were dropped.
+fn drops(count: usize, change: impl FnOnce(&mut HubConfig), story: impl FnOnce(&Hub, &dyn Fn()) + Send + 'static) {
+    let hub = hub(change);
+    let (dropped, is_dropped) = mpsc::channel();
+    thread::spawn(move || {
+        let publish = || {
+            let owned = Owned(hub.clone(), dropped.clone());
+            hub.publish("t", Bytes::from_owner(owned)).unwrap();
+        };
+        story(&hub, &publish);
+    });
+    for _ in 0..count {
+        is_dropped.recv_timeout(Duration::from_secs(20)).expect("it waits for itself");
+    }
+}
+
+#[test]
+fn payload_that_publishes_when_it_is_dropped_may_go_for_a_newer_message() {
+    let history = Bounds { messages: 10, bytes: 100 };
+    drops(
+        5,
+        |config| config.history = history,
+        |hub, publish| {
+            (0..5).for_each(|_| publish());
+            hub.publish("t", "x".repeat(100)).unwrap();
+        },
+    );
+}
+
+#[test]
+fn payload_that_publishes_when_it_is_dropped_may_have_been_sent_to_all() {
+    drops(
+        3,
+        |_| {},
+        |hub, publish| {
+            let mut client = Client::joining(hub, ());
+            client.member.subscribe("t").unwrap();
+            (0..3).for_each(|_| publish());
+            client.run();
+        },
+    );
+}
+
+#[test]
+fn payload_that_publishes_when_it_is_dropped_may_go_with_those_who_were_to_be_sent_it() {
+    let policies = [SlowConsumer::SkipOldest, SlowConsumer::KeepLatest, SlowConsumer::Close];
+    for (policy, leaves) in policies.into_iter().flat_map(|policy| [(policy, true), (policy, false)]) {
+        drops(
+            1,
+            |_| {},
+            move |hub, publish| {
+                let mut client = Client::joining(hub, ());
+                client.member.subscribe(Subscription::to("t").slow_consumer(policy)).unwrap();
+                // It makes topics, too, if it has to.
+                client.member.subscribe("#").unwrap();
+                publish();
+                if leaves {
+                    drop(client);
+                } else {
+                    client.member.unsubscribe("#").unwrap();
+                    client.member.unsubscribe("t").unwrap();
+                }
+            },
+        );
+    }
+}
+
+#[test]
+fn payload_that_publishes_when_it_is_dropped_may_go_with_those_who_are_too_slow() {
+    let change = |config: &mut HubConfig| (config.lag, config.slow_consumer) = (messages(2), SlowConsumer::Close);
+    drops(3, change, |hub, publish| {
+        let mut client = Client::joining(hub, ());
+        client.member.subscribe("t").unwrap();
+        (0..3).for_each(|_| publish());
+    });
+}
+
+#[test]
+fn payload_that_publishes_when_it_is_dropped_may_go_with_its_topic() {
+    drops(
+        1,
+        |config| config.max_topics = 1,
+        |hub, publish| {
+            let mut client = Client::joining(hub, ());
+            client.member.subscribe("#").unwrap();
+            publish();
+            hub.publish("u", "").unwrap();
+        },
+    );
+}
+
+#[test]
+fn payload_that_publishes_when_it_is_dropped_may_go_where_a_hub_gets_a_bridge() {
+    drops(
+        1,
+        |config| config.history = messages(1),
+        |hub, publish| {
+            publish();
+            let mut bridge =
+                Box::pin(hub.bridge(MemoryBackplane::new(Numbering::Engine), BridgeConfig::default()).run());
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+            let _in_it = runtime.enter();
+            assert!(now(bridge.as_mut()).is_none() && hub.bridge_status().unwrap().is_up);
+            Client::joining(hub, ()).member.subscribe("t").unwrap();
+        },
+    );
+}
+
+#[test]
+fn payload_that_publishes_when_it_is_dropped_may_be_put_into_an_envelope() {
+    fn envelope(inner: &Envelope<'_>) -> Message {
+        format!("{} {}", inner.position, inner.message.payload().len()).into()
+    }
+    let change = |config: &mut HubConfig| {
+        config.history = messages(1);
+        config.envelope = Some(envelope);
+    };
+    drops(1, change, |_, publish| publish());
+}
+
+#[test]
+fn bridge_that_takes_the_place_of_one_that_ends_meanwhile_is_the_hubs() {
+    let hub = &hub(|_| {});
+    let engine = MemoryBackplane::new(Numbering::Engine);
+    let bridge = || hub.bridge(engine.clone(), BridgeConfig::default());
+    let (ends, ended) = mpsc::channel();
+    let turn = &AtomicUsize::new(0);
+    let wait = |until| {
+        while turn.load(Ordering::SeqCst) < until {
+            thread::yield_now();
+        }
+    };
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            for (round, known) in ended.iter().enumerate() {
+                wait(2 * round + 1);
+                drop(known);
+                turn.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        for round in 0..2000 {
+            ends.send(bridge()).unwrap();
+            turn.fetch_add(1, Ordering::SeqCst);
+            // At some time of the other's end.
+            (0..round % 200).for_each(|_| spin_loop());
+            let _new = bridge();
+            wait(2 * round + 2);
+            assert!(hub.bridge_status().is_some());
+        }
+        drop(ends);
+    });
+}
