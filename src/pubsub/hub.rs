@@ -239,7 +239,7 @@ impl<S: Send + Sync + 'static> Hub<S> {
 
     /// Publishes a message: it never waits, for nobody, and is encoded once for all. From any thread, also outside of a runtime.
     ///
-    /// [`Uncompressed`](crate::Uncompressed) messages are sent as they are. A [`PreparedMessage`](crate::PreparedMessage) is not copied, nor is what
+    /// [`Uncompressed`](crate::Uncompressed) messages are sent as they are. A [`PreparedMessage`] is not copied, nor is what
     /// owns its payload, such as a `String` or [`Bytes`](bytes::Bytes); only where many connections of a thread are sent the same, in
     /// messages of less than 4 KiB, that is copied once for all of them.
     ///

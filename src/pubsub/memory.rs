@@ -176,7 +176,7 @@ impl Backplane for MemoryBackplane {
 
 /// The half of a connection to a [`MemoryBackplane`] that publishes.
 ///
-/// See [`Outbound`](super::Outbound), whose example uses it.
+/// See [`Outbound`], whose example uses it.
 #[derive(Debug)]
 pub struct MemoryOutbound {
     engine: Arc<Engine>,
@@ -206,7 +206,7 @@ impl Outbound for MemoryOutbound {
 
 /// The half of a connection to a [`MemoryBackplane`] that subscribes and receives.
 ///
-/// See [`Inbound`](super::Inbound), whose example uses it.
+/// See [`Inbound`], whose example uses it.
 #[derive(Debug)]
 pub struct MemoryInbound {
     engine: Arc<Engine>,

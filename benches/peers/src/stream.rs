@@ -111,12 +111,12 @@ impl Stream {
     ///
     /// They begin in the middle of a page of memory. Where an allocator puts long pieces of memory, which is a few bytes behind the
     /// beginning of one, a copy to a buffer that lies a few bytes further on in its page would take up to twice the time, and
-    /// which libraries' buffers do is chance.
+    /// which libraries' buffers do is chance. For the same reason what is written goes to the middle of one at first.
     pub fn new(wire: Arc<[u8]>, most: usize) -> Self {
         let mut placed: Arc<[u8]> = iter::repeat_n(0, PAGE + wire.len()).collect();
         let begin = (placed.as_ptr().align_offset(PAGE) + PAGE / 2) % PAGE;
         Arc::get_mut(&mut placed).expect("nobody else has it")[begin..begin + wire.len()].copy_from_slice(&wire);
-        let (given, sink) = (begin..begin + wire.len(), Sink::Over(vec![0; SINK].into(), 0));
+        let (given, sink) = (begin..begin + wire.len(), Sink::Over(vec![0; SINK].into(), PAGE / 2));
         Self { wire: placed, at: given.start, given, most, left: usize::MAX, sink }
     }
 
