@@ -6,7 +6,7 @@ use core::time::Duration;
 use sockeye::pubsub::{
     Backplane, BackplaneError, BridgeConfig, Hub, HubConfig, MemoryBackplane, MemoryInbound, MemoryOutbound, Numbering,
 };
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 /// An engine that is away until a moment.
 struct Late(MemoryBackplane, Instant);
@@ -57,12 +57,11 @@ async fn nobody_waits_for_a_bridge_that_is_not_there() {
     hub.bridge_up().await;
 
     let bridge = tokio::spawn(hub.bridge(late(u64::MAX >> 32), BridgeConfig::default()).run());
-    let waiting = tokio::spawn({
+    let mut waiting = tokio::spawn({
         let hub = hub.clone();
         async move { hub.bridge_up().await }
     });
-    sleep(Duration::from_secs(1)).await;
-    assert!(!waiting.is_finished());
+    assert!(timeout(Duration::from_secs(1), &mut waiting).await.is_err());
     bridge.abort();
     timeout(Duration::from_secs(1), waiting).await.unwrap().unwrap();
 }
@@ -71,11 +70,11 @@ async fn nobody_waits_for_a_bridge_that_is_not_there() {
 async fn who_waits_for_a_bridge_waits_for_the_one_that_takes_its_place() {
     let hub = hub();
     let _first = hub.bridge(late(0), BridgeConfig::default()); // never runs
-    let waiting = tokio::spawn({
+    let mut waiting = tokio::spawn({
         let hub = hub.clone();
         async move { hub.bridge_up().await }
     });
-    sleep(Duration::from_secs(1)).await;
+    assert!(timeout(Duration::from_secs(1), &mut waiting).await.is_err());
     tokio::spawn(hub.bridge(late(1), BridgeConfig::default()).run());
     timeout(Duration::from_secs(20), waiting).await.unwrap().unwrap();
     assert!(hub.bridge_status().unwrap().is_up);
