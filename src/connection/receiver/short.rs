@@ -292,12 +292,17 @@ impl Receiver {
     }
 
     /// As [`Self::layout`], of a frame of any length within the limit.
-    #[inline]
+    #[inline(always)]
     fn layout_of_any(&self, second: u8, rest: &[u8]) -> Option<Layout> {
-        self.layout(second, rest).or_else(|| self.layout_of_long(second, rest))
+        match self.layout(second, rest) {
+            Some(layout) => Some(layout),
+            None => self.layout_of_long(second, rest),
+        }
     }
 
     /// That of a frame of 64 KiB or more.
+    #[cold]
+    #[inline(never)]
     fn layout_of_long(&self, second: u8, rest: &[u8]) -> Option<Layout> {
         let (long, key_len) = match self.role {
             Role::Server => (0xff, 4),
