@@ -6,59 +6,19 @@ mod support;
 
 mod pubsub_support;
 
-use std::io::{self, IoSlice};
-use std::pin::Pin;
 use std::sync::mpsc;
-use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use pubsub_support::{Client, hub, messages, numbers};
+use pubsub_support::{Client, Meanwhile, hub, messages, numbers};
 use sockeye::Message;
 use sockeye::pubsub::{
     Arrival, Backplane, BackplaneError, Bounds, BridgeConfig, Envelope, Event, History, Hub, HubConfig, Inbound,
     MemoryBackplane, Numbering, Outbound, Pattern, Position, Publication, Reach, SlowConsumer, Subscription,
 };
 use support::{Mock, TEXT, now, timeless};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-
-/// A stream with which something happens whenever it is written to, as another thread would do it meanwhile.
-struct Meanwhile<F>(Mock, F);
-
-impl<F: FnMut() + Send + Unpin + 'static> AsyncRead for Meanwhile<F> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buffer)
-    }
-}
-
-impl<F: FnMut() + Send + Unpin + 'static> AsyncWrite for Meanwhile<F> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        pieces: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        (self.1)();
-        Pin::new(&mut self.0).poll_write_vectored(cx, pieces)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
-    }
-}
 
 #[tokio::test(start_paused = true)]
 async fn gap_that_comes_during_a_write_is_told_before_what_follows_it_is_sent() {
