@@ -11,12 +11,12 @@ mod gated;
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex, mpsc};
-use std::task::{Context, Wake};
+use std::task::Context;
 use std::thread;
 use std::time::Duration;
 
 use gated::{Gated, Way, envelope, told};
-use pubsub_support::{Client, hub, messages};
+use pubsub_support::{Client, Runs, hub, messages};
 use sockeye::pubsub::{BridgeConfig, Event, Hub, MemoryBackplane, Numbering, Position, Subscription};
 use support::settle;
 use tokio::task::JoinHandle;
@@ -393,16 +393,6 @@ async fn hub_that_gets_another_bridge_tells_of_a_gap_where_it_cannot_tell_the_nu
     assert_eq!([&mut client, &mut new].map(Visitor::got), [[11], [11]]);
 }
 
-/// A waker that does something, once.
-struct Does<F: FnOnce() + Send + 'static>(Mutex<Option<F>>);
-
-impl<F: FnOnce() + Send + 'static> Wake for Does<F> {
-    fn wake(self: Arc<Self>) {
-        let task = self.0.lock().unwrap().take();
-        task.into_iter().for_each(|task| task());
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn who_is_told_of_a_gap_may_publish_to_the_topic_when_it_is_woken() {
     let ([a, b], _client) = early().await;
@@ -412,7 +402,7 @@ async fn who_is_told_of_a_gap_may_publish_to_the_topic_when_it_is_woken() {
     a.cut().await;
     let hub = a.hub.clone();
     let publish = move || assert_eq!(hub.publish("t", "4").unwrap().receivers, 2);
-    let waker = Arc::new(Does(Mutex::new(Some(publish)))).into();
+    let waker = Arc::new(Runs(Mutex::new(Some(publish)))).into();
     assert!(pin!(engines.client.member.next()).poll(&mut Context::from_waker(&waker)).is_pending());
     let (done, is_done) = mpsc::channel();
     let hub = a.hub.clone();

@@ -6,21 +6,19 @@ mod support;
 
 mod pubsub_support;
 
-use std::io::{self, IoSlice};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Wake};
+use std::task::Context;
 
-use pubsub_support::{Client, hub, messages, numbers};
+use pubsub_support::{Client, Meanwhile, Runs, hub, messages, numbers};
 use sockeye::pubsub::{
     Bounds, Envelope, Event, Hooks, Hub, HubConfig, Pattern, PatternError, Peer, Position, PublishError, SlowConsumer,
     SubscribeError, Subscription,
 };
 use sockeye::{Close, Message};
 use support::{Mock, now, soon, timeless};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Hooks that use all of the hub that they are given.
 struct Meddles;
@@ -211,42 +209,6 @@ async fn what_a_member_that_only_sends_is_to_be_told_does_not_grow() {
     assert_eq!(client.run(), [skipped("a", 2000), skipped("b", 1000)]);
 }
 
-/// A stream with which something happens whenever it is written to, as another thread would do it meanwhile.
-struct Meanwhile<F>(Mock, F);
-
-impl<F: FnMut() + Send + Unpin + 'static> AsyncRead for Meanwhile<F> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buffer)
-    }
-}
-
-impl<F: FnMut() + Send + Unpin + 'static> AsyncWrite for Meanwhile<F> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        pieces: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        (self.1)();
-        Pin::new(&mut self.0).poll_write_vectored(cx, pieces)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn topic_is_made_while_the_oldest_ones_are_being_sent() {
     let hub = hub(|config| config.max_topics = 100);
@@ -266,16 +228,6 @@ async fn topic_is_made_while_the_oldest_ones_are_being_sent() {
     let event = now(member.next()).unwrap().unwrap();
     assert!(matches!(event, Some(Event::Skipped { topic, .. }) if *topic == *"#"));
     assert_eq!(stream.frames()[63].1, b"63");
-}
-
-/// A waker that runs the task that it wakes at once.
-struct Runs<F: FnOnce() + Send + 'static>(Mutex<Option<F>>);
-
-impl<F: FnOnce() + Send + 'static> Wake for Runs<F> {
-    fn wake(self: Arc<Self>) {
-        let task = self.0.lock().unwrap().take();
-        task.into_iter().for_each(|task| task());
-    }
 }
 
 #[tokio::test(start_paused = true)]

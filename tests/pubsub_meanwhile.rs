@@ -1,66 +1,24 @@
-//! What happens while a hub is at something else: a write during which others publish, owners of payloads that publish when they are
-//! dropped, bridges that are changed at once.
+//! What happens while a hub is at something else: a write during which others publish, and owners of payloads that publish when these
+//! are dropped.
 
 #[path = "async_support/mod.rs"]
 mod support;
 
 mod pubsub_support;
 
-use std::hint::spin_loop;
-use std::io::{self, IoSlice};
-use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
-use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use pubsub_support::{Client, hub, messages, numbers};
+use pubsub_support::{Client, Meanwhile, hub, messages, numbers};
 use sockeye::Message;
 use sockeye::pubsub::{
-    Bounds, BridgeConfig, Envelope, Event, Hub, HubConfig, MemoryBackplane, Numbering, Reach, SlowConsumer,
-    Subscription,
+    Arrival, Backplane, BackplaneError, Bounds, BridgeConfig, Envelope, Event, History, Hub, HubConfig, Inbound,
+    MemoryBackplane, Numbering, Outbound, Pattern, Position, Publication, Reach, SlowConsumer, Subscription,
 };
 use support::{Mock, TEXT, now, timeless};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-
-/// A stream with which something happens whenever it is written to, as another thread would do it meanwhile.
-struct Meanwhile<F>(Mock, F);
-
-impl<F: FnMut() + Send + Unpin + 'static> AsyncRead for Meanwhile<F> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buffer)
-    }
-}
-
-impl<F: FnMut() + Send + Unpin + 'static> AsyncWrite for Meanwhile<F> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        pieces: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        (self.1)();
-        Pin::new(&mut self.0).poll_write_vectored(cx, pieces)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
-    }
-}
 
 #[tokio::test(start_paused = true)]
 async fn gap_that_comes_during_a_write_is_told_before_what_follows_it_is_sent() {
@@ -219,6 +177,70 @@ fn payload_that_publishes_when_it_is_dropped_may_go_where_a_hub_gets_a_bridge() 
     );
 }
 
+/// An engine that numbers, they say: it takes what it is told, and tells nothing back.
+#[derive(Clone, Copy)]
+struct Takes;
+
+impl Backplane for Takes {
+    type Outbound = Self;
+    type Inbound = Self;
+
+    fn numbering(&self) -> Numbering {
+        Numbering::Engine
+    }
+
+    async fn connect(&self) -> Result<(Self, Self), BackplaneError> {
+        Ok((Self, Self))
+    }
+}
+
+impl Outbound for Takes {
+    async fn publish(&mut self, _: &[Publication]) -> Result<(), BackplaneError> {
+        Ok(())
+    }
+
+    async fn history(&mut self, _: &str, _: Position, _: usize) -> Result<History, BackplaneError> {
+        Ok(History::default())
+    }
+}
+
+impl Inbound for Takes {
+    async fn subscribe(&mut self, _: &Pattern, _: Option<Position>) -> Result<Option<Position>, BackplaneError> {
+        Ok(None)
+    }
+
+    async fn unsubscribe(&mut self, _: &Pattern) -> Result<(), BackplaneError> {
+        Ok(())
+    }
+
+    async fn receive(&mut self) -> Result<Arrival, BackplaneError> {
+        std::future::pending().await
+    }
+}
+
+#[test]
+fn payload_that_publishes_when_it_is_dropped_may_go_where_too_much_has_not_come_back() {
+    drops(
+        1,
+        |_| {},
+        |hub, publish| {
+            let mut config = BridgeConfig::default();
+            config.queue = messages(1);
+            let mut bridge = Box::pin(hub.bridge(Takes, config).run());
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+            let _in_it = runtime.enter();
+            assert!(now(bridge.as_mut()).is_none() && hub.bridge_status().unwrap().is_up);
+            let mut client = Client::joining(hub, ());
+            client.member.subscribe("t").unwrap();
+            assert!(now(bridge.as_mut()).is_none());
+            publish();
+            assert!(now(bridge.as_mut()).is_none());
+            assert_eq!(hub.bridge_status().unwrap().queued, 0);
+            hub.publish("t", "newer").unwrap();
+        },
+    );
+}
+
 #[test]
 fn payload_that_publishes_when_it_is_dropped_may_be_put_into_an_envelope() {
     fn envelope(inner: &Envelope<'_>) -> Message {
@@ -229,37 +251,4 @@ fn payload_that_publishes_when_it_is_dropped_may_be_put_into_an_envelope() {
         config.envelope = Some(envelope);
     };
     drops(1, change, |_, publish| publish());
-}
-
-#[test]
-fn bridge_that_takes_the_place_of_one_that_ends_meanwhile_is_the_hubs() {
-    let hub = &hub(|_| {});
-    let engine = MemoryBackplane::new(Numbering::Engine);
-    let bridge = || hub.bridge(engine.clone(), BridgeConfig::default());
-    let (ends, ended) = mpsc::channel();
-    let turn = &AtomicUsize::new(0);
-    let wait = |until| {
-        while turn.load(Ordering::SeqCst) < until {
-            thread::yield_now();
-        }
-    };
-    thread::scope(|scope| {
-        scope.spawn(move || {
-            for (round, known) in ended.iter().enumerate() {
-                wait(2 * round + 1);
-                drop(known);
-                turn.fetch_add(1, Ordering::SeqCst);
-            }
-        });
-        for round in 0..2000 {
-            ends.send(bridge()).unwrap();
-            turn.fetch_add(1, Ordering::SeqCst);
-            // At some time of the other's end.
-            (0..round % 200).for_each(|_| spin_loop());
-            let _new = bridge();
-            wait(2 * round + 2);
-            assert!(hub.bridge_status().is_some());
-        }
-        drop(ends);
-    });
 }

@@ -12,6 +12,8 @@ mod engines;
 #[path = "pubsub_support/stories.rs"]
 mod stories;
 
+use core::time::Duration;
+
 use engines::{
     Engine, Node, Output, Server, Storage, arrived_numbers, copy_directory, meet, pattern, publication, publications,
     run, texts, with,
@@ -59,7 +61,10 @@ impl Redis {
     }
 
     async fn client(&self) -> redis::aio::MultiplexedConnection {
-        redis::Client::open(&*self.address).unwrap().get_multiplexed_async_connection().await.unwrap()
+        let mut client = redis::Client::open(&*self.address).unwrap().get_multiplexed_async_connection().await.unwrap();
+        // Half a second by default: a server that writes to its disk while all else runs may take longer.
+        client.set_response_timeout(Duration::from_secs(20));
+        client
     }
 }
 

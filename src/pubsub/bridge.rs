@@ -399,8 +399,7 @@ impl<S: Send + Sync + 'static> Queue<S> {
 
     /// Takes note that a publication of ours has come back, and with it all before in its topic; whom it is not for.
     fn heard(&self, publication: &Publication) -> Option<Peer<S>> {
-        let (sender, gone) = self.lock().unheard.heard(publication);
-        drop(gone);
+        let (sender, _heard) = self.lock().unheard.heard(publication);
         sender
     }
 

@@ -1,10 +1,12 @@
 //! What this node has published to an engine that numbers, and has not come back yet.
 //!
-//! Whoever takes something out also gets the peers that it was not for, to be let go without a lock: with the last of a peer goes
-//! the application's state, which may use the hub.
+//! Whoever takes something out gets it, with the peers that it was not for, to be let go without a lock: with the last of a peer goes
+//! the application's state, and with a message what owns its payload, which may use the hub.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+
+use bytes::Bytes;
 
 use super::backplane::Publication;
 use super::config::Bounds;
@@ -33,13 +35,13 @@ impl<S> Default for Unheard<S> {
 impl<S> Unheard<S> {
     /// Keeps a publication until it has come back; the oldest go where there are too many.
     #[must_use]
-    pub(super) fn push(&mut self, sent: Sent<S>, bounds: Bounds) -> Vec<Peer<S>> {
+    pub(super) fn push(&mut self, sent: Sent<S>, bounds: Bounds) -> Vec<Sent<S>> {
         let mut gone = Vec::new();
         self.bytes += sent.publication.payload.len();
         self.publications.push_back(sent);
         while self.publications.len() > bounds.messages || self.bytes > bounds.bytes {
             let Some(sent) = self.pop() else { break };
-            gone.extend(sent.sender);
+            gone.push(sent);
         }
         gone
     }
@@ -70,26 +72,36 @@ impl<S> Unheard<S> {
         }
     }
 
-    /// Takes out a publication that has come back, and with it all before in its topic: whom it is not for, and whom those were not.
+    /// Takes out a publication that has come back, and with it all before in its topic: whom it is not for, and what else goes.
     #[must_use]
-    pub(super) fn heard(&mut self, publication: &Publication) -> (Option<Peer<S>>, Vec<Peer<S>>) {
+    pub(super) fn heard(&mut self, publication: &Publication) -> (Option<Peer<S>>, Heard<S>) {
         let number = publication.origin.number;
+        let mut heard = Heard { first: None, others: Vec::new() };
         if self.publications.front().is_some_and(|first| first.publication.origin.number == number) {
-            return (self.pop().and_then(|sent| sent.sender), Vec::new());
+            heard.first = self.pop();
+            return (heard.first.as_mut().and_then(|first| first.sender.take()), heard);
         }
         let mut sender = None;
-        let mut gone = Vec::new();
         let Self { publications, bytes } = self;
         publications.retain_mut(|sent| {
             let known = sent.publication.origin.number;
             let is_kept = known > number || sent.publication.topic != publication.topic;
             if !is_kept {
                 *bytes -= sent.publication.payload.len();
-                let peer = sent.sender.take();
-                if known == number { sender = peer } else { gone.extend(peer) }
+                let mut peer = sent.sender.take();
+                if known == number {
+                    sender = peer.take();
+                }
+                heard.others.push((peer, core::mem::take(&mut sent.publication.payload)));
             }
             is_kept
         });
-        (sender, gone)
+        (sender, heard)
     }
+}
+
+/// What has come back, and what was before it: to be dropped when the lock is free.
+pub(super) struct Heard<S> {
+    first: Option<Sent<S>>,
+    others: Vec<(Option<Peer<S>>, Bytes)>,
 }

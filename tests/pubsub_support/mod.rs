@@ -2,12 +2,14 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
 #![allow(clippy::missing_panics_doc, reason = "a test that panics has failed")]
 
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::Poll;
+use std::io::{self, IoSlice};
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake};
 
 use sockeye::pubsub::{Bounds, Event, Hub, HubConfig, Member};
 use sockeye::tokio::Transport;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::support::{Mock, TEXT, Woken, masked, now, poll, server, timeless};
 
@@ -75,6 +77,52 @@ impl<S: Send + Sync + 'static> Client<S> {
     /// How many writes there were since this was last asked.
     pub fn writes(&self) -> usize {
         core::mem::take(&mut self.stream.script().writes).len()
+    }
+}
+
+/// A stream with which something happens whenever it is written to, as another thread would do it meanwhile.
+pub struct Meanwhile<F>(pub Mock, pub F);
+
+impl<F: FnMut() + Send + Unpin + 'static> AsyncRead for Meanwhile<F> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buffer)
+    }
+}
+
+impl<F: FnMut() + Send + Unpin + 'static> AsyncWrite for Meanwhile<F> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        (self.1)();
+        Pin::new(&mut self.0).poll_write_vectored(cx, pieces)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+/// A waker that runs the task that it wakes at once.
+pub struct Runs<F: FnOnce() + Send + 'static>(pub Mutex<Option<F>>);
+
+impl<F: FnOnce() + Send + 'static> Wake for Runs<F> {
+    fn wake(self: Arc<Self>) {
+        let task = self.0.lock().unwrap().take();
+        task.into_iter().for_each(|task| task());
     }
 }
 
