@@ -206,6 +206,7 @@ impl<'m> From<&'m Message> for Outgoing<'m> {
     }
 }
 
+/// Asks for memory; a message that is lent, as it should be to many, does not.
 impl From<PreparedMessage> for Outgoing<'_> {
     fn from(message: PreparedMessage) -> Self {
         Body::Prepared(Box::new(message)).into()
